@@ -1,0 +1,122 @@
+// THE shared-memory layout and message kinds between the main thread and its carriers. Imports nothing.
+//
+// Three shared blocks, all SharedArrayBuffers:
+//   bell    one a node: the main thread sleeps on it, every carrier rings it
+//   control one a carrier: state of the running request, sleep flag, counters
+//   ring    two a carrier: requests (main → carrier) and replies (carrier → main)
+// Which thread writes which word is said beside each word; ARCHITECTURE.md has the table.
+
+/** Words (Int32) of the bell. `asleep`: the main thread stores 1 before it waits; whoever swaps it to 0 notifies. */
+export const BELL = { asleep: 0, bytes: 64 } as const;
+
+/** Words (Int32) of a carrier's control block. */
+export const CONTROL = {
+  /** 0 idle, n > 0 running request n, -1 condemned. Carrier swaps idle↔running, main swaps running→condemned. */
+  state: 0,
+  /** 1 while the carrier sleeps. Carrier stores 1; whoever swaps it to 0 notifies. */
+  asleep: 16,
+  /** Milliseconds of the shared monotonic clock (see monotonicMs) at which `state` became running. Carrier writes. */
+  beganMs: 17,
+  /** Messages a guest sent to a process that does not exist (any more). Carrier adds. */
+  deadLetters: 18,
+  /** Bytes of guest output that were dropped over its limits. Carrier adds. */
+  outputDropped: 19,
+  /** Live wasm instances in the carrier. Carrier stores. */
+  instances: 20,
+  bytes: 128,
+} as const;
+
+export const STATE_IDLE = 0;
+export const STATE_CONDEMNED = -1;
+/** Sequence numbers of requests run from 1 to this and wrap; larger ones mark a carrier that starts an instance. */
+export const SEQ_MAX = 0x3fff_ffff;
+/** `state` while a carrier instantiates an actor: guest start code may run, so the watchdog must see it. */
+export const SEQ_STARTING = 0x4000_0000;
+
+/** Words (Int32) of a ring's header; data begins at `data` (bytes). Positions count bytes and wrap at 2^32. */
+export const RING = {
+  /** Commit position: all bytes before it are whole frames. Producer stores. */
+  head: 0,
+  /** Release position: all bytes before it may be written again. Consumer stores. */
+  tail: 16,
+  /** 1 while the producer waits for room. Producer stores 1; the consumer that swaps it to 0 wakes it. */
+  starved: 32,
+  /** 1 once either side has closed the ring. */
+  closed: 33,
+  data: 256,
+} as const;
+
+/** Words (Int32) of a frame's header, from the frame's first byte. Frames begin at multiples of 8. */
+export const FRAME = {
+  length: 0, // payload bytes
+  kind: 1,
+  claim: 2, // CLAIM_*: carrier and main swap it from pending; whoever wins owns the request
+  seq: 3,
+  pidLow: 4, // the actor's pid, 53 bits used
+  pidHigh: 5,
+  aboutLow: 6, // request, reply: the reply pid
+  aboutHigh: 7,
+  bytes: 32,
+} as const;
+
+export const CLAIM_PENDING = 0;
+export const CLAIM_TAKEN = 1;
+export const CLAIM_CANCELLED = 2;
+
+/** Frame kinds. `pad` fills the end of a ring that a frame did not fit into. */
+export const KIND = {
+  pad: 0,
+  /** main → carrier: payload is the guest's WorkerMessage. */
+  request: 1,
+  /** carrier → main: payload is what the guest sent to the reply pid. */
+  reply: 2,
+  /** carrier → main: request `seq` has ended; payload: see DONE. */
+  done: 3,
+  /** carrier → main: guest output of process `pid`; payload: 1 byte stream (1 or 2), then UTF-8 text. */
+  output: 4,
+  /** Set in the kind of a frame whose payload travelled by the ticket port: the payload is a u32 ticket. */
+  ticket: 0x100,
+} as const;
+
+/** Payload of a `done` frame: byte 0 index into exitReasons, bytes 4–7 u32 microseconds, rest UTF-8 text. */
+export const DONE = { reason: 0, flags: 1, micros: 4, text: 8 } as const;
+/** Flag of `done`: the guest stays usable and its state was kept or put back without a new instance. */
+export const DONE_REUSED = 1;
+
+/** What the carrier knows of a module beyond the module itself; made by the intake (src/modules.ts). */
+export interface ModuleInfo {
+  /** Export name of the memory, or null for a module without one. */
+  readonly memory: string | null;
+  /** Pages (64 KiB) the memory starts with, and the maximum written into the module. */
+  readonly memoryPagesMin: number;
+  readonly memoryPagesMax: number;
+  /** Export names of every mutable global (own or added by the intake), for putting an instance back. */
+  readonly globals: readonly string[];
+  /** Exported name of the entry: `frenezulo_main`, `_start` or `main`. */
+  readonly entry: string;
+  /** True if `_initialize` is exported: called once after instantiation. */
+  readonly initialize: boolean;
+  /** null if an instance can be put back in place, else why not (an opcode, several memories…). */
+  readonly notResettable: string | null;
+}
+
+/** What a carrier needs to start an actor. Sent over comlink, once an actor. Durations ms, sizes bytes. */
+export interface ActorSpec {
+  readonly pid: number;
+  readonly service: string;
+  readonly module: WebAssembly.Module;
+  readonly info: ModuleInfo;
+  readonly state: "fresh" | "kept";
+  /** Put back even if start asked for a clock or randomness (policy snapshot_entropy). */
+  readonly snapshotEntropy: boolean;
+  readonly env: Readonly<Record<string, string>>;
+  readonly args: readonly string[];
+  readonly replyBytesMax: number;
+  readonly outputRequestBytesMax: number;
+  readonly outputSecondBytesMax: number;
+}
+
+/** Milliseconds of the machine's monotonic clock, the same in all threads, kept in 31 bits. */
+export function monotonicMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n) & 0x7fff_ffff;
+}

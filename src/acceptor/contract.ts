@@ -1,0 +1,174 @@
+// The contract between an acceptor (socket ↔ records) and the front of the node. Main thread.
+//
+// The acceptor calls `front.head` once a request, inside its own handler; the front must not answer before that call
+// has returned (a synchronous answer would let a smuggled second request be dispatched, reliability.md §3.4).
+// An exchange is answered exactly once, or its client goes first (`front.gone`), never both.
+import type { ErrorCode, ErrorDetails } from "../errors.ts";
+
+export const HEADERS_MAX = 64;
+export const HEAD_BYTES_MAX = 16 * 1024;
+
+/** The head of one request, filled by an acceptor and judged by the gate. Reused: read it before the handler returns. */
+export class Head {
+  /** As received, e.g. "GET". */
+  method = "";
+  /** Path as received, without the query, e.g. "/hello/a%20b". */
+  path = "";
+  /** Query without its "?", or "" where there is none; `hasQuery` tells "/x?" from "/x". */
+  query = "";
+  /** Header names in lower case and values with surrounding blanks removed, in order, repeated ones included. */
+  readonly names: string[] = [];
+  readonly values: string[] = [];
+  count = 0;
+  /** Remote address as text, or "" (unix socket). */
+  remoteAddress = "";
+
+  // Set by the gate when it accepts:
+  /** Body bytes that Content-Length announces; -1 if chunked; 0 if there is no body. */
+  bodyBytes = 0;
+  /** Index of X-Request-Id if it came once and is sane, else -1. */
+  requestIdIndex = -1;
+  /** True if the client asked for `Connection: close`. */
+  wantsClose = false;
+
+  reset(): void {
+    this.count = 0;
+    this.bodyBytes = 0;
+    this.requestIdIndex = -1;
+    this.wantsClose = false;
+  }
+
+  add(name: string, value: string): void {
+    this.names[this.count] = name;
+    this.values[this.count++] = value;
+  }
+
+  /** The first value of a header by its lower-case name, or undefined. */
+  get(name: string): string | undefined {
+    for (let i = 0; i < this.count; i++) if (this.names[i] === name) return this.values[i];
+    return undefined;
+  }
+}
+
+/** What the gate says of a head it does not accept. The connection is closed after the answer. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+}
+
+/** An answer, ready to be written. Reused by its maker: an acceptor copies what it cannot write at once. */
+export class Answer {
+  status = 200;
+  /** Header names and values in order; bytes are written verbatim (already validated). */
+  readonly names: (string | Uint8Array)[] = [];
+  readonly values: (string | Uint8Array)[] = [];
+  count = 0;
+  body: Uint8Array | string = "";
+  /** Close the connection after this answer (adds `Connection: close`). */
+  close = false;
+
+  reset(status: number): this {
+    this.status = status;
+    this.count = 0;
+    this.body = "";
+    this.close = false;
+    return this;
+  }
+
+  add(name: string | Uint8Array, value: string | Uint8Array): this {
+    this.names[this.count] = name;
+    this.values[this.count++] = value;
+    return this;
+  }
+}
+
+/** One request on the wire, made by the acceptor. */
+export interface Exchange {
+  /** False once answered or once the client has gone. */
+  readonly open: boolean;
+  /** For the front's own record of this request. The acceptor never reads it. */
+  owner: unknown;
+  /**
+   * Starts reading the body; call it inside `front.head`. When it is complete, `front.body` is called; when it exceeds
+   * `bytesMax` or arrives too slowly, `front.bodyFailed`. Never called where the gate found no body.
+   */
+  readBody(bytesMax: number): void;
+  /**
+   * Writes the answer under one cork, never inside a handler of the acceptor. Does nothing if the client has gone.
+   * HEAD, 204 and 304 go without their body. What the socket does not take at once is copied and written later; a client
+   * that does not read it in time is cut off.
+   */
+  answer(answer: Answer): void;
+  /** Cuts the connection without an answer. */
+  cut(): void;
+}
+
+/** The node's side. Each method is called from the acceptor's handlers and must not throw or block. */
+export interface Front {
+  /** A head has arrived. `head` is valid only during the call. */
+  head(head: Head, exchange: Exchange): void;
+  /** The acceptor or gate refuses the head; answer with the table's status and close. */
+  refuse(refusal: Refusal, exchange: Exchange): void;
+  /** The body is complete. `body` belongs to the front from now on. */
+  body(exchange: Exchange, body: Uint8Array): void;
+  /** The body will not be complete: `body_too_large`, `request_timeout` or `bad_framing`. */
+  bodyFailed(exchange: Exchange, code: ErrorCode): void;
+  /** The client has gone before an answer was written; the exchange must not be used again. */
+  gone(exchange: Exchange): void;
+}
+
+export interface AcceptorOptions {
+  /** "127.0.0.1:3000", "[::1]:0", "unix:/run/x.sock". */
+  readonly address: string;
+  readonly tls?: { readonly certPath: string; readonly keyPath: string };
+  readonly connectionsMax: number;
+  /** Keep-alive connections without a request are closed after this. ms */
+  readonly idleMs: number;
+  /** A client that does not take an answer's bytes for this long is cut off. ms */
+  readonly writeMs: number;
+  /** A body that is not complete after this is refused with 408. ms */
+  readonly bodyMs: number;
+  /** Body bytes of all requests that may be in memory at once, on all listeners together; reading pauses above it. */
+  readonly bodyBudget: BodyBudget;
+}
+
+/** Counts body bytes in flight over the whole node. */
+export class BodyBudget {
+  readonly bytesMax: number;
+  bytes = 0;
+  readonly waiting = new Set<() => void>();
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+
+  take(bytes: number): void {
+    this.bytes += bytes;
+  }
+
+  get isFull(): boolean {
+    return this.bytes >= this.bytesMax;
+  }
+
+  /** Gives bytes back and resumes paused readers once there is room. */
+  give(bytes: number): void {
+    this.bytes -= bytes;
+    if (this.waiting.size > 0 && !this.isFull) {
+      const resume = [...this.waiting];
+      this.waiting.clear();
+      for (const each of resume) each();
+    }
+  }
+}
+
+export interface Acceptor {
+  /** Binds. Resolves to the address that was bound ("127.0.0.1:41234"). @throws cannot_listen */
+  listen(): Promise<string>;
+  readonly connections: number;
+  /** Takes no new connections; those there are go on. */
+  stopListening(): void;
+  /** Closes every connection, busy or not. Resolves when the sockets are gone. */
+  close(): Promise<void>;
+}
+
+export type MakeAcceptor = (options: AcceptorOptions, front: Front) => Acceptor;
