@@ -22,16 +22,28 @@ export const errorTable = {
   request_timeout: row(408, "debug", "The request did not arrive in time."),
   body_too_large: row(413, "debug", "The body is larger than the {limit} bytes that {service} accepts."),
   headers_too_large: row(431, "debug", "The request head is too large: {why}."),
-  method_not_implemented: row(501, "debug", "Method {method} is not implemented; services take OPTIONS, GET, POST, PUT, DELETE, HEAD and PATCH."),
+  method_not_implemented: row(
+    501,
+    "debug",
+    "Method {method} is not implemented; services take OPTIONS, GET, POST, PUT, DELETE, HEAD and PATCH.",
+  ),
   version_not_supported: row(505, "debug", "Only HTTP/1.1 is served here."),
   // Routing and admission
   unknown_service: row(404, "debug", "No service has the prefix {service}; GET /services lists those there are."),
-  service_busy: row(429, "debug", "Service {service} is at its limit of {limit} requests at once and its queue is full."),
+  service_busy: row(
+    429,
+    "debug",
+    "Service {service} is at its limit of {limit} requests at once and its queue is full.",
+  ),
   node_busy: row(503, "warn", "The node is at its limit: {why}."),
   draining: row(503, "debug", "The node is shutting down and takes no new requests."),
   breaker_open: row(503, "debug", "Service {service} is failing and takes no requests until its next trial."),
   cannot_start: row(503, "warn", "Service {service} could not be started: {why}."),
-  queue_timeout: row(503, "debug", "The request waited {ms} ms for an actor of service {service} and none became free."),
+  queue_timeout: row(
+    503,
+    "debug",
+    "The request waited {ms} ms for an actor of service {service} and none became free.",
+  ),
   // What a guest did with the request
   trap: row(502, "warn", "Service {service} trapped: {why}."),
   memory_limit: row(502, "warn", "Service {service} ran out of its memory limit of {limit} bytes: {why}."),
@@ -45,7 +57,11 @@ export const errorTable = {
   module_too_large: row(413, "info", "The module has more than the {limit} bytes that are allowed."),
   bad_module: row(422, "info", "This is not a module that can be served: {why}."),
   unknown_import: row(422, "info", "The module imports {name}, which this host does not have: {why}."),
-  missing_entry: row(422, "info", "The module exports no entry: frenezulo_main, _start or main must be a function without parameters."),
+  missing_entry: row(
+    422,
+    "info",
+    "The module exports no entry: frenezulo_main, _start or main must be a function without parameters.",
+  ),
   module_limits: row(422, "info", "The module asks for more than its policy allows: {why}."),
   compile_timeout: row(422, "info", "The module did not compile within {ms} ms."),
   first_start_failed: row(422, "info", "The module compiled but its first instance did not start: {why}."),
@@ -55,22 +71,38 @@ export const errorTable = {
   // Administration
   unauthorized: row(401, "info", "This route needs the header Authorization: Bearer TOKEN."),
   too_many_attempts: row(429, "warn", "Too many wrong tokens from this address; try again later."),
-  forbidden_origin: row(403, "warn", "Without a token the admin routes take only requests to a loopback Host and without an Origin: {why}."),
+  forbidden_origin: row(
+    403,
+    "warn",
+    "Without a token the admin routes take only requests to a loopback Host and without an Origin: {why}.",
+  ),
   not_found: row(404, "debug", "There is no such route: {why}."),
   method_not_allowed: row(405, "debug", "This route does not take {method}; it takes {allowed}."),
   unsupported_media_type: row(415, "debug", "This route takes {expected}, not {actual}."),
   bad_json: row(400, "debug", "The body is not the JSON that is expected: {why}."),
-  bad_prefix: row(400, "debug", "A prefix is 1 to 64 of a-z 0-9 . _ - and begins with a letter or digit, not {prefix}."),
+  bad_prefix: row(
+    400,
+    "debug",
+    "A prefix is 1 to 64 of a-z 0-9 . _ - and begins with a letter or digit, not {prefix}.",
+  ),
   reserved_prefix: row(400, "debug", "The prefix {prefix} is reserved."),
   bad_policy: row(400, "debug", "The policy is not acceptable: {why}."),
   config_origin: row(409, "info", "Service {service} is declared in {where}; change it there."),
-  unknown_version: row(404, "debug", "Service {service} has no version {version}; GET /services/{service} lists those there are."),
+  unknown_version: row(
+    404,
+    "debug",
+    "Service {service} has no version {version}; GET /services/{service} lists those there are.",
+  ),
   store_full: row(507, "error", "The store is full: {why}. Nothing was changed."),
   store_failed: row(500, "error", "The store failed: {why}. Nothing was changed."),
   internal: row(500, "error", "Something went wrong inside the node; the log has it under this request id."),
   // Start-up and command line
   bad_config: row(null, "error", "{where}: {why}"),
-  data_locked: row(null, "error", "The data folder {folder} is in use by the node with pid {pid}; stop it or give another --data."),
+  data_locked: row(
+    null,
+    "error",
+    "The data folder {folder} is in use by the node with pid {pid}; stop it or give another --data.",
+  ),
   cannot_listen: row(null, "error", "Cannot listen on {address}: {why}."),
   token_needed: row(null, "error", "{why}"),
   bad_platform: row(null, "error", "This platform is not supported: {why}."),
@@ -91,7 +123,11 @@ export class FrenezuloError extends Error {
   /** Seconds for a Retry-After header, where trying again makes sense. */
   readonly retryAfterSeconds: number | undefined;
 
-  constructor(code: ErrorCode, details: ErrorDetails = {}, options: { retryAfterSeconds?: number; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    details: ErrorDetails = {},
+    options: { retryAfterSeconds?: number; cause?: unknown } = {},
+  ) {
     super(sentence(code, details), { cause: options.cause });
     this.name = "FrenezuloError";
     this.code = code;

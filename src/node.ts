@@ -46,7 +46,9 @@ export interface ServiceDetail extends ServiceView {
 export interface AddOptions {
   readonly prefix: string;
   /** The module itself, or where it comes from: http(s) URL or file: URL under the configured folder. */
-  readonly source: { readonly kind: "bytes"; readonly bytes: Uint8Array } | { readonly kind: "url"; readonly url: string };
+  readonly source:
+    | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+    | { readonly kind: "url"; readonly url: string };
   /** Expected sha256 of the module, hex. */
   readonly sha256?: string;
   /** Part of a policy as the user wrote it; the rest is the default. Validated by config.ts (parsePolicy). */
