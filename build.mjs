@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The build and its verbs (start, build, check, test, test-long, dev, load, bench, docs). Needs nothing but Node: it installs the rest.
+// The build and its verbs: start, build, check, test, dev, load, bench and so on. Needs only Node; it installs the rest.
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, watch, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";

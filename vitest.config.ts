@@ -1,5 +1,6 @@
-// How the tests run: one file at a time where they start nodes, since two cores carry them all.
+// How the tests run: few files at a time, since two cores carry the tests and the nodes they start.
 import { defineConfig } from "vitest/config";
+import { skipsReporter } from "./test/skips.ts";
 
 export default defineConfig({
   test: {
@@ -9,5 +10,6 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    reporters: ["default", skipsReporter],
   },
 });
