@@ -1,0 +1,339 @@
+// What survives the node: services, their versions and the bytes of their modules, in LMDB. Main thread; only rows are
+// kept in memory. Each change is one transaction, acknowledged when it is on disk, and changes take turns.
+//
+// Databases in the folder's one file: "services" prefix → row (JSON), "modules" sha256 → bytes, and the row "schema".
+// How many versions use a module is counted from the rows, so that no counter can disagree with them.
+import { mkdirSync, statSync } from "node:fs";
+import { statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { type Database, open, type RootDatabase } from "lmdb";
+import { z } from "zod";
+import { FrenezuloError, reasonOf } from "./errors.ts";
+import { FolderLock } from "./store/lock.ts";
+
+const schemaVersion = 1;
+/** LMDB keeps a value beyond half a page in whole pages of its own. */
+const pageBytes = 4096;
+/** Room counted for a row beside its text: key, page header, its share of a tree that is not full. */
+const rowOverheadBytes = 128;
+
+export interface StoredVersion {
+  /** Counts from 1 for each prefix and is never used again, not even after a rollback. */
+  readonly version: number;
+  /** sha256 of the module as it was given, hex: the key of its bytes. */
+  readonly digest: string;
+  readonly bytes: number;
+  /** ISO 8601. */
+  readonly addedAt: string;
+  /** As the user wrote it: the defaults of the day it is read apply to what it leaves out. */
+  readonly policy: unknown;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface StoredService {
+  readonly prefix: string;
+  /** The version that is served. */
+  readonly current: number;
+  /** The number the next version gets. */
+  readonly next: number;
+  /** Oldest first; holds at least the current one. */
+  readonly versions: readonly StoredVersion[];
+}
+
+export interface StoreStats {
+  readonly services: number;
+  readonly versions: number;
+  readonly modules: number;
+  /** Bytes of modules and rows as they count against the limit. */
+  readonly usedBytes: number;
+  readonly limitBytes: number;
+  /** Size of the file; it does not shrink, freed pages are used again. */
+  readonly fileBytes: number;
+}
+
+export interface StoreOptions {
+  /** Made (mode 0700) if it is not there. */
+  readonly folder: string;
+  /** What modules and rows may take together. LMDB itself grows its map beyond what it is given (M), so we count. */
+  readonly mapBytes: number;
+  /** Versions kept for each service. */
+  readonly keep: number;
+}
+
+const rowSchema = z.object({
+  prefix: z.string(),
+  current: z.int(),
+  next: z.int(),
+  versions: z
+    .array(
+      z.object({
+        version: z.int(),
+        digest: z.string(),
+        bytes: z.int(),
+        addedAt: z.string(),
+        policy: z.unknown(),
+        env: z.record(z.string(), z.string()),
+      }),
+    )
+    .min(1),
+});
+
+export class Store {
+  readonly #options: StoreOptions;
+  readonly #lock: FolderLock;
+  readonly #root: RootDatabase<unknown, string>;
+  readonly #rows: Database<StoredService, string>;
+  readonly #modules: Database<Uint8Array, string>;
+  /** The rows as committed. This process alone writes them (the folder's lock). */
+  readonly #services = new Map<string, StoredService>();
+  /** digest → versions that use it, over all services. */
+  readonly #uses = new Map<string, number>();
+  #usedBytes = 0;
+  /** The change before, done or failed: the next begins after it. */
+  #last: Promise<unknown> = Promise.resolve();
+  #closed: Promise<void> | undefined;
+
+  private constructor(options: StoreOptions, lock: FolderLock) {
+    this.#options = options;
+    this.#lock = lock;
+    // overlappingSync would acknowledge before fdatasync; without it a commit is pwrite, fdatasync, meta page by O_DSYNC
+    // (M, strace). With eventTurnBatching a failed commit rejects a promise nobody can reach, which ends the process (M).
+    this.#root = open({
+      path: options.folder,
+      noSubdir: false,
+      mapSize: options.mapBytes,
+      overlappingSync: false,
+      eventTurnBatching: false,
+      encoding: "json",
+    });
+    this.#rows = this.#root.openDB("services", { encoding: "json" });
+    this.#modules = this.#root.openDB("modules", { encoding: "binary" });
+  }
+
+  /**
+   * Locks the folder and reads the rows (no module is read).
+   * @throws data_locked, bad_platform, store_failed (not a folder we can use, or written by a newer frenezulo)
+   */
+  static async open(options: StoreOptions): Promise<Store> {
+    try {
+      mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw new FrenezuloError("store_failed", {
+        why: `the data folder ${options.folder} cannot be made (${reasonOf(error)})`,
+      });
+    }
+    const lock = FolderLock.take(options.folder);
+    let store: Store | undefined;
+    try {
+      store = new Store(options, lock);
+      await store.#load();
+      return store;
+    } catch (error) {
+      if (store !== undefined) await store.#root.close();
+      lock.release();
+      throw error instanceof FrenezuloError ? error : new FrenezuloError("store_failed", { why: reasonOf(error) });
+    }
+  }
+
+  async #load(): Promise<void> {
+    const found = this.#root.get("schema");
+    if (found === undefined) await this.#root.batch(() => void this.#root.put("schema", schemaVersion));
+    else if (found !== schemaVersion)
+      throw new FrenezuloError("store_failed", {
+        why: `the data folder has schema ${String(found)} and this frenezulo reads ${schemaVersion}; use the version that wrote it`,
+      });
+    for (const { key, value } of this.#rows.getRange()) {
+      const row = rowSchema.safeParse(value);
+      if (!row.success)
+        throw new FrenezuloError("store_failed", {
+          why: `the row of service ${key} is not readable (${row.error.issues[0]?.message ?? ""})`,
+        });
+      this.#apply(key, row.data);
+    }
+  }
+
+  services(): Iterable<StoredService> {
+    return this.#services.values();
+  }
+
+  get(prefix: string): StoredService | undefined {
+    return this.#services.get(prefix);
+  }
+
+  /**
+   * Adds a version, which becomes the current one; the oldest beyond `keep` go. Whether the digest and policy are the
+   * current ones already is for the caller to see (`get`). `bytes` must be those of the digest and must not change until
+   * this settles: LMDB writes from them.
+   * @throws store_full, store_failed; then nothing has changed
+   */
+  putVersion(prefix: string, version: Omit<StoredVersion, "version">, bytes: Uint8Array): Promise<StoredService> {
+    return this.#inTurn(async () => {
+      const before = this.#services.get(prefix);
+      const number = before?.next ?? 1;
+      const versions = [...(before?.versions ?? []), { version: number, ...version }].slice(-this.#options.keep);
+      const after: StoredService = { prefix, current: number, next: number + 1, versions };
+      const isNew = !this.#uses.has(version.digest);
+      this.#refuseBeyondLimit(rowBytes(after) - rowBytes(before) + (isNew ? moduleBytesOf(version) : 0));
+      await this.#commit(prefix, after, isNew ? { digest: version.digest, bytes } : undefined);
+      return after;
+    });
+  }
+
+  /** @throws unknown_service, unknown_version, store_failed; then nothing has changed */
+  setCurrent(prefix: string, version: number): Promise<StoredService> {
+    return this.#inTurn(async () => {
+      const before = this.#services.get(prefix);
+      if (before === undefined) throw new FrenezuloError("unknown_service", { service: prefix });
+      if (!before.versions.some((each) => each.version === version))
+        throw new FrenezuloError("unknown_version", { service: prefix, version });
+      const after = { ...before, current: version };
+      await this.#commit(prefix, after);
+      return after;
+    });
+  }
+
+  /** Removes a service with its versions and the modules that nothing else uses. False if it was not there. */
+  remove(prefix: string): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (!this.#services.has(prefix)) return false;
+      await this.#commit(prefix, undefined);
+      return true;
+    });
+  }
+
+  /** The bytes of a module, a copy; page faults happen on another thread. Undefined if no version uses the digest. */
+  async moduleBytes(digest: string): Promise<Uint8Array | undefined> {
+    if (this.#closed === undefined) await this.#modules.prefetch([digest]);
+    if (this.#closed !== undefined) throw closedFailure();
+    return this.#modules.getBinary(digest);
+  }
+
+  stats(): StoreStats {
+    let versions = 0;
+    for (const service of this.#services.values()) versions += service.versions.length;
+    return {
+      services: this.#services.size,
+      versions,
+      modules: this.#uses.size,
+      usedBytes: this.#usedBytes,
+      limitBytes: this.#options.mapBytes,
+      fileBytes: statSync(join(this.#options.folder, "data.mdb")).size,
+    };
+  }
+
+  /** Waits for the changes under way, then closes and gives the folder up. Later changes are refused. */
+  close(): Promise<void> {
+    this.#closed ??= this.#last.then(async () => {
+      await this.#root.close();
+      this.#lock.release();
+    });
+    return this.#closed;
+  }
+
+  /** Runs changes one after the other, whatever became of the ones before. */
+  #inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
+    if (this.#closed !== undefined) return Promise.reject(closedFailure());
+    const done = this.#last.then(change);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  #refuseBeyondLimit(addedBytes: number): void {
+    const limit = this.#options.mapBytes;
+    if (this.#usedBytes + addedBytes > limit)
+      throw new FrenezuloError("store_full", {
+        why: `${this.#usedBytes} of ${limit} bytes (store.map_size) are used and ${addedBytes} more are needed`,
+      });
+  }
+
+  /** One transaction: the row, the module if it is new, and the modules that go. In memory once it is on disk. */
+  async #commit(
+    prefix: string,
+    after: StoredService | undefined,
+    module?: { digest: string; bytes: Uint8Array },
+  ): Promise<void> {
+    const unused = this.#unusedAfter(prefix, after);
+    try {
+      await this.#root.batch(() => {
+        if (module !== undefined) void this.#modules.put(module.digest, module.bytes);
+        if (after === undefined) void this.#rows.remove(prefix);
+        else void this.#rows.put(prefix, after);
+        for (const digest of unused) void this.#modules.remove(digest);
+      });
+    } catch (error) {
+      throw await this.#failureOf(error, module?.bytes.length ?? pageBytes);
+    }
+    this.#apply(prefix, after);
+  }
+
+  /** Digests that no version uses any more when `after` has taken the place of the row there is. */
+  #unusedAfter(prefix: string, after: StoredService | undefined): string[] {
+    const changes = new Map<string, number>();
+    for (const { digest } of this.#services.get(prefix)?.versions ?? [])
+      changes.set(digest, (changes.get(digest) ?? 0) - 1);
+    for (const { digest } of after?.versions ?? []) changes.set(digest, (changes.get(digest) ?? 0) + 1);
+    return [...changes].filter(([digest, by]) => (this.#uses.get(digest) ?? 0) + by === 0).map(([digest]) => digest);
+  }
+
+  #apply(prefix: string, after: StoredService | undefined): void {
+    const before = this.#services.get(prefix);
+    for (const version of after?.versions ?? []) {
+      const uses = this.#uses.get(version.digest) ?? 0;
+      this.#uses.set(version.digest, uses + 1);
+      if (uses === 0) this.#usedBytes += moduleBytesOf(version);
+    }
+    for (const version of before?.versions ?? []) {
+      const uses = (this.#uses.get(version.digest) ?? 0) - 1;
+      if (uses > 0) this.#uses.set(version.digest, uses);
+      else {
+        this.#uses.delete(version.digest);
+        this.#usedBytes -= moduleBytesOf(version);
+      }
+    }
+    this.#usedBytes += rowBytes(after) - rowBytes(before);
+    if (after === undefined) this.#services.delete(prefix);
+    else this.#services.set(prefix, after);
+  }
+
+  async #failureOf(thrown: unknown, neededBytes: number): Promise<FrenezuloError> {
+    const cause = await commitErrorOf(thrown);
+    const why = reasonOf(cause);
+    return new FrenezuloError((await this.#isFull(cause, neededBytes)) ? "store_full" : "store_failed", { why });
+  }
+
+  /** LMDB calls a write that the disk took only half of an input/output error: the disk is asked how full it is. */
+  async #isFull(cause: unknown, neededBytes: number): Promise<boolean> {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    if (code === errno.ENOSPC || code === errno.EDQUOT || code === mdbMapFull) return true;
+    if (code !== errno.EIO) return false;
+    const disk = await statfs(this.#options.folder);
+    return disk.bavail * disk.bsize < neededBytes + 16 * pageBytes;
+  }
+}
+
+const errno = { EIO: 5, ENOSPC: 28, EDQUOT: 122 } as const;
+/** MDB_MAP_FULL of lmdb.h. */
+const mdbMapFull = -30792;
+
+/** lmdb-js rejects with a general error whose `commitError` is a promise that rejects with the real one. */
+async function commitErrorOf(thrown: unknown): Promise<unknown> {
+  if (!(thrown instanceof Error) || !("commitError" in thrown)) return thrown;
+  try {
+    await thrown.commitError;
+    return thrown;
+  } catch (cause) {
+    return cause;
+  }
+}
+
+function closedFailure(): FrenezuloError {
+  return new FrenezuloError("store_failed", { why: "it is closed" });
+}
+
+function moduleBytesOf(version: { readonly bytes: number }): number {
+  return Math.ceil((version.bytes + 16) / pageBytes) * pageBytes;
+}
+
+function rowBytes(row: StoredService | undefined): number {
+  return row === undefined ? 0 : Buffer.byteLength(JSON.stringify(row)) + rowOverheadBytes;
+}
