@@ -9,6 +9,9 @@
 /** Words (Int32) of the bell. `asleep`: the main thread stores 1 before it waits; whoever swaps it to 0 notifies. */
 export const BELL = { asleep: 0, bytes: 64 } as const;
 
+/** The bell block also holds the node's pid counter (a 64-bit word, any thread adds). Pids begin at `first`. */
+export const PIDS = { counter: 4, block: 1024, first: 1 } as const;
+
 /** Words (Int32) of a carrier's control block. */
 export const CONTROL = {
   /** 0 idle, n > 0 running request n, -1 condemned. Carrier swaps idle↔running, main swaps running→condemned. */
@@ -74,6 +77,8 @@ export const KIND = {
   done: 3,
   /** carrier → main: guest output of process `pid`; payload: 1 byte stream (1 or 2), then UTF-8 text. */
   output: 4,
+  /** carrier → main: actor `pid` could not make its next instance and takes no more requests; payload: see DONE. */
+  ended: 5,
   /** Set in the kind of a frame whose payload travelled by the ticket port: the payload is a u32 ticket. */
   ticket: 0x100,
 } as const;
@@ -116,7 +121,39 @@ export interface ActorSpec {
   readonly outputSecondBytesMax: number;
 }
 
+/** What a carrier's thread is started with (workerData). */
+export interface CarrierData {
+  readonly bell: SharedArrayBuffer;
+  readonly control: SharedArrayBuffer;
+  readonly requests: SharedArrayBuffer;
+  readonly replies: SharedArrayBuffer;
+  /** Payloads that are too large for a ring, both ways: Ticket messages. */
+  readonly tickets: import("node:worker_threads").MessagePort;
+  /** comlink: CarrierControl. */
+  readonly port: import("node:worker_threads").MessagePort;
+}
+
+/** A payload beside the ring (DECISIONS 1.3): posted before the frame that names it is committed. */
+export interface Ticket {
+  readonly ticket: number;
+  readonly block: SharedArrayBuffer;
+}
+
+/** What the main thread asks of a carrier over comlink, between requests. */
+export interface CarrierControl {
+  /** Starts an actor; resolves to the text of why it did not start, or null. */
+  start(spec: ActorSpec): string | null;
+  /** Forgets an actor. */
+  stop(pid: number): void;
+}
+
 /** Milliseconds of the machine's monotonic clock, the same in all threads, kept in 31 bits. */
 export function monotonicMs(): number {
-  return Number(process.hrtime.bigint() / 1_000_000n) & 0x7fff_ffff;
+  const [seconds, nanos] = process.hrtime();
+  return (seconds * 1000 + Math.floor(nanos / 1e6)) & 0x7fff_ffff;
+}
+
+/** Milliseconds from one monotonicMs to a later one. */
+export function elapsedMs(from: number, to: number): number {
+  return (to - from) & 0x7fff_ffff;
 }

@@ -1,0 +1,134 @@
+// What every host function works on: the process that runs now, its memory, and what its carrier does for it.
+//
+// One Host a carrier; one import object serves all its instances, and the current process is switched instead of making
+// closures for each instance (design, fact 12).
+import type { Exit } from "../exits.ts";
+import type { GuestInstance } from "../instance.ts";
+import type { Message } from "../mailbox.ts";
+import type { Process } from "../process.ts";
+
+/** What a carrier does for the processes in it. */
+export interface Services {
+  /** Takes a message for any process. The bytes may be reused after the call. */
+  send(from: Process, pid: number, message: Message): void;
+  /** Takes guest output: `stream` 1 or 2. The bytes may be reused after the call. */
+  output(from: Process, stream: number, bytes: Uint8Array): void;
+  /**
+   * Blocks the process until `ready` gives something, or `ms` have passed (Infinity: for ever).
+   * @returns what `ready` gave, or undefined after the time
+   */
+  wait<T>(ready: () => T | undefined, ms: number): T | undefined;
+}
+
+export interface Guest {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** A module whose only export traps: a trap unwinds every guest frame, while a JS exception is caught by `catch_all`. */
+const trapModule = new Uint8Array([
+  0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x04, 0x01, 0x60, 0x00, 0x00, 0x03, 0x02, 0x01, 0x00, 0x07,
+  0x05, 0x01, 0x01, 0x74, 0x00, 0x00, 0x0a, 0x05, 0x01, 0x03, 0x00, 0x00, 0x0b,
+]);
+
+export class Host {
+  readonly services: Services;
+  /** The running process, its instance and its settings; set by the carrier before it enters a guest. */
+  process!: Process;
+  /** null while start code runs: its exports do not exist yet. */
+  instance: GuestInstance | null = null;
+  guest!: Guest;
+  /** True once the guest asked for randomness or a clock (DECISIONS 5.2). */
+  entropyAsked = false;
+  readonly #trap: () => void;
+  #buffer: ArrayBuffer | null = null;
+  #bytes: Buffer = Buffer.alloc(0);
+  #view: DataView = new DataView(new ArrayBuffer(0));
+
+  constructor(services: Services) {
+    this.services = services;
+    this.#trap = new WebAssembly.Instance(new WebAssembly.Module(trapModule)).exports.t as () => void;
+  }
+
+  /** Ends the process: unwinds the guest by a trap, and the carrier reads the reason from `process.dying`. */
+  die(exit: Exit): never {
+    this.process.dying ??= exit;
+    this.#trap();
+    throw new Error("unreachable: the trapping export returned");
+  }
+
+  /** Ends the process as trapped, because of something it asked of a host function. */
+  trap(text: string): never {
+    return this.die({ reason: "trap", text });
+  }
+
+  /** First call of each host function: honours the dying flag. */
+  enter(): Process {
+    const process = this.process;
+    if (process.dying !== null) this.#trap();
+    return process;
+  }
+
+  /** The guest's memory as bytes. Valid until the guest runs again: growing detaches it. */
+  memory(): Buffer {
+    this.#refresh();
+    return this.#bytes;
+  }
+
+  view(): DataView {
+    this.#refresh();
+    return this.#view;
+  }
+
+  /** The guest's bytes from `pointer` on; traps if they are not all inside its memory. */
+  slice(pointer: number, length: number): Buffer {
+    const memory = this.memory();
+    const start = this.range(pointer, length);
+    return memory.subarray(start, start + (length >>> 0));
+  }
+
+  /** Checks a range of guest memory and gives its start as an unsigned number. Traps outside. */
+  range(pointer: number, length: number): number {
+    const start = pointer >>> 0;
+    if (start + (length >>> 0) > this.memory().length) {
+      this.trap(`out of bounds: a host function was given ${length >>> 0} bytes at ${start}`);
+    }
+    return start;
+  }
+
+  writeU32(pointer: number, value: number): void {
+    const at = this.range(pointer, 4);
+    this.view().setUint32(at, value, true);
+  }
+
+  writeU64(pointer: number, value: bigint): void {
+    const at = this.range(pointer, 8);
+    this.view().setBigUint64(at, value, true);
+  }
+
+  #refresh(): void {
+    const memory = this.instance?.memory;
+    if (memory === undefined || memory === null) {
+      this.trap("a host function needs the memory, which is exported only after the start function");
+    }
+    const buffer = memory.buffer;
+    if (buffer !== this.#buffer) {
+      this.#buffer = buffer;
+      this.#bytes = Buffer.from(buffer);
+      this.#view = new DataView(buffer);
+    }
+  }
+}
+
+/** An i64 argument of the guest as unsigned. */
+export function u64(value: bigint): bigint {
+  return BigInt.asUintN(64, value);
+}
+
+const NEVER = 0xffff_ffff_ffff_ffffn;
+
+/** A lunatic time-out (u64 milliseconds, all ones: none) as a number of ms. */
+export function timeoutMs(value: bigint): number {
+  const ms = u64(value);
+  return ms === NEVER ? Number.POSITIVE_INFINITY : Number(ms);
+}

@@ -1,0 +1,129 @@
+// An actor inside its carrier: one service version's instance and process, made, run, put back or made anew.
+import type { Host } from "./abi/host.ts";
+import type { Exit } from "./exits.ts";
+import { GuestInstance, type PristineImage } from "./instance.ts";
+import type { Pids } from "./pids.ts";
+import { Process, type ProcessLimits } from "./process.ts";
+import type { ActorSpec } from "./wire.ts";
+
+/** Host memory a guest may use besides the message it writes (DECISIONS 3.4, reliability.md §6). */
+const SCRATCH_BYTES_OVER_REPLY = 64 * 1024;
+const MAILBOX_MESSAGES = 1024;
+const MAILBOX_BYTES = 1024 * 1024;
+const RESOURCES = 1024;
+
+const NORMAL: Exit = { reason: "normal", text: "" };
+
+export class Actor {
+  readonly spec: ActorSpec;
+  /** The process that its next request runs in. */
+  process: Process;
+  /** Why it takes no more requests: its start failed. */
+  failed: Exit | null = null;
+  /** Output of the current second, against the service's limit. */
+  outputSecond = 0;
+  outputSecondBytes = 0;
+  readonly #host: Host;
+  readonly #imports: WebAssembly.Imports;
+  readonly #pids: Pids;
+  readonly #limits: ProcessLimits;
+  #instance: GuestInstance | null = null;
+  #image: PristineImage | null = null;
+  #imageHasEntropy = false;
+
+  constructor(spec: ActorSpec, host: Host, imports: WebAssembly.Imports, pids: Pids) {
+    this.spec = spec;
+    this.#host = host;
+    this.#imports = imports;
+    this.#pids = pids;
+    this.#limits = {
+      scratchBytesMax: spec.replyBytesMax + SCRATCH_BYTES_OVER_REPLY,
+      messagesMax: MAILBOX_MESSAGES,
+      mailboxBytesMax: MAILBOX_BYTES,
+      resourcesMax: RESOURCES,
+    };
+    this.process = new Process(spec.pid, this.#limits);
+  }
+
+  /** True while it has an instance that can take a request. */
+  get isReady(): boolean {
+    return this.#instance !== null;
+  }
+
+  /** Makes a new instance and runs its start code. Guest code runs: the watchdog must be able to see it. */
+  start(): Exit {
+    this.#instance = null;
+    this.#host.entropyAsked = false;
+    const exit = this.#enter(null, () => {
+      const instance = new GuestInstance(this.spec, this.#imports);
+      this.#host.instance = instance;
+      instance.initialize();
+      this.#instance = instance;
+    });
+    if (exit.reason !== "normal" || this.#instance === null) {
+      const why = exit.text === "" ? "its start code called proc_exit" : exit.text;
+      this.failed = { reason: "start_failed", text: why };
+      return this.failed;
+    }
+    this.#takeImage(this.#instance);
+    return NORMAL;
+  }
+
+  /** Runs the guest for one request, which is `length` bytes at `start` of the ring. */
+  run(ring: Uint8Array, start: number, length: number, replyPid: number): Exit {
+    const instance = this.#instance as GuestInstance;
+    const process = this.process;
+    process.beginRequest(ring, start, length, replyPid);
+    const exit = this.#enter(instance, () => instance.call());
+    process.endRequest(ring);
+    return exit.reason === "trap" && instance.isNearMemoryLimit ? { ...exit, reason: "memory" } : exit;
+  }
+
+  /**
+   * Makes it ready for the next request. `fresh`: a new process, in an instance put back where that is exact
+   * (DECISIONS 5.1). `kept`: as it is, unless it did not return.
+   * @returns false if it needs a new instance: call `start`
+   */
+  settle(exit: Exit): boolean {
+    const returned = exit === NORMAL;
+    if (this.spec.state === "kept" && returned) return true;
+    this.process = new Process(this.#pids.next(), this.#limits, this.process.builder);
+    const isBack = returned && this.#image !== null && (this.#instance as GuestInstance).putBack(this.#image);
+    if (!isBack) this.#instance = null;
+    return isBack;
+  }
+
+  #enter(instance: GuestInstance | null, run: () => void): Exit {
+    const host = this.#host;
+    host.process = this.process;
+    host.instance = instance;
+    host.guest = this.spec;
+    try {
+      run();
+      return this.process.dying ?? NORMAL;
+    } catch (thrown) {
+      return this.process.dying ?? trapExit(thrown);
+    }
+  }
+
+  #takeImage(instance: GuestInstance): void {
+    const { spec } = this;
+    if (spec.state === "kept" || spec.info.notResettable !== null) return;
+    const hasEntropy = this.#host.entropyAsked;
+    if (hasEntropy && !spec.snapshotEntropy) return;
+    // Start code without entropy always ends the same: the first image serves every later instance.
+    if (this.#image === null || this.#imageHasEntropy || hasEntropy) this.#image = instance.takeImage();
+    this.#imageHasEntropy = hasEntropy;
+  }
+}
+
+/** What a guest's end by an exception means. The second line, where there is one, is for the log only. */
+function trapExit(thrown: unknown): Exit {
+  if (thrown instanceof RangeError && thrown.message.includes("call stack")) {
+    return { reason: "trap", text: "stack overflow: its recursion is too deep" };
+  }
+  if (!(thrown instanceof Error)) return { reason: "trap", text: "it threw an exception that nothing caught" };
+  const frame = thrown.stack?.split("\n").find((line) => line.includes("wasm://"));
+  const where = frame === undefined ? "" : `\n${frame.trim()}`;
+  return { reason: "trap", text: `${thrown.message}${where}` };
+}

@@ -1,0 +1,107 @@
+// A process's mailbox: a bounded queue of messages with tags and selective receive. Lives in the carrier's own heap.
+
+/** Kinds of messages, in the order of lunatic's receive results 0, 1, 2. */
+export const messageKinds = ["data", "link_died", "process_died"] as const;
+export type MessageKind = (typeof messageKinds)[number];
+
+const NO_BYTES = new Uint8Array(0);
+
+/** One message. Its data are `bytes[start .. start + length)`; `cursor` counts from `start`. */
+export class Message {
+  readonly kind: MessageKind;
+  /** 0n: untagged. */
+  readonly tag: bigint;
+  bytes: Uint8Array;
+  start: number;
+  length: number;
+  cursor = 0;
+  /** The dead process, for process_died. */
+  readonly process: number;
+
+  constructor(kind: MessageKind, tag: bigint, bytes: Uint8Array = NO_BYTES, start = 0, length = 0, process = 0) {
+    this.kind = kind;
+    this.tag = tag;
+    this.bytes = bytes;
+    this.start = start;
+    this.length = length;
+    this.process = process;
+  }
+}
+
+export interface MailboxLimits {
+  readonly messagesMax: number;
+  readonly bytesMax: number;
+}
+
+/**
+ * Keeps arrival order. A receive without tags takes the oldest message of any kind; with tags the oldest whose tag is
+ * among them, and untagged messages never match, even if 0 is listed (lunatic-abi.md §2.5). Unlike lunatic's it is
+ * bounded: `push` refuses data above the limits; the other kinds always fit (DECISIONS 9.5).
+ */
+export class Mailbox {
+  readonly #limits: MailboxLimits;
+  readonly #queue: Message[] = [];
+  #bytes = 0;
+  #arrived = 0;
+
+  constructor(limits: MailboxLimits) {
+    this.#limits = limits;
+  }
+
+  get length(): number {
+    return this.#queue.length;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Messages that ever arrived; a mark for `takeArrivedAfter`. */
+  get arrived(): number {
+    return this.#arrived;
+  }
+
+  /** False if the mailbox is full; the message is then not in it. */
+  push(message: Message): boolean {
+    if (message.kind === "data") {
+      if (this.#queue.length >= this.#limits.messagesMax) return false;
+      if (this.#bytes + message.length > this.#limits.bytesMax) return false;
+    }
+    this.#queue.push(message);
+    this.#bytes += message.length;
+    this.#arrived++;
+    return true;
+  }
+
+  /** Takes the oldest message, or the oldest with one of these tags. */
+  take(tags?: readonly bigint[]): Message | undefined {
+    if (tags === undefined || tags.length === 0) return this.#remove(0);
+    return this.#remove(this.#queue.findIndex((message) => message.tag !== 0n && tags.includes(message.tag)));
+  }
+
+  /**
+   * Takes the oldest message with exactly this tag (undefined: any) that arrived after the mark; what was queued before
+   * is not looked at. Nothing else may be taken between reading `arrived` as the mark and this call.
+   */
+  takeArrivedAfter(mark: number, tag: bigint | undefined): Message | undefined {
+    const recent = Math.min(this.#arrived - mark, this.#queue.length);
+    for (let i = this.#queue.length - recent; i < this.#queue.length; i++) {
+      if (tag === undefined || this.#queue[i]?.tag === tag) return this.#remove(i);
+    }
+    return undefined;
+  }
+
+  /** Removes every message that the test says true of. */
+  drop(test: (message: Message) => boolean): void {
+    for (let i = this.#queue.length - 1; i >= 0; i--) if (test(this.#queue[i] as Message)) this.#remove(i);
+  }
+
+  #remove(index: number): Message | undefined {
+    const message = this.#queue[index];
+    if (message === undefined) return undefined;
+    if (index === 0) this.#queue.shift();
+    else this.#queue.splice(index, 1);
+    this.#bytes -= message.length;
+    return message;
+  }
+}

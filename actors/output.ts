@@ -1,0 +1,56 @@
+// A guest's output on its way to the log: bounded a request and a second, dropped and counted above (DECISIONS 3.3).
+import type { Actor } from "./actor.ts";
+import type { Bell } from "./bell.ts";
+import type { Process } from "./process.ts";
+import type { RingWriter } from "./ring.ts";
+import { CONTROL, KIND } from "./wire.ts";
+
+const STDERR = 2;
+
+export class Output {
+  readonly #replies: RingWriter;
+  readonly #bell: Bell;
+  readonly #control: Int32Array;
+
+  constructor(replies: RingWriter, bell: Bell, control: Int32Array) {
+    this.#replies = replies;
+    this.#bell = bell;
+    this.#control = control;
+  }
+
+  /** Passes on what the limits allow and the ring has room for now; it never waits. */
+  write(actor: Actor | null, from: Process, stream: number, bytes: Uint8Array): void {
+    if (actor === null || bytes.length === 0) return;
+    const room = this.#room(actor, from);
+    const passed = Math.min(room, bytes.length, this.#replies.payloadMax - 1);
+    const wasOver = from.outputDropped;
+    if (passed > 0 && this.#put(from.pid, actor.spec.pid, stream, bytes.subarray(0, passed))) {
+      from.outputBytes += passed;
+      actor.outputSecondBytes += passed;
+      if (passed === bytes.length) return;
+    }
+    Atomics.add(this.#control, CONTROL.outputDropped, bytes.length - Math.max(passed, 0));
+    from.outputDropped = true;
+    if (!wasOver) this.#put(from.pid, actor.spec.pid, STDERR, Buffer.from("[output over the limit is dropped]\n"));
+  }
+
+  #room(actor: Actor, from: Process): number {
+    const second = Math.floor(performance.now() / 1000);
+    if (second !== actor.outputSecond) {
+      actor.outputSecond = second;
+      actor.outputSecondBytes = 0;
+    }
+    const { outputRequestBytesMax, outputSecondBytesMax } = actor.spec;
+    return Math.min(outputRequestBytesMax - from.outputBytes, outputSecondBytesMax - actor.outputSecondBytes);
+  }
+
+  #put(pid: number, actorPid: number, stream: number, bytes: Uint8Array): boolean {
+    const at = this.#replies.reserve(bytes.length + 1);
+    if (at < 0) return false;
+    this.#replies.bytes[at] = stream;
+    this.#replies.bytes.set(bytes, at + 1);
+    this.#replies.commit(KIND.output, 0, actorPid, pid, bytes.length + 1);
+    this.#bell.ring();
+    return true;
+  }
+}

@@ -1,0 +1,72 @@
+// Where a guest's messages go: the reply to the main thread, a message to itself, or nobody. Runs in a carrier.
+import type { MessagePort } from "node:worker_threads";
+import type { Host } from "./abi/host.ts";
+import type { Bell } from "./bell.ts";
+import { Message } from "./mailbox.ts";
+import type { Process } from "./process.ts";
+import type { RingWriter } from "./ring.ts";
+import { CONTROL, KIND, type Ticket } from "./wire.ts";
+
+/** How long one wait for room in the ring lasts before the main thread is rung again. */
+const ROOM_MS = 50;
+
+export class Sender {
+  readonly #replies: RingWriter;
+  readonly #tickets: MessagePort;
+  readonly #bell: Bell;
+  readonly #control: Int32Array;
+  #ticket = 0;
+
+  constructor(replies: RingWriter, tickets: MessagePort, bell: Bell, control: Int32Array) {
+    this.#replies = replies;
+    this.#tickets = tickets;
+    this.#bell = bell;
+    this.#control = control;
+  }
+
+  /** A reply goes out once; a second one, or a message to a pid that is nobody's, is a dead letter (DECISIONS 4.2). */
+  send(host: Host, from: Process, pid: number, message: Message): void {
+    if (pid === from.replyPid && pid !== 0) {
+      from.replyPid = 0;
+      this.#reply(from.pid, pid, message);
+    } else if (pid === from.pid) {
+      const bytes = message.bytes.slice(message.start, message.start + message.length);
+      if (!from.mailbox.push(new Message("data", message.tag, bytes, 0, bytes.length))) {
+        host.trap(`its own mailbox is full: ${from.mailbox.length} messages, ${from.mailbox.bytes} bytes`);
+      }
+    } else {
+      Atomics.add(this.#control, CONTROL.deadLetters, 1);
+    }
+  }
+
+  /** Room for a payload in the ring to the main thread; blocks until there is. The main thread always drains. */
+  reserve(length: number): number {
+    let at = this.#replies.reserve(length);
+    while (at < 0) {
+      this.#replies.starve();
+      this.#bell.ring();
+      at = this.#replies.waitForRoom(length, ROOM_MS);
+    }
+    return at;
+  }
+
+  #reply(pid: number, about: number, message: Message): void {
+    const { bytes, start, length } = message;
+    if (length <= this.#replies.payloadMax) {
+      const at = this.reserve(length);
+      const out = this.#replies.bytes;
+      if (length < 64) for (let i = 0; i < length; i++) out[at + i] = bytes[start + i] as number;
+      else out.set(bytes.subarray(start, start + length), at);
+      this.#replies.commit(KIND.reply, 0, pid, about, length);
+    } else {
+      const block = new SharedArrayBuffer(length);
+      new Uint8Array(block).set(bytes.subarray(start, start + length));
+      const ticket: Ticket = { ticket: ++this.#ticket >>> 0, block };
+      this.#tickets.postMessage(ticket);
+      const at = this.reserve(4);
+      this.#replies.bytes.writeUInt32LE(ticket.ticket, at);
+      this.#replies.commit(KIND.reply | KIND.ticket, 0, pid, about, 4);
+    }
+    this.#bell.ring();
+  }
+}
