@@ -60,7 +60,7 @@ export const errorTable = {
   missing_entry: row(
     422,
     "info",
-    "The module exports no entry: frenezulo_main, _start or main must be a function without parameters.",
+    "The module exports no entry: frenezulo_main, _start or main must be a function of type () -> (); {why}.",
   ),
   module_limits: row(422, "info", "The module asks for more than its policy allows: {why}."),
   compile_timeout: row(422, "info", "The module did not compile within {ms} ms."),

@@ -1,0 +1,45 @@
+// One intake job on a thread of its own: scan, rewrite, compile. tinypool runs it; bundled to dist/compile-worker.js.
+import type { ModuleInfo } from "../../actors/wire.ts";
+import { asFrenezuloError, type ErrorCode, type ErrorDetails, FrenezuloError, reasonOf } from "../errors.ts";
+import { explainCompileError } from "./proposals.ts";
+import { printable } from "./reader.ts";
+import { rewrite } from "./rewrite.ts";
+import { type ScanLimits, scan } from "./scan.ts";
+
+export interface CompileJob {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly limits: ScanLimits;
+}
+
+/** What comes back: errors as data, since a class does not survive the way between threads. */
+export type CompileOutcome =
+  | { readonly ok: true; readonly module: WebAssembly.Module; readonly info: ModuleInfo; readonly codeBytes: number }
+  | { readonly ok: false; readonly code: ErrorCode; readonly details: ErrorDetails };
+
+/** Never rejects for what a guest's bytes can do. */
+export async function compileModule({ bytes, limits }: CompileJob): Promise<CompileOutcome> {
+  try {
+    const scanned = scan(bytes, limits);
+    const rewritten = rewrite(bytes, scanned, limits);
+    const module = await compile(rewritten.bytes, bytes);
+    return { ok: true, module, info: rewritten.info, codeBytes: scanned.codeBytes };
+  } catch (thrown) {
+    const { code, details, cause } = asFrenezuloError(thrown);
+    if (code === "internal") throw cause;
+    return { ok: false, code, details };
+  }
+}
+
+/** Compiles what was rewritten. On failure the original is compiled too: V8's text then has the guest's own offsets. */
+async function compile(rewritten: Uint8Array, original: Uint8Array): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(rewritten);
+  } catch (thrown) {
+    const why = await WebAssembly.compile(original).then(
+      () => `after its limits were written, ${reasonOf(thrown)}`,
+      (own: unknown) => reasonOf(own),
+    );
+    const text = why.replace("WebAssembly.compile(): ", "");
+    throw new FrenezuloError("bad_module", { why: explainCompileError(printable(text, 300)) });
+  }
+}

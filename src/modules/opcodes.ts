@@ -1,0 +1,218 @@
+// Walks the instructions of function bodies to find those whose effect cannot be undone in place. Any thread, pure.
+import type { Reader } from "./reader.ts";
+
+// How many bytes follow an opcode. Core specification 5.4 (Instructions), with threads, SIMD, tail calls and exceptions.
+// 0 stands for an opcode that is not known.
+const PLAIN = 1;
+const INDEX = 2; // one u32
+const INDEX_PAIR = 3;
+const BLOCK = 4; // a block type
+const MEMORY = 5; // alignment and offset
+const NUMBER_64 = 6; // a signed LEB128 of up to 64 bits
+const BYTES_4 = 7;
+const BYTES_8 = 8;
+const INDEX_LIST = 9; // br_table
+const TYPE_LIST = 10; // select with types
+const CATCHES = 11; // try_table
+const PREFIX_FC = 12;
+const PREFIX_FD = 13;
+const PREFIX_FE = 14;
+const TABLE_SET = 15;
+
+const immediates = new Uint8Array(256);
+const set = (kind: number, ...opcodes: number[]): void => {
+  for (const opcode of opcodes) immediates[opcode] = kind;
+};
+set(PLAIN, 0x00, 0x01, 0x05, 0x0a, 0x0b, 0x0f, 0x19, 0x1a, 0x1b, 0xd1, 0xd3, 0xd4);
+for (let opcode = 0x45; opcode <= 0xc4; opcode++) set(PLAIN, opcode);
+set(BLOCK, 0x02, 0x03, 0x04, 0x06);
+set(INDEX, 0x07, 0x08, 0x09, 0x0c, 0x0d, 0x10, 0x12, 0x14, 0x15, 0x18, 0x3f, 0x40, 0xd2, 0xd5, 0xd6);
+for (let opcode = 0x20; opcode <= 0x25; opcode++) set(INDEX, opcode);
+set(NUMBER_64, 0x41, 0x42, 0xd0);
+set(INDEX_PAIR, 0x11, 0x13);
+for (let opcode = 0x28; opcode <= 0x3e; opcode++) set(MEMORY, opcode);
+set(BYTES_4, 0x43);
+set(BYTES_8, 0x44);
+set(INDEX_LIST, 0x0e);
+set(TYPE_LIST, 0x1c);
+set(CATCHES, 0x1f);
+set(TABLE_SET, 0x26);
+set(PREFIX_FC, 0xfc);
+set(PREFIX_FD, 0xfd);
+set(PREFIX_FE, 0xfe);
+
+/** Instructions after the prefix 0xFC that change a table or drop a segment. */
+const irreversible = new Map([
+  [9, "data.drop"],
+  [12, "table.init"],
+  [13, "elem.drop"],
+  [14, "table.copy"],
+  [15, "table.grow"],
+  [17, "table.fill"],
+]);
+
+/**
+ * Looks for the first instruction in a body that changes more than memory and globals.
+ * @param reader at the first instruction; its end is the body's
+ * @returns its name, or what is not known about it; null when the body's effects can be put back
+ * @throws bad_module if an instruction does not end within the body
+ */
+export function findIrreversible(reader: Reader): string | null {
+  while (!reader.isAtEnd) {
+    const opcode = reader.byte();
+    switch (immediates[opcode]) {
+      case PLAIN:
+        break;
+      case INDEX:
+        reader.skipNumber(5);
+        break;
+      case INDEX_PAIR:
+        reader.skipNumber(5);
+        reader.skipNumber(5);
+        break;
+      case BLOCK:
+        skipBlockType(reader);
+        break;
+      case MEMORY:
+        skipMemoryAccess(reader);
+        break;
+      case NUMBER_64:
+        reader.skipNumber(10);
+        break;
+      case BYTES_4:
+        reader.skip(4);
+        break;
+      case BYTES_8:
+        reader.skip(8);
+        break;
+      case INDEX_LIST:
+        for (let left = reader.u32() + 1; left > 0; left--) reader.skipNumber(5);
+        break;
+      case TYPE_LIST:
+        for (let left = reader.u32(); left > 0; left--) skipValueType(reader);
+        break;
+      case CATCHES:
+        skipBlockType(reader);
+        for (let left = reader.u32(); left > 0; left--) skipCatch(reader);
+        break;
+      case TABLE_SET:
+        return "table.set";
+      case PREFIX_FC: {
+        const found = skipBulk(reader);
+        if (found !== null) return found;
+        break;
+      }
+      case PREFIX_FD: {
+        const found = skipVector(reader);
+        if (found !== null) return found;
+        break;
+      }
+      case PREFIX_FE: {
+        const found = skipAtomic(reader);
+        if (found !== null) return found;
+        break;
+      }
+      default:
+        return unknown(opcode);
+    }
+  }
+  return null;
+}
+
+/** Alignment and offset; bit 6 of the alignment says that the memory's index stands between them (multi-memory). */
+function skipMemoryAccess(reader: Reader): void {
+  if ((reader.u32() & 0x40) !== 0) reader.skipNumber(5);
+  reader.skipNumber(5);
+}
+
+/** A block type: empty, a value type, or a type index as a signed number of 33 bits; (ref heaptype) has two parts. */
+function skipBlockType(reader: Reader): void {
+  const first = reader.bytes[reader.position];
+  reader.skipNumber(5);
+  if (first === 0x63 || first === 0x64) reader.skipNumber(5);
+}
+
+/** A value type: one byte, or (ref null? heaptype). */
+export function skipValueType(reader: Reader): void {
+  const type = reader.byte();
+  if (type === 0x63 || type === 0x64) reader.skipNumber(5);
+}
+
+/** A clause of try_table: catch and catch_ref have a tag and a label, catch_all and catch_all_ref a label. */
+function skipCatch(reader: Reader): void {
+  if (reader.byte() < 2) reader.skipNumber(5);
+  reader.skipNumber(5);
+}
+
+/** Prefix 0xFC: saturating truncations, bulk memory, tables. */
+function skipBulk(reader: Reader): string | null {
+  const opcode = reader.u32();
+  const name = irreversible.get(opcode);
+  if (name !== undefined) return name;
+  if (opcode <= 7) return null;
+  if (opcode === 8 || opcode === 10) {
+    reader.skipNumber(5); // memory.init, memory.copy
+    reader.skipNumber(5);
+    return null;
+  }
+  if (opcode !== 11 && opcode !== 16) return unknown(0xfc, opcode);
+  reader.skipNumber(5); // memory.fill, table.size
+  return null;
+}
+
+/** Prefix 0xFD: vectors. Beyond 0xFF is relaxed SIMD, which has no immediates. */
+function skipVector(reader: Reader): string | null {
+  const opcode = reader.u32();
+  if (opcode > 0x113) return unknown(0xfd, opcode);
+  const isLaneAccess = opcode >= 84 && opcode <= 91;
+  if (opcode <= 11 || isLaneAccess || opcode === 92 || opcode === 93) skipMemoryAccess(reader);
+  if (opcode === 12 || opcode === 13) reader.skip(16); // v128.const, i8x16.shuffle
+  if ((opcode >= 21 && opcode <= 34) || isLaneAccess) reader.skip(1); // lane number
+  return null;
+}
+
+/** Prefix 0xFE: atomics. */
+function skipAtomic(reader: Reader): string | null {
+  const opcode = reader.u32();
+  if (opcode === 3) {
+    reader.skip(1); // atomic.fence
+    return null;
+  }
+  if (opcode > 0x4e || (opcode > 3 && opcode < 0x10)) return unknown(0xfe, opcode);
+  skipMemoryAccess(reader);
+  return null;
+}
+
+function unknown(...opcode: number[]): string {
+  return `the unknown instruction 0x${opcode.map((part) => part.toString(16).padStart(2, "0")).join(" 0x")}`;
+}
+
+/** Skips a constant expression, up to and with its `end`. @throws bad_module */
+export function skipConstant(reader: Reader): void {
+  for (;;) {
+    const opcode = reader.byte();
+    if (opcode === 0x0b) return;
+    switch (immediates[opcode]) {
+      case PLAIN: // i32.add and the like, of extended-const
+        break;
+      case INDEX: // global.get, ref.func
+        reader.skipNumber(5);
+        break;
+      case NUMBER_64: // i32.const, i64.const, ref.null
+        reader.skipNumber(10);
+        break;
+      case BYTES_4:
+        reader.skip(4);
+        break;
+      case BYTES_8:
+        reader.skip(8);
+        break;
+      case PREFIX_FD:
+        if (reader.u32() !== 12) reader.fail("has an initializer that is not constant");
+        reader.skip(16);
+        break;
+      default:
+        reader.fail("has an initializer that is not constant");
+    }
+  }
+}

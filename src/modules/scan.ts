@@ -1,0 +1,313 @@
+// Checks a module's sections before V8 sees it, and finds what the rewrite and the carrier must know. Any thread, pure.
+import type { Signature } from "../../actors/abi/table.ts";
+import { FrenezuloError } from "../errors.ts";
+import { checkImports, typeText } from "./imports.ts";
+import { findIrreversible, skipConstant, skipValueType } from "./opcodes.ts";
+import { checkPreamble } from "./preamble.ts";
+import { needsProposal } from "./proposals.ts";
+import { printable, Reader } from "./reader.ts";
+import { readSection, SECTION, type Section, splitSections } from "./sections.ts";
+
+/** What the policy allows a module to declare. */
+export interface ScanLimits {
+  /** Bytes of linear memory. */
+  readonly memoryBytes: number;
+  /** Elements of all tables together. */
+  readonly tableElements: number;
+}
+
+export interface Scan {
+  /** All sections but custom ones, in order. */
+  readonly sections: readonly Section[];
+  /** The one memory, in pages of 64 KiB; null for a module without. */
+  readonly memory: { readonly min: number; readonly max: number | null; readonly exportName: string | null } | null;
+  readonly tables: readonly Table[];
+  /** Indices of the globals that can be read and put back from outside. */
+  readonly mutableGlobals: readonly number[];
+  readonly entry: string;
+  /** True if `_initialize` is exported. */
+  readonly initialize: boolean;
+  readonly codeBytes: number;
+  /** Why an instance cannot be put back in place; null if it can. */
+  readonly notResettable: string | null;
+}
+
+export interface Table {
+  /** The element type's byte: 0x70 funcref, 0x6f externref. */
+  readonly type: number;
+  readonly min: number;
+  readonly max: number | null;
+}
+
+export const PAGE_BYTES = 65_536;
+/** Names under this prefix belong to the rewrite; guests may not export them. */
+export const RESERVED_PREFIX = "frenezulo:";
+
+// Bounds that keep one module's scan and compilation to some hundred milliseconds (reliability: a million functions
+// take V8 0.3 s and 78 MiB). The largest program at hand, Ruby with 30 MB, has a tenth of each.
+const TYPES_MAX = 20_000;
+const FUNCTIONS_MAX = 250_000;
+const LOCALS_MAX = 10_000_000;
+const GLOBALS_MAX = 100_000;
+const EXPORTS_MAX = 100_000;
+const TABLES_MAX = 100;
+/** With more mutable globals than this, a new instance is cheaper than putting them back. */
+const MUTABLE_GLOBALS_MAX = 1000;
+
+const PAGES_MAX = 65_536;
+const entries = ["frenezulo_main", "_start", "main"] as const;
+const INITIALIZE = "_initialize";
+
+/**
+ * @throws bad_module, unknown_import, missing_entry, module_limits; never anything else, whatever the bytes
+ */
+export function scan(bytes: Uint8Array, limits: ScanLimits): Scan {
+  checkPreamble(bytes);
+  const sections = splitSections(bytes);
+  const open = (id: number): Reader | null => {
+    const section = sections.find((each) => each.id === id);
+    return section === undefined ? null : readSection(bytes, section);
+  };
+
+  const types = readTypes(open(SECTION.type));
+  const importReader = open(SECTION.import);
+  const imported = importReader === null ? [] : checkImports(importReader, types);
+  const tables = readTables(open(SECTION.table), limits);
+  const memory = readMemory(open(SECTION.memory), limits);
+  checkFunctionCount(open(SECTION.function));
+  checkDataBytes(open(SECTION.data), limits);
+  const globals = readGlobals(open(SECTION.global));
+  const exported = readExports(open(SECTION.export));
+
+  const signatureOf = (name: string): Signature | undefined => {
+    const index = exported.functions.get(name);
+    if (index === undefined) return undefined;
+    return index < imported.length
+      ? imported[index]
+      : ownSignature(open(SECTION.function), types, index - imported.length);
+  };
+  const entry = chooseEntry(signatureOf);
+  const initialize = signatureOf(INITIALIZE);
+  if (initialize !== undefined && initialize !== ">") {
+    throw new FrenezuloError("bad_module", { why: `its ${INITIALIZE} is ${typeText(initialize)}, not () -> ()` });
+  }
+
+  const code = open(SECTION.code);
+  const canHoldIrreversible = tables.length > 0 || open(SECTION.dataCount) !== null;
+  const irreversible = code === null ? null : readCode(code, canHoldIrreversible);
+  return {
+    sections,
+    memory: memory === null ? null : { ...memory, exportName: exported.memory },
+    tables,
+    mutableGlobals: globals.mutable,
+    entry,
+    initialize: initialize !== undefined,
+    codeBytes: code === null ? 0 : code.end - code.position,
+    notResettable: irreversible ?? globals.notResettable,
+  };
+}
+
+/** Function types as signatures. */
+function readTypes(reader: Reader | null): Signature[] {
+  const types: Signature[] = [];
+  if (reader === null) return types;
+  const count = atMost(reader.u32(), TYPES_MAX, "types");
+  for (let index = 0; index < count; index++) {
+    const form = reader.byte();
+    if (form === 0x4e || form === 0x50 || form === 0x4f || form === 0x5e || form === 0x5f)
+      reader.fail(needsProposal("GC"));
+    if (form !== 0x60) reader.fail("has a type that is not a function type");
+    const parameters = readTypeList(reader);
+    types.push(`${parameters}>${readTypeList(reader)}`);
+  }
+  return mustEnd(reader, types);
+}
+
+const typeLetters: Readonly<Record<number, string>> = {
+  127: "i",
+  126: "I",
+  125: "f",
+  124: "F",
+  123: "v",
+  112: "r",
+  111: "x",
+};
+
+function readTypeList(reader: Reader): string {
+  let letters = "";
+  for (let left = reader.u32(); left > 0; left--) letters += readValueType(reader);
+  return letters;
+}
+
+function readValueType(reader: Reader): string {
+  const byte = reader.byte();
+  const letter = typeLetters[byte];
+  if (letter !== undefined) return letter;
+  if (byte === 0x69 || byte === 0x74) reader.fail(needsProposal("exceptions with exnref"));
+  if (byte >= 0x63 && byte <= 0x73) reader.fail(needsProposal("GC or typed function references"));
+  return reader.fail("has an unknown value type");
+}
+
+/** Minimum and maximum of a table or memory. Flags: core specification 5.3.8, threads, memory64, custom page sizes. */
+function readLimits(reader: Reader, of: string): { min: number; max: number | null } {
+  const flags = reader.byte();
+  if (flags & 0x08) reader.fail(needsProposal("custom page sizes"));
+  if (flags & 0x04) reader.fail(needsProposal("memory64"));
+  if (flags & 0x02) reader.fail(`has a shared ${of}; services have no threads: compile without atomics`);
+  if (flags > 1) reader.fail("has unknown flags");
+  const min = reader.u32();
+  const max = flags === 1 ? reader.u32() : null;
+  if (max !== null && max < min) reader.fail(`has a ${of} whose maximum is below its minimum`);
+  return { min, max };
+}
+
+function readTables(reader: Reader | null, limits: ScanLimits): Table[] {
+  const tables: Table[] = [];
+  if (reader === null) return tables;
+  const count = atMost(reader.u32(), TABLES_MAX, "tables");
+  let elements = 0;
+  for (let index = 0; index < count; index++) {
+    const type = reader.byte();
+    if (type === 0x40 || (type >= 0x63 && type < 0x6f)) reader.fail(needsProposal("typed function references"));
+    if (type !== 0x70 && type !== 0x6f) reader.fail("has a table of an unknown element type");
+    const { min, max } = readLimits(reader, "table");
+    elements += min;
+    tables.push({ type, min, max });
+  }
+  if (elements > limits.tableElements) {
+    tooMuch(`its tables start with ${elements} elements and the policy's limit is ${limits.tableElements}`);
+  }
+  return mustEnd(reader, tables);
+}
+
+function readMemory(reader: Reader | null, limits: ScanLimits): { min: number; max: number | null } | null {
+  if (reader === null) return null;
+  const count = reader.u32();
+  if (count > 1) reader.fail(needsProposal("multi-memory"));
+  if (count === 0) return mustEnd(reader, null);
+  const memory = readLimits(reader, "memory");
+  const bytes = memory.min * PAGE_BYTES;
+  if (bytes > limits.memoryBytes) {
+    tooMuch(
+      `its memory starts with ${bytes} bytes (${memory.min} pages) and the policy's limit is ${limits.memoryBytes} bytes`,
+    );
+  }
+  if (memory.max !== null && memory.max > PAGES_MAX) reader.fail(`has a maximum of more than ${PAGES_MAX} pages`);
+  return mustEnd(reader, memory);
+}
+
+function checkFunctionCount(reader: Reader | null): void {
+  if (reader !== null) atMost(reader.u32(), FUNCTIONS_MAX, "functions");
+}
+
+/** The type of the module's own function number `index`; only asked for a few, so nothing is stored. */
+function ownSignature(reader: Reader | null, types: readonly Signature[], index: number): Signature | undefined {
+  if (reader === null || index >= reader.u32()) return undefined;
+  for (let skipped = 0; skipped < index; skipped++) reader.skipNumber(5);
+  return types[reader.u32()];
+}
+
+function readGlobals(reader: Reader | null): { mutable: number[]; notResettable: string | null } {
+  if (reader === null) return { mutable: [], notResettable: null };
+  const count = atMost(reader.u32(), GLOBALS_MAX, "globals");
+  const mutable: number[] = [];
+  let notResettable: string | null = null;
+  for (let index = 0; index < count; index++) {
+    const type = readValueType(reader);
+    const mutability = reader.byte();
+    if (mutability > 1) reader.fail("has unknown flags");
+    skipConstant(reader);
+    if (mutability === 0) continue;
+    if (type === "v") notResettable = "it has a mutable global of type v128, which cannot be read from outside";
+    else mutable.push(index);
+  }
+  mustEnd(reader, null);
+  if (mutable.length <= MUTABLE_GLOBALS_MAX) return { mutable, notResettable };
+  return { mutable: [], notResettable: `it has ${mutable.length} mutable globals, more than ${MUTABLE_GLOBALS_MAX}` };
+}
+
+interface Exported {
+  /** Indices of exported functions that have a meaning here, by name. */
+  readonly functions: ReadonlyMap<string, number>;
+  readonly memory: string | null;
+}
+
+const meaningful: ReadonlySet<string> = new Set([...entries, INITIALIZE]);
+
+function readExports(reader: Reader | null): Exported {
+  const functions = new Map<string, number>();
+  let memory: string | null = null;
+  if (reader === null) return { functions, memory };
+  const count = atMost(reader.u32(), EXPORTS_MAX, "exports");
+  for (let index = 0; index < count; index++) {
+    const name = reader.name();
+    const kind = reader.byte();
+    const target = reader.u32();
+    if (name.startsWith(RESERVED_PREFIX)) {
+      reader.fail(`has the name ${printable(name)}; names that begin with ${RESERVED_PREFIX} are reserved`);
+    }
+    if (kind === 0 && meaningful.has(name)) functions.set(name, target);
+    if (kind === 2 && (memory === null || name === "memory") && isAscii(name)) memory = name;
+  }
+  return mustEnd(reader, { functions, memory });
+}
+
+/** Names that are not ASCII are not worth decoding: the rewrite exports the memory under a name of its own. */
+function isAscii(name: string): boolean {
+  return /^[\x20-\x7e]{1,80}$/.test(name);
+}
+
+function chooseEntry(signatureOf: (name: string) => Signature | undefined): string {
+  const found: string[] = [];
+  for (const name of entries) {
+    const signature = signatureOf(name);
+    if (signature === ">") return name;
+    if (signature !== undefined) found.push(`${name} is ${typeText(signature)}`);
+  }
+  throw new FrenezuloError("missing_entry", { why: found.length === 0 ? "it exports none of them" : found.join(", ") });
+}
+
+/** Bounds the locals and, if `mustWalk`, looks for what cannot be put back in place. */
+function readCode(section: Reader, mustWalk: boolean): string | null {
+  const { bytes, what } = section;
+  const reader = new Reader(bytes, section.position, section.end, what);
+  const count = atMost(reader.u32(), FUNCTIONS_MAX, "function bodies");
+  let found: string | null = null;
+  let locals = 0;
+  for (let index = 0; index < count; index++) {
+    const length = reader.u32();
+    const start = reader.position;
+    reader.skip(length);
+    const body = new Reader(bytes, start, reader.position, what);
+    for (let groups = body.u32(); groups > 0; groups--) {
+      locals = atMost(locals + body.u32(), LOCALS_MAX, "locals");
+      skipValueType(body);
+    }
+    if (!mustWalk || found !== null) continue;
+    const instruction = findIrreversible(body);
+    if (instruction !== null) found = `function body ${index} has ${instruction}`;
+  }
+  return found;
+}
+
+/** All data segments, passive ones too, come from bytes that the module carries: they may not exceed the memory. */
+function checkDataBytes(reader: Reader | null, limits: ScanLimits): void {
+  const bytes = reader === null ? 0 : reader.end - reader.position;
+  if (bytes > limits.memoryBytes) {
+    tooMuch(`its data section has ${bytes} bytes and the policy's limit of memory is ${limits.memoryBytes} bytes`);
+  }
+}
+
+function atMost(count: number, max: number, what: string): number {
+  if (count > max) tooMuch(`it has ${count} ${what} and the limit is ${max}`);
+  return count;
+}
+
+function mustEnd<T>(reader: Reader, value: T): T {
+  if (!reader.isAtEnd) reader.fail("is longer than its contents");
+  return value;
+}
+
+function tooMuch(why: string): never {
+  throw new FrenezuloError("module_limits", { why });
+}
