@@ -59,8 +59,8 @@ func (r *reader) unsigned() uint64 {
 	switch kind := r.number(1); {
 	case kind < 0x80:
 		return kind
-	case kind >= 0xcc && kind <= 0xcf:
-		return r.number(1 << (kind - 0xcc))
+	case kind >= 0xcc && kind <= 0xd3:
+		return r.number(1 << (kind & 3))
 	}
 	r.err = errMalformed
 	return 0

@@ -28,7 +28,7 @@ impl<'a> Reader<'a> {
     fn unsigned(&mut self) -> Option<u64> {
         match self.take(1)?[0] {
             small @ 0..=0x7f => Some(small.into()),
-            wide @ 0xcc..=0xcf => self.number(1 << (wide - 0xcc)),
+            wide @ 0xcc..=0xd3 => self.number(1 << (wide & 3)),
             _ => None,
         }
     }

@@ -33,7 +33,7 @@ const Reader = struct {
         const kind: u8 = @intCast(try self.number(1));
         return switch (kind) {
             0...0x7f => kind,
-            0xcc...0xcf => self.number(@as(u64, 1) << @intCast(kind - 0xcc)),
+            0xcc...0xd3 => self.number(@as(u64, 1) << @intCast(kind & 3)),
             else => error.Malformed,
         };
     }

@@ -36,11 +36,11 @@ function takeBigEndian(count: u32): u64 {
   return value;
 }
 
-/** An unsigned integer of any width. */
+/** An integer that is not negative, of any width; msgpackr writes large ones in the signed form. */
 export function readUint(): u64 {
   const type = load<u8>(take(1));
   if (type < 0x80) return type;
-  if (type >= 0xcc && type <= 0xcf) return takeBigEndian(1 << (type - 0xcc));
+  if (type >= 0xcc && type <= 0xd3) return takeBigEndian(1 << (type & 3));
   malformed("an unsigned integer is missing");
   return 0;
 }

@@ -186,7 +186,7 @@ export class Request {
 
 const request = new Request();
 
-/** Blocks until the request's message is there, and reads it. Five host calls for a request and its reply, six above 4 KiB. */
+/** Blocks until the request's message is there, and reads it. Two host calls, four above 4 KiB. */
 export function receiveRequest(): Request {
   if (large != 0) {
     heap.free(large);
