@@ -2,6 +2,9 @@
 import { defineConfig } from "vitest/config";
 import { skipsReporter } from "./test/skips.ts";
 
+/** Where the results are written as JSON, besides being printed: .ci/run counts them. */
+const report = process.env.TEST_REPORT;
+
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
@@ -10,6 +13,6 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    reporters: ["default", skipsReporter],
+    reporters: ["default", skipsReporter, ...(report ? [["json", { outputFile: report }] as const] : [])],
   },
 });

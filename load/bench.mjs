@@ -1,5 +1,6 @@
 // `npm run bench`: hello by us beside hello by raw uWebSockets.js, node:http and wasm in the acceptor's thread, under wrk.
-// Options: --quick (2 rounds), --rounds N, --seconds N (each run), --only WORD, --json.
+// Options: --quick (2 rounds), --rounds N, --seconds N (each run), --only WORD, --json,
+// --figures-only (a ratio that is too big is no failure).
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { loadavg } from "node:os";
@@ -21,6 +22,7 @@ const { values: options } = parseArgs({
     seconds: { type: "string" },
     only: { type: "string", default: "" },
     json: { type: "boolean", default: false },
+    "figures-only": { type: "boolean", default: false },
   },
 });
 const rounds = Number(options.rounds ?? (options.quick ? 2 : 5));
@@ -159,7 +161,7 @@ function report(running) {
       console.log(`${holds ? "holds  " : "TOO BIG"}  ${text}: ${value.toFixed(2)} (at most ${max})`);
     }
   }
-  process.exitCode = checks.every(({ holds }) => holds) ? 0 : 1;
+  process.exitCode = options["figures-only"] || checks.every(({ holds }) => holds) ? 0 : 1;
 }
 
 function printTable(results) {
