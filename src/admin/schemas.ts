@@ -1,0 +1,135 @@
+// What admin requests and answers look like: zod schemas, each named for the OpenAPI document.
+import * as z from "zod";
+import type { AddResult } from "../node.ts";
+
+/** Every named schema; the OpenAPI document's components are made from it. */
+export const schemas = z.registry<{ id: string }>();
+
+function named<T extends z.ZodType>(id: string, schema: T): T {
+  schemas.add(schema, { id });
+  return schema;
+}
+
+const sha256 = z
+  .string()
+  .regex(/^[0-9a-fA-F]{64}$/, "must be 64 hex digits")
+  .toLowerCase()
+  .describe("sha256 of the module as it was given, hex");
+
+const policy = named(
+  "PolicyPart",
+  z
+    .record(z.string(), z.unknown())
+    .describe("The part of a policy that differs from the default, as under [services.NAME] in frenezulo.toml"),
+);
+
+const env = named(
+  "Environment",
+  z
+    .record(
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not come
+      z.string().regex(/^[^=\x00-\x1f]{1,256}$/, "a name is 1 to 256 characters without = and control characters"),
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not come
+      z.string().regex(/^[^\x00]*$/, "a value has no NUL"),
+    )
+    .describe("Environment variables of the service's guests"),
+);
+
+/** The prefix's own rules have errors of their own, so here it is any text. */
+const prefix = z.string().describe("1 to 64 of a-z 0-9 . _ - beginning with a letter or digit");
+
+export const addRequest = named(
+  "AddRequest",
+  z.strictObject({
+    prefix,
+    source: z.string().min(1).max(4_096).describe("http(s) URL, or file: URL under the configured folder"),
+    sha256: sha256.optional(),
+    policy: policy.optional(),
+    env: env.optional(),
+  }),
+);
+
+export const putQuery = z.strictObject({
+  policy: policy.optional(),
+  env: env.optional(),
+  sha256: sha256.optional(),
+});
+
+export const rollbackRequest = named("RollbackRequest", z.strictObject({ version: z.int().min(1) }));
+
+export const addResult: z.ZodType<AddResult> = named(
+  "AddResult",
+  z.object({
+    prefix,
+    version: z.int().min(1),
+    sha256,
+    changed: z.boolean().describe("false if the same module with the same policy was already being served"),
+  }),
+);
+
+const actorView = named(
+  "Actor",
+  z.object({
+    pid: z.int(),
+    version: z.int(),
+    carrier: z.int(),
+    state: z.enum(["starting", "idle", "busy", "stopping"]),
+    requests: z.int(),
+  }),
+);
+
+const service = z.object({
+  prefix,
+  origin: z.enum(["api", "config"]),
+  where: z.string().optional().describe("file:line, for origin config"),
+  version: z.int(),
+  sha256,
+  status: z.enum(["cold", "warm", "broken"]).describe("cold: no actor; warm: an actor runs; broken: breaker open"),
+  inFlight: z.int(),
+  queued: z.int(),
+  actors: z.array(actorView),
+  counts: z.object({ requests: z.int(), failures: z.int(), restarts: z.int() }),
+});
+named("Service", service);
+
+const versionView = named(
+  "Version",
+  z.object({
+    version: z.int().min(1),
+    sha256,
+    bytes: z.int(),
+    addedAt: z.iso.datetime(),
+    current: z.boolean(),
+  }),
+);
+
+export const serviceDetail = named(
+  "ServiceDetail",
+  service.extend({
+    versions: z.array(versionView),
+    policy: z
+      .record(z.string(), z.unknown())
+      .describe('The whole policy in force: durations ms or "never", sizes bytes'),
+  }),
+);
+
+export const serviceList = named("ServiceList", z.object({ services: z.array(service) }));
+
+export const health = named("Health", z.object({ status: z.enum(["live", "ready", "not ready"]) }));
+
+export const openApiDocument = named(
+  "OpenApiDocument",
+  z.looseObject({ openapi: z.string(), info: z.unknown(), paths: z.record(z.string(), z.unknown()) }),
+);
+
+export const errorBody = named(
+  "Error",
+  z.object({
+    error: z.object({
+      code: z.string().describe("A code of the table of failures"),
+      message: z.string(),
+      service: z.string().nullable(),
+      requestId: z.string(),
+    }),
+  }),
+);

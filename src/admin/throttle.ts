@@ -1,0 +1,72 @@
+// Slows down those who guess tokens: 10 failures in a second, then that source waits a second. Main thread.
+import { isIPv6 } from "node:net";
+
+export const FAILURES_MAX = 10;
+export const WINDOW_MS = 1_000;
+/** Sources remembered at once; the oldest is forgotten first, so that many addresses cost no memory. */
+const SOURCES_MAX = 4_096;
+
+interface Window {
+  endsAtMs: number;
+  failures: number;
+}
+
+export class Throttle {
+  readonly #now: () => number;
+  readonly #windows = new Map<string, Window>();
+
+  /** @param now milliseconds of a monotonic clock */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** True while this address has used up its failures; nothing it presents is looked at until then. */
+  isBlocked(remoteAddress: string): boolean {
+    const window = this.#windows.get(sourceOf(remoteAddress));
+    return window !== undefined && window.failures >= FAILURES_MAX && this.#now() < window.endsAtMs;
+  }
+
+  /** Counts one failure. Returns true for the one that begins a block, which lasts a whole window from then. */
+  fail(remoteAddress: string): boolean {
+    const source = sourceOf(remoteAddress);
+    const now = this.#now();
+    let window = this.#windows.get(source);
+    if (window === undefined || now >= window.endsAtMs) {
+      this.#windows.delete(source);
+      const oldest = this.#windows.size >= SOURCES_MAX ? this.#windows.keys().next().value : undefined;
+      if (oldest !== undefined) this.#windows.delete(oldest);
+      window = { endsAtMs: now + WINDOW_MS, failures: 0 };
+      this.#windows.set(source, window);
+    }
+    window.failures += 1;
+    if (window.failures !== FAILURES_MAX) return false;
+    window.endsAtMs = now + WINDOW_MS;
+    return true;
+  }
+}
+
+/**
+ * Who an address belongs to: an IPv4 address itself, mapped into IPv6 or not; an IPv6 address its /64, since one host
+ * commonly owns all of that.
+ */
+export function sourceOf(remoteAddress: string): string {
+  const address = remoteAddress.split("%", 1)[0] ?? "";
+  if (!isIPv6(address)) return address;
+  const groups = groupsOf(address);
+  if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) {
+    const [high = 0, low = 0] = groups.slice(6);
+    return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
+  }
+  return groups.slice(0, 4).join(":");
+}
+
+/** The eight 16-bit groups of a valid IPv6 address. */
+function groupsOf(address: string): number[] {
+  const hex = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, a, b, c, d) =>
+    [(Number(a) << 8) | Number(b), (Number(c) << 8) | Number(d)].map((group) => group.toString(16)).join(":"),
+  );
+  const [front = [], back = []] = hex
+    .split("::")
+    .map((half) => (half === "" ? [] : half.split(":").map((group) => Number.parseInt(group, 16))));
+  return [...front, ...new Array<number>(8 - front.length - back.length).fill(0), ...back];
+}
