@@ -43,7 +43,7 @@ export default function () {
 /** The service traps on every tenth request: that one is 502, the other nine are 200. */
 function trap() {
   const tags = { service: "trap" };
-  const answer = http.get(`${base}/trap`, { tags });
+  const answer = http.get(`${base}/trap?do=trap&every=10`, { tags });
   trapped.add(answer.status === 502);
   check(answer, { "trap is answered or trapped": (r) => r.status === 200 || r.status === 502 }, tags);
 }

@@ -1,8 +1,8 @@
 // `npm run load -- SCRIPT`: starts the built node, adds the services that the script calls, runs k6, stops the node.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
+import { cacheFolder } from "../services/toolchains.mjs";
 import { guest, putService, startNode } from "./program.mjs";
 
 const scripts = {
@@ -36,17 +36,16 @@ async function main([name, ...args]) {
   process.exit(code);
 }
 
-/** hello, echo and counter as in frenezulo.toml, and a service that traps on every tenth request. */
+/** hello, echo and counter as in frenezulo.toml, and a hostile service, which traps on every tenth request if asked. */
 async function addServices(url) {
   await putService(url, "hello", guest("services/build/hello.wasm"));
   await putService(url, "echo", guest("services/build/echo.wasm"));
   await putService(url, "counter", guest("services/build/counter.wasm"), { state: "kept" });
-  await putService(url, "trap", guest("test/guests/build/trap.wasm"), { state: "kept" });
+  await putService(url, "trap", guest("test/guests/build/hostile.wasm"), { state: "kept" });
 }
 
 function findK6() {
-  const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache");
-  const places = [process.env.K6, "k6", join(cache, "frenezulo/bin/k6")].filter((place) => place !== undefined);
+  const places = [process.env.K6, "k6", join(cacheFolder, "bin/k6")].filter((place) => place !== undefined);
   for (const place of places) {
     if (place.includes("/") && !existsSync(place)) continue;
     if (spawnSync(place, ["version"], { stdio: "ignore" }).status === 0) return place;
@@ -54,7 +53,7 @@ function findK6() {
   fail(
     1,
     `k6 is not here (looked for ${places.join(", ")}). With Go 1.24 or newer it takes two minutes:\n` +
-      `  GOBIN=${join(cache, "frenezulo/bin")} go install go.k6.io/k6@v1.8.1\n` +
+      `  GOBIN=${join(cacheFolder, "bin")} go install go.k6.io/k6@v1.8.1\n` +
       "or set K6 to the path of the program.",
   );
 }

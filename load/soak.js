@@ -1,10 +1,11 @@
-// k6: does it leak? A steady rate for long while the node's memory is read. RATE, VUS, DURATION, RSS_MB, P99_MS.
+// k6: does it leak? A steady rate for long while the node's memory is read. README.md has its variables.
 import { sleep } from "k6";
 import http from "k6/http";
 import { Trend } from "k6/metrics";
 import { base, counter, echo, hello, number } from "./requests.js";
 
 const duration = __ENV.DURATION || "30m";
+const headers = __ENV.ADMIN_TOKEN ? { authorization: `Bearer ${__ENV.ADMIN_TOKEN}` } : {};
 const rssMb = new Trend("node_rss_mb");
 
 export const options = {
@@ -35,7 +36,7 @@ export default function () {
 
 /** Resident memory of the node as its metrics tell it, every five seconds. */
 export function memory() {
-  const { body } = http.get(`${base}/services/-/metrics`, { tags: { service: "metrics" } });
+  const { body } = http.get(`${base}/services/-/metrics`, { headers, tags: { service: "metrics" } });
   const found = /^process_resident_memory_bytes (\S+)/m.exec(body);
   if (found === null) throw new Error("the metrics have no process_resident_memory_bytes");
   rssMb.add(Number(found[1]) / 1e6);
