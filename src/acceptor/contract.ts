@@ -20,8 +20,9 @@ export class Head {
   readonly names: string[] = [];
   readonly values: string[] = [];
   count = 0;
-  /** Remote address as text, or "" (unix socket). */
-  remoteAddress = "";
+
+  /** True if every byte of path, query, names and values is ASCII (the gate saw each); lets the encoder copy bytes. */
+  isAscii = false;
 
   // Set by the gate when it accepts:
   /** Body bytes that Content-Length announces; -1 if chunked; 0 if there is no body. */
@@ -36,6 +37,7 @@ export class Head {
     this.bodyBytes = 0;
     this.requestIdIndex = -1;
     this.wantsClose = false;
+    this.isAscii = false;
   }
 
   add(name: string, value: string): void {
@@ -64,7 +66,10 @@ export class Answer {
   readonly values: (string | Uint8Array)[] = [];
   count = 0;
   body: Uint8Array | string = "";
-  /** Close the connection after this answer (adds `Connection: close`). */
+  /**
+   * Close the connection after this answer (adds `Connection: close`). The acceptor does so by itself where the client
+   * asked for it, after a chunked request, and when the body has not arrived whole.
+   */
   close = false;
 
   reset(status: number): this {
@@ -80,12 +85,26 @@ export class Answer {
     this.values[this.count++] = value;
     return this;
   }
+
+  /** A copy that shares no bytes with this one, for an answer that cannot be written at once. */
+  copy(): Answer {
+    const copy = new Answer().reset(this.status);
+    for (let i = 0; i < this.count; i++) copy.add(ownBytes(this.names[i]!), ownBytes(this.values[i]!));
+    copy.body = ownBytes(this.body);
+    copy.close = this.close;
+    return copy;
+  }
 }
+
+const ownBytes = (bytes: string | Uint8Array): string | Uint8Array =>
+  typeof bytes === "string" ? bytes : new Uint8Array(bytes);
 
 /** One request on the wire, made by the acceptor. */
 export interface Exchange {
   /** False once answered or once the client has gone. */
   readonly open: boolean;
+  /** Remote address as text, "" for a unix socket. Made when asked for, so ask only where it is needed and while open. */
+  readonly remoteAddress: string;
   /** For the front's own record of this request. The acceptor never reads it. */
   owner: unknown;
   /**

@@ -1,0 +1,168 @@
+// One request of the node:http acceptor: its body in, its answer out. Main thread.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ErrorCode } from "../errors.ts";
+import { after, type Timer } from "../timer.ts";
+import { BodyReader } from "./body.ts";
+import type { AcceptorOptions, Answer, Exchange, Front } from "./contract.ts";
+import { asLatin1 } from "./socket-exchange.ts";
+import { isBodiless, isDate, reasonPhrase } from "./status.ts";
+
+/** How long the rest of a body is read and thrown away after an answer that closes: a reset would destroy the answer. */
+const LINGER_MS = 1000;
+
+export class NodeExchange implements Exchange {
+  open = true;
+  owner: unknown = undefined;
+  /** Close after the answer: the client asked for it, the body is chunked, or the gate refused the head. */
+  closes = false;
+
+  readonly #req: IncomingMessage;
+  readonly #res: ServerResponse;
+  readonly #options: AcceptorOptions;
+  readonly #front: Front;
+  #announced = 0;
+  #expectsContinue = false;
+  #isInHandler = false;
+  #isBodyPending = false;
+  #reader: BodyReader | null = null;
+  #isReading = false;
+  /** Of the answer's bytes, then of lingering. */
+  #deadline: Timer | null = null;
+
+  constructor(req: IncomingMessage, res: ServerResponse, options: AcceptorOptions, front: Front) {
+    this.#req = req;
+    this.#res = res;
+    this.#options = options;
+    this.#front = front;
+    res.on("close", () => this.#ended());
+  }
+
+  get remoteAddress(): string {
+    return this.#req.socket.remoteAddress ?? "";
+  }
+
+  /** Until then another request on the connection is a pipelined one. */
+  get isUnfinished(): boolean {
+    return !this.#res.writableFinished;
+  }
+
+  /** Answers given meanwhile are written after it, as on uWS: a smuggled request never gets its turn. */
+  inHandler(run: () => void): void {
+    const before = this.#isInHandler;
+    this.#isInHandler = true;
+    run();
+    this.#isInHandler = before;
+  }
+
+  expectBody(announced: number, expectsContinue: boolean): void {
+    this.#announced = announced;
+    this.#expectsContinue = expectsContinue;
+    this.#isBodyPending = true;
+    this.#req.on("data", (chunk: Buffer) => this.inHandler(() => this.#take(chunk)));
+    this.#req.on("end", () => this.inHandler(() => this.#takeEnd()));
+  }
+
+  /** Lets a body that nobody wants flow by, so that the connection's end is seen. */
+  discardUnread(): void {
+    if (!this.#isReading) this.#req.resume();
+  }
+
+  readBody(bytesMax: number): void {
+    if (this.#announced > bytesMax) {
+      setImmediate(() => this.#fail("body_too_large"));
+      return;
+    }
+    if (this.#expectsContinue) this.#res.writeContinue();
+    this.#isReading = true;
+    this.#reader = new BodyReader(this.#announced, bytesMax, this.#options, {
+      pause: () => this.#req.pause(),
+      resume: () => this.#req.resume(),
+      late: () => this.#fail("request_timeout"),
+    });
+  }
+
+  /** The parser found the framing of the body broken. True if the front was told and will answer. */
+  bodyBroken(): boolean {
+    if (!this.open || !this.#isBodyPending) return false;
+    this.inHandler(() => this.#fail("bad_framing"));
+    return true;
+  }
+
+  answer(answer: Answer): void {
+    if (!this.open) return;
+    if (this.#isInHandler) {
+      const copy = answer.copy();
+      setImmediate(() => this.answer(copy));
+      return;
+    }
+    this.open = false;
+    this.#isReading = false;
+    this.#reader?.release();
+    const closes = answer.close || this.closes || this.#isBodyPending;
+    const body = Buffer.from(answer.body as string); // a copy: the ring's bytes are reused before the kernel has them
+    const headers: string[] = [];
+    for (let i = 0; i < answer.count; i++) {
+      const name = answer.names[i]!;
+      if (!isDate(name)) headers.push(asLatin1(name), asLatin1(answer.values[i]!));
+    }
+    if (!isBodiless(answer.status)) headers.push("Content-Length", String(body.length));
+    if (closes) headers.push("Connection", "close");
+    const res = this.#res;
+    this.#deadline = after(this.#options.writeMs, () => this.#req.socket.destroy());
+    res.writeHead(answer.status, reasonPhrase(answer.status), headers);
+    const hasBody = body.length > 0 && !isBodiless(answer.status) && this.#req.method !== "HEAD";
+    if (!this.#isBodyPending) {
+      res.end(hasBody ? body : undefined);
+      return;
+    }
+    // The client has the whole answer, but Node closes at `end` only: that waits for the rest of the body, or its time.
+    if (hasBody) res.write(body, () => this.#linger());
+    else {
+      res.flushHeaders();
+      this.#linger();
+    }
+  }
+
+  cut(): void {
+    this.open = false;
+    this.#reader?.release();
+    this.#req.socket.destroy();
+  }
+
+  #linger(): void {
+    this.#deadline?.cancel();
+    if (this.#isBodyPending) this.#deadline = after(LINGER_MS, () => this.#res.end());
+    else this.#res.end();
+  }
+
+  #ended(): void {
+    this.#isReading = false;
+    this.#deadline?.cancel();
+    this.#reader?.release();
+    if (!this.open) return;
+    this.open = false;
+    this.#front.gone(this);
+  }
+
+  #take(chunk: Buffer): void {
+    if (!this.#isReading) return;
+    if (!this.#reader!.push(chunk)) this.#fail("body_too_large");
+  }
+
+  #takeEnd(): void {
+    this.#isBodyPending = false;
+    if (!this.open) {
+      this.#res.end();
+    } else if (this.#isReading) {
+      this.#isReading = false;
+      this.#front.body(this, this.#reader!.finish());
+    }
+  }
+
+  #fail(code: ErrorCode): void {
+    this.#isReading = false;
+    this.#reader?.release();
+    this.#req.resume();
+    if (this.open) this.#front.bodyFailed(this, code);
+  }
+}
