@@ -1,7 +1,8 @@
 // THE table of admin routes: method, path, who may, what goes in and out, and the handler. OpenAPI and tests come from it.
 import { createHash } from "node:crypto";
-import { type ErrorCode, FrenezuloError } from "../errors.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { AddOptions } from "../node.ts";
+import { assertPrefix } from "../router.ts";
 import type { Listener } from "./contract.ts";
 import { openApi } from "./openapi.ts";
 import { type Audit, type Call, type Outcome, type Route, route } from "./route.ts";
@@ -192,16 +193,6 @@ async function add(call: Call, source: AddOptions["source"], { sha256, policy, e
     ...(env !== undefined && { envNames: Object.keys(env) }),
   };
   return { status: 200, body: result, audit };
-}
-
-const RESERVED_PREFIXES: readonly string[] = ["services", "add"];
-
-/** @throws bad_prefix, reserved_prefix */
-export function assertPrefix(prefix: string): void {
-  if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(prefix)) {
-    throw new FrenezuloError("bad_prefix", { prefix: JSON.stringify(prefix.slice(0, 80)) });
-  }
-  if (RESERVED_PREFIXES.includes(prefix)) throw new FrenezuloError("reserved_prefix", { prefix });
 }
 
 /** What a method and path lead to. `allowed` are the methods of the path that was found, for a 405. */

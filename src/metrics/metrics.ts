@@ -116,7 +116,8 @@ export class Metrics {
       sliceEndsAt = this.#now() + SLICE_MS;
     }
     for (const { name } of this.#process.getMetricsAsArray()) {
-      text += `${await this.#process.getSingleMetricAsString(name)}\n`;
+      const family = await this.#process.getSingleMetricAsString(name);
+      text += `${family.replace(/ Nan$/gm, " NaN")}\n`; // prom-client 15 misspells it
       await nextTurn();
     }
     const openFiles = await readdir("/proc/self/fd").catch(() => null);
