@@ -4,11 +4,11 @@
 // Databases in the folder's one file: "services" prefix → row (JSON), "modules" sha256 → bytes, and the row "schema".
 // How many versions use a module is counted from the rows, so that no counter can disagree with them.
 import { mkdirSync, statSync } from "node:fs";
-import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { z } from "zod";
 import { FrenezuloError, reasonOf } from "./errors.ts";
+import { failureOf } from "./store/failure.ts";
 import { FolderLock } from "./store/lock.ts";
 
 const schemaVersion = 1;
@@ -261,7 +261,7 @@ export class Store {
         for (const digest of unused) void this.#modules.remove(digest);
       });
     } catch (error) {
-      throw await this.#failureOf(error, module?.bytes.length ?? pageBytes);
+      throw await failureOf(error, this.#options.folder, module?.bytes.length ?? pageBytes);
     }
     this.#apply(prefix, after);
   }
@@ -293,36 +293,6 @@ export class Store {
     this.#usedBytes += rowBytes(after) - rowBytes(before);
     if (after === undefined) this.#services.delete(prefix);
     else this.#services.set(prefix, after);
-  }
-
-  async #failureOf(thrown: unknown, neededBytes: number): Promise<FrenezuloError> {
-    const cause = await commitErrorOf(thrown);
-    const why = reasonOf(cause);
-    return new FrenezuloError((await this.#isFull(cause, neededBytes)) ? "store_full" : "store_failed", { why });
-  }
-
-  /** LMDB calls a write that the disk took only half of an input/output error: the disk is asked how full it is. */
-  async #isFull(cause: unknown, neededBytes: number): Promise<boolean> {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    if (code === errno.ENOSPC || code === errno.EDQUOT || code === mdbMapFull) return true;
-    if (code !== errno.EIO) return false;
-    const disk = await statfs(this.#options.folder);
-    return disk.bavail * disk.bsize < neededBytes + 16 * pageBytes;
-  }
-}
-
-const errno = { EIO: 5, ENOSPC: 28, EDQUOT: 122 } as const;
-/** MDB_MAP_FULL of lmdb.h. */
-const mdbMapFull = -30792;
-
-/** lmdb-js rejects with a general error whose `commitError` is a promise that rejects with the real one. */
-async function commitErrorOf(thrown: unknown): Promise<unknown> {
-  if (!(thrown instanceof Error) || !("commitError" in thrown)) return thrown;
-  try {
-    await thrown.commitError;
-    return thrown;
-  } catch (cause) {
-    return cause;
   }
 }
 
