@@ -15,15 +15,15 @@ export interface Timer {
  * Calls `action` once after `ms`; never for Infinity.
  * @throws RangeError for what is negative or not a number
  */
-export function startTimer(ms: number, action: () => void): Timer {
+export function after(ms: number, action: () => void): Timer {
   if (!(ms >= 0)) throw new RangeError(`a duration is 0 ms or more, not ${ms}`);
   return new SplitTimer(ms, action);
 }
 
-/** Resolves after `ms`; never for Infinity. @throws RangeError as `startTimer` */
+/** Resolves after `ms`; never for Infinity. @throws RangeError as `after` */
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => {
-    startTimer(ms, resolve);
+    after(ms, resolve);
   });
 }
 

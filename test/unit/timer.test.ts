@@ -1,6 +1,6 @@
 // Covers src/timer.ts: long, endless and impossible durations.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { sleep, startTimer } from "../../src/timer.ts";
+import { after, sleep } from "../../src/timer.ts";
 
 const dayMs = 86_400_000;
 
@@ -15,7 +15,7 @@ test.each([0, 1, 2 ** 31 - 2, 2 ** 31 - 1, 2 ** 31, 30 * dayMs, 100 * dayMs])(
   "a timer of %d ms fires once, then and not a millisecond before",
   (ms) => {
     let fired = 0;
-    startTimer(ms, () => fired++);
+    after(ms, () => fired++);
     vi.advanceTimersByTime(Math.max(0, ms - 1));
     expect(fired).toBe(ms === 0 ? 1 : 0);
     vi.advanceTimersByTime(1);
@@ -26,22 +26,22 @@ test.each([0, 1, 2 ** 31 - 2, 2 ** 31 - 1, 2 ** 31, 30 * dayMs, 100 * dayMs])(
 );
 
 test("never is never, and takes no timer", () => {
-  startTimer(Number.POSITIVE_INFINITY, () => expect.unreachable());
+  after(Number.POSITIVE_INFINITY, () => expect.unreachable());
   expect(vi.getTimerCount()).toBe(0);
 });
 
 test("a cancelled timer does not fire, in its second step neither", () => {
-  const timer = startTimer(40 * dayMs, () => expect.unreachable());
+  const timer = after(40 * dayMs, () => expect.unreachable());
   vi.advanceTimersByTime(30 * dayMs);
   timer.cancel();
   timer.cancel();
   expect(vi.getTimerCount()).toBe(0);
-  startTimer(5, () => expect.unreachable()).cancel();
+  after(5, () => expect.unreachable()).cancel();
   vi.advanceTimersByTime(100 * dayMs);
 });
 
 test.each([-1, Number.NaN, Number.NEGATIVE_INFINITY])("a duration of %d is refused", async (ms) => {
-  expect(() => startTimer(ms, () => undefined)).toThrow(RangeError);
+  expect(() => after(ms, () => undefined)).toThrow(RangeError);
   await expect(sleep(ms)).rejects.toThrow(RangeError);
 });
 
@@ -54,7 +54,7 @@ test("sleep ends after its time", async () => {
 test("an unref'd timer stays so in its later steps", () => {
   vi.useRealTimers();
   const before = process.getActiveResourcesInfo().filter((each) => each === "Timeout").length;
-  const timer = startTimer(40 * dayMs, () => undefined).unref();
+  const timer = after(40 * dayMs, () => undefined).unref();
   expect(process.getActiveResourcesInfo().filter((each) => each === "Timeout").length).toBe(before);
   timer.cancel();
 });
