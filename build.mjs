@@ -84,6 +84,7 @@ async function install() {
 async function build() {
   const { default: esbuild } = await import("esbuild");
   await Promise.all(bundles.map((each) => bundle(esbuild, each)));
+  await esbuild.stop();
   await guests("services/build.mjs");
 }
 
