@@ -1,9 +1,10 @@
 // The documents that are generated from the source: what `node build.mjs docs` writes and structure.test.ts compares.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { configSchemaText, settingsTable } from "../src/config/describe.ts";
 import { errorTable } from "../src/errors.ts";
 
-export interface Document {
+export interface GeneratedDocument {
   readonly path: string;
   /** What of it is generated. */
   readonly what: string;
@@ -14,27 +15,51 @@ export interface Document {
 }
 
 /** Every generated document of the checkout at `root`, as it should be. */
-export function documents(root: string): Document[] {
-  const readme = join(root, "README.md");
-  const written = existsSync(readme) ? readFileSync(readme, "utf8") : "";
-  return [{ path: readme, what: "error table", found: written, text: withTable(written, "errors", errorRows()) }];
+export function documents(root: string): GeneratedDocument[] {
+  const readme = readIfThere(join(root, "README.md"));
+  const schema = readIfThere(join(root, "frenezulo.schema.json"));
+  const tables = withTable(withTable(readme.found, "settings", settingRows()), "errors", errorRows());
+  return [
+    { ...readme, what: "tables of settings and errors", text: tables },
+    { ...schema, what: "schema of the settings", text: configSchemaText() },
+  ];
+}
+
+function readIfThere(path: string): { path: string; found: string } {
+  return { path, found: existsSync(path) ? readFileSync(path, "utf8") : "" };
+}
+
+function settingRows(): string[][] {
+  const rows = settingsTable().map(({ name, type, default: usual, range, env, flag, doc }) => [
+    code(name),
+    type,
+    usual === "" ? "" : code(usual),
+    range,
+    [flag, env]
+      .filter((each) => each !== "")
+      .map(code)
+      .join(" "),
+    doc,
+  ]);
+  return [["setting", "type", "default", "range", "flag, environment", "what it does"], ...rows];
 }
 
 function errorRows(): string[][] {
-  const rows = Object.entries(errorTable).map(([code, { status, sentence }]) => [
-    `\`${code}\``,
+  const rows = Object.entries(errorTable).map(([name, { status, sentence }]) => [
+    code(name),
     status === null ? "–" : String(status),
     sentence,
   ]);
   return [["code", "status", "sentence"], ...rows];
 }
 
-/** `text` with the lines between `<!-- table: name -->` and `<!-- end -->` replaced by a table. */
-function withTable(text: string, name: string, [head, ...rows]: string[][]): string {
+const code = (text: string): string => `\`${text}\``;
+
+/** `text` with a table between `<!-- table: name -->` and `<!-- end -->`; at its end where it has no such place. */
+function withTable(text: string, name: string, [head = [], ...rows]: string[][]): string {
   const line = (cells: string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  const table = [line(head!), line(head!.map(() => "---")), ...rows.map(line)].join("\n");
-  const place = new RegExp(`(<!-- table: ${name} -->\n)[\\s\\S]*?(<!-- end -->)`);
-  return place.test(text)
-    ? text.replace(place, (_, begin, end) => `${begin}${table}\n${end}`)
-    : `${text}\n<!-- table: ${name} -->\n${table}\n<!-- end -->\n`;
+  const table = [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+  const whole = `<!-- table: ${name} -->\n${table}\n<!-- end -->`;
+  const place = new RegExp(`<!-- table: ${name} -->[\\s\\S]*?<!-- end -->`);
+  return place.test(text) ? text.replace(place, () => whole) : `${text}\n${whole}\n`;
 }
