@@ -35,8 +35,8 @@ export class Admin {
   }
 
   /**
-   * Decides before any of the body is read: reachability, authentication, path, method, prefix, content type. A limit of
-   * 0 means that the route takes no body; a request that has one is answered with 413.
+   * Decides before any of the body is read: reachability, authentication, path, method, prefix, content type. A limit
+   * of 0 means that the route takes no body; a request that has one is answered with 413.
    */
   route(head: AdminHead): AdminDecision {
     try {

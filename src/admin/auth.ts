@@ -51,12 +51,16 @@ export function assertAdminAddress(options: AuthOptions): void {
   const how = `Set FRENEZULO_ADMIN_TOKEN to at least ${TOKEN_BYTES_MIN} random bytes (openssl rand -hex 32)`;
   if (options.adminListen !== undefined && !isLoopback(options.adminListen)) {
     throw new FrenezuloError("token_needed", {
-      why: `The admin address ${options.adminListen.address} is not loopback, so the admin routes need a token. ${how}, or listen for admin on 127.0.0.1 or on a unix socket with mode 0600.`,
+      why:
+        `The admin address ${options.adminListen.address} is not loopback, so the admin routes need a token. ` +
+        `${how}, or listen for admin on 127.0.0.1 or on a unix socket with mode 0600.`,
     });
   }
   if (options.isPublic && !isLoopback(options.listen)) {
     throw new FrenezuloError("token_needed", {
-      why: `admin.public = true serves the admin routes on ${options.listen.address}, which is not loopback, so they need a token. ${how}, or set admin.public = false.`,
+      why:
+        `admin.public = true serves the admin routes on ${options.listen.address}, which is not loopback, ` +
+        `so they need a token. ${how}, or set admin.public = false.`,
     });
   }
 }
@@ -65,8 +69,9 @@ export function assertAdminAddress(options: AuthOptions): void {
 function assertToken(token: string): void {
   const bytes = Buffer.byteLength(token);
   if (bytes < TOKEN_BYTES_MIN || bytes > TOKEN_BYTES_MAX) {
+    const range = `${TOKEN_BYTES_MIN} to ${TOKEN_BYTES_MAX}`;
     throw new FrenezuloError("token_needed", {
-      why: `The admin token has ${bytes} bytes; it must have ${TOKEN_BYTES_MIN} to ${TOKEN_BYTES_MAX} (openssl rand -hex 32).`,
+      why: `The admin token has ${bytes} bytes; it must have ${range} (openssl rand -hex 32).`,
     });
   }
   if (!/^[\x21-\x7e]+$/.test(token)) {

@@ -1,6 +1,6 @@
 // The known name that someone probably meant: the one with the smallest edit distance.
 
-/** Returns the name with the fewest single-character edits from `given` (which is cut at 64 characters), "" if none is known. */
+/** The name with the fewest single-character edits from `given` (cut at 64 characters); "" if none is known. */
 export function nearest(given: string, known: readonly string[]): string {
   let best = "";
   let bestEdits = Number.POSITIVE_INFINITY;

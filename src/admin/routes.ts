@@ -1,4 +1,4 @@
-// THE table of admin routes: method, path, who may, what goes in and out, and the handler. OpenAPI and tests come from it.
+// THE table of admin routes: method, path, who may, what goes in and out, handler. OpenAPI and tests come from it.
 import { createHash } from "node:crypto";
 import type { ErrorCode } from "../errors.ts";
 import type { AddOptions } from "../node.ts";

@@ -41,7 +41,8 @@ describe("wrong tokens", () => {
       return { headers: auth(`Bearer ${TOKEN.slice(0, at)}${other}${TOKEN.slice(at + 1)}`) };
     },
     "other case": () => ({ headers: auth(`Bearer ${TOKEN.toUpperCase()}`) }),
-    unicode: (i) => ({ headers: auth(`Bearer ${TOKEN.replace("o", "ο")}${String.fromCodePoint(0x1f600 + (i % 50))}`) }),
+    "Greek letter": () => ({ headers: auth(`Bearer ${TOKEN.replace("o", "ο")}`) }),
+    emoji: (i) => ({ headers: auth(`Bearer ${TOKEN}${String.fromCodePoint(0x1f600 + (i % 50))}`) }),
     "full-width": () => ({ headers: auth(`Bearer ${TOKEN.replace("c", "ｃ")}`) }),
     NUL: () => ({ headers: auth(`Bearer ${TOKEN}\0`) }),
     quoted: () => ({ headers: auth(`Bearer "${TOKEN}"`) }),
@@ -134,7 +135,7 @@ it("takes the scheme in any case and with several blanks, as RFC 9110 has it", a
 });
 
 describe("guessing", () => {
-  it(`is cut off for a second after ${FAILURES_MAX} failures, with 429 and Retry-After, for that source only`, async () => {
+  it(`is cut off for a second after ${FAILURES_MAX} failures, for that source only`, async () => {
     let clock = 0;
     const { admin, lines } = makeAdmin(withToken, () => clock);
     const from = (remoteAddress: string, token: string) =>

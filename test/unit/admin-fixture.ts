@@ -181,7 +181,7 @@ const CONTENT_TYPES = {
   wasm: [["content-type", "application/wasm"]],
 } as const;
 
-/** A body that each route with a body accepts. A new route without one here fails the tests that are made of the table. */
+/** A body that each route with a body accepts. A new route without one here fails the tests made of the table. */
 const bodies: Readonly<Record<string, string>> = {
   addService: JSON.stringify({ prefix: "hello", source: "https://example.org/hello.wasm" }),
   putService: "\0asm",

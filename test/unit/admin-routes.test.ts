@@ -125,6 +125,15 @@ describe.each(Object.entries(doors))("%s", (_name, { auth, listener, expected })
   });
 });
 
+it("has no service at the segment that is its own", async () => {
+  const { admin } = makeAdmin();
+  for (const path of ["/services/-", "/services/-/rollback", "/services/-/"]) {
+    for (const method of ["GET", "PUT", "DELETE", "POST"]) {
+      expect((await send(admin, request({ method, path }))).status, `${method} ${path}`).toBe(404);
+    }
+  }
+});
+
 it("has its root paths on the admin listener only", async () => {
   const { admin } = makeAdmin({ ...local, adminListen });
   for (const { rootPath } of routes) {

@@ -183,6 +183,27 @@ describe("histograms", () => {
     }
   });
 
+  it("go from services that were busy once to those that are busy now, whose forerunners count as other", async () => {
+    const metrics = new Metrics();
+    const hit = (services: readonly ServiceMetrics[], times: number) => {
+      for (const each of services) for (let n = 0; n < times; n++) each.record(200, 10);
+    };
+    const old = Array.from({ length: HISTOGRAMS_MAX }, (_, i) => metrics.service(`old${i}`));
+    const young = Array.from({ length: HISTOGRAMS_MAX }, (_, i) => metrics.service(`young${i}`));
+    hit(old, 1_000);
+    await metrics.render();
+    for (let round = 0; round < 12; round++) {
+      hit(young, 5);
+      await metrics.render();
+    }
+    const other = async () =>
+      (await render(metrics)).get(DURATION)?.samples.get(`${DURATION}_count{service="other"}`) ?? 0;
+    expect(named(await render(metrics)).filter((prefix) => prefix.startsWith("young"))).toHaveLength(HISTOGRAMS_MAX);
+    const before = await other();
+    hit(old, 1);
+    expect(await other()).toBe(before + HISTOGRAMS_MAX);
+  });
+
   it("never share a series with a service whose prefix is other", async () => {
     const metrics = new Metrics();
     const other = metrics.service("other");
