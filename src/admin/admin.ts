@@ -102,9 +102,9 @@ export class Admin {
       this.#log[errorTable[code].level]({ code, service, requestId, remoteAddress, ...cause }, `admin: ${message}`);
     }
     const headers: [string, string][] = [];
-    if (error.status === 401) headers.push(["WWW-Authenticate", 'Bearer realm="frenezulo"']);
-    if (code === "method_not_allowed") headers.push(["Allow", String(error.details.allowed)]);
-    if (error.retryAfterSeconds !== undefined) headers.push(["Retry-After", String(error.retryAfterSeconds)]);
+    if (error.status === 401) headers.push(["www-authenticate", 'Bearer realm="frenezulo"']);
+    if (code === "method_not_allowed") headers.push(["allow", String(error.details.allowed)]);
+    if (error.retryAfterSeconds !== undefined) headers.push(["retry-after", String(error.retryAfterSeconds)]);
     return response({
       status: error.status,
       body: { error: { code, message, service, requestId: head.requestId } },
@@ -119,14 +119,14 @@ function response({
   contentType,
   headers = [],
 }: Outcome & Partial<Pick<AdminResponse, "headers">>): AdminResponse {
-  const always: [string, string][] = [["Cache-Control", "no-store"]];
+  const always: [string, string][] = [["cache-control", "no-store"]];
   if (body === undefined) return { status, headers: [...always, ...headers], body: "" };
   // JSON has no infinity; "never" is the config's word for it.
   const text =
     contentType === undefined
       ? JSON.stringify(body, (_key, value: unknown) => (value === Number.POSITIVE_INFINITY ? "never" : value))
       : String(body);
-  return { status, headers: [["Content-Type", contentType ?? "application/json"], ...always, ...headers], body: text };
+  return { status, headers: [["content-type", contentType ?? "application/json"], ...always, ...headers], body: text };
 }
 
 const MEDIA_TYPES: Readonly<Record<BodyKind, { readonly expected: string; readonly pattern: RegExp } | null>> = {

@@ -27,6 +27,7 @@ export interface AdminRequest extends AdminHead {
 /** An answer. The acceptor leaves the body out for HEAD and 204. */
 export interface AdminResponse {
   readonly status: number;
+  /** Names in lower case. The front adds x-request-id. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: string | Uint8Array;
 }

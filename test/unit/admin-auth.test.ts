@@ -143,7 +143,7 @@ describe("guessing", () => {
     for (let i = 0; i < FAILURES_MAX; i++) expect((await from("10.0.0.1", "wrong")).status).toBe(401);
     const blocked = await from("10.0.0.1", "wrong");
     expect(blocked.status).toBe(429);
-    expect(header(blocked, "Retry-After")).toBe("1");
+    expect(header(blocked, "retry-after")).toBe("1");
     // Else a blocked source could go on guessing.
     expect((await from("10.0.0.1", TOKEN)).status).toBe(429);
     expect((await from("::ffff:10.0.0.1", TOKEN)).status).toBe(429);
@@ -160,7 +160,7 @@ describe("guessing", () => {
     expect((await send(admin, request({ headers: bearer(TOKEN) }))).status).toBe(200);
   });
 
-  it("gets at most ten answers in any second, whatever the times of the attempts (property)", () => {
+  it("gets few answers in any second, whatever the times of the attempts (property)", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 400 }), { minLength: 20, maxLength: 200 }), (pauses) => {
         let clock = 0;

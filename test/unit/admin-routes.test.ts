@@ -99,7 +99,7 @@ describe.each(Object.entries(doors))("%s", (_name, { auth, listener, expected })
           if (status !== "ok") {
             expect(response.status).toBe(status);
             expect(errorBody.parse(JSON.parse(String(response.body))).error.service).toBeNull();
-            expect(header(response, "WWW-Authenticate") !== undefined).toBe(status === 401);
+            expect(header(response, "www-authenticate") !== undefined).toBe(status === 401);
             expect(node.added).toEqual([]);
             expect(node.versions.get("hello")).toHaveLength(2);
             return;
@@ -107,7 +107,7 @@ describe.each(Object.entries(doors))("%s", (_name, { auth, listener, expected })
           const answer = route.answers[response.status];
           expect(answer).not.toBeUndefined();
           if (answer === null) expect(response.body).toBe("");
-          else if (typeof answer === "string") expect(header(response, "Content-Type")).toBe(answer);
+          else if (typeof answer === "string") expect(header(response, "content-type")).toBe(answer);
           else answer?.parse(JSON.parse(String(response.body)));
           const isChange = route.method !== "GET";
           expect(lines.filter(({ fields }) => fields.verb !== undefined)).toHaveLength(isChange ? 1 : 0);
@@ -154,7 +154,7 @@ it("answers 405 with the methods that a path takes, for every path of the table"
       expect(refused?.status === 405).toBe(!isTaken);
       if (refused?.status !== 405) continue;
       const allowed = methods.flatMap((each) => (each === "GET" ? ["GET", "HEAD"] : [each]));
-      expect(header(refused, "Allow")).toBe(allowed.join(", "));
+      expect(header(refused, "allow")).toBe(allowed.join(", "));
     }
   }
 });
@@ -292,7 +292,7 @@ describe("a verb that fails", () => {
         const response = await admin.handle(requestFor(route));
         expect(response.status).toBe(errorTable[code].status);
         expect(errorOf(response)).toMatchObject({ code, requestId: "r-1" });
-        expect(header(response, "Retry-After")).toBe("7");
+        expect(header(response, "retry-after")).toBe("7");
       }
       node.failure = new TypeError("secret path /home/x");
       const response = await admin.handle(requestFor(route));
