@@ -201,14 +201,20 @@ export const defaultSupervisor = defaultPolicy.supervisor;
 /** What of a config a policy must fit. */
 export type PolicyScope = Pick<NodeConfig, "defaults" | "supervisors" | "limits">;
 
+const defaultScope: PolicyScope = {
+  defaults: defaultPolicy,
+  supervisors: new Map(),
+  limits: fill(nodeTable, []).limits,
+};
+
 /**
  * A whole policy from the part that a user gave, over the defaults (of the file, where a config is given).
  * @throws bad_policy naming the key, what was given, what is right, and for an unknown key the nearest known one
  */
-export function parsePolicy(given: unknown, scope?: PolicyScope): Policy {
+export function parsePolicy(given: unknown, scope: PolicyScope = defaultScope): Policy {
   const { part, problems } = readTable(policyTable, given ?? {});
-  const policy = applyPolicy(scope?.defaults ?? defaultPolicy, part);
-  if (problems.length === 0 && scope !== undefined) problems.push(...policyProblems(policy, scope));
+  const policy = applyPolicy(scope.defaults, part);
+  if (problems.length === 0) problems.push(...policyProblems(policy, scope));
   if (problems.length > 0) throw new FrenezuloError("bad_policy", { why: problems.map(({ text }) => text).join("; ") });
   return policy;
 }

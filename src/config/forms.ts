@@ -8,9 +8,10 @@ export const address: Form = {
   what: 'an address like "127.0.0.1:3000", "[::1]:3000" or "unix:/run/frenezulo.sock"',
 };
 export const filePath: Form = { pattern: /^[^\0]+$/, what: "a path" };
+/** As src/sources/allow.ts takes them. */
 export const host: Form = {
-  pattern: new RegExp(`^[a-z0-9.-]+(:${port})?$`),
-  what: 'a host in lower case like "example.org" or "example.org:8443"',
+  pattern: new RegExp(`^(https?://)?(\\[[0-9a-fA-F:.]+\\]|[a-zA-Z0-9.-]+)(:${port})?$`),
+  what: 'a host like "example.org", "example.org:8443" or "http://example.org"',
 };
 export const name: Form = {
   pattern: /^[a-z0-9][a-z0-9._-]{0,63}$/,

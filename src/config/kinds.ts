@@ -44,7 +44,7 @@ export function duration(initial: string, [min, max]: Range, doc: string): Setti
     if (ms === undefined) throw new SettingProblem(`${show(given)} is not a duration; write one like ${examples}`);
     return within(ms, bounds, show(given), [`"${min}"`, `"${max}"`]);
   };
-  const json = { type: "string", pattern: "^(\\d+(\\.\\d+)?(ms|s|m|h|d)|never)$", default: initial };
+  const json = { type: "string", pattern: `^(\\d+(\\.\\d+)?(ms|s|m|h|d)${never ? "|never" : ""})$`, default: initial };
   const initialMs = read(initial);
   const range = `${min} – ${max}`;
   return {
