@@ -38,7 +38,7 @@ export interface Report {
  * | report | log it | |
  * | open_breaker | the supervisor over this service gave up: open its breaker | |
  * | supervisor_started | children can be added to it now (a service: start its residents) | |
- * | supervisor_ended | it runs no more: by itself with that exit, or as it was told | |
+ * | supervisor_ended | it runs no more: as it was told, by itself, or because it could not start (start_failed) | |
  * | removed | the tree has forgotten this child, and its end was seen; its id is free | |
  * | ended | the root has ended: nothing of the tree runs any more | |
  */

@@ -27,7 +27,7 @@
 // Events may come late, twice, or for a child that is gone: each names the generation of the start it is about, and
 // one that does not fit changes nothing. No event costs more than its supervisor's affected children; one_for_one: O(1).
 import type { Exit } from "../actors/exits.ts";
-import type { Child } from "./child.ts";
+import type { ChildState } from "./child.ts";
 import type { Command } from "./commands.ts";
 import {
   type ChildSpec,
@@ -46,34 +46,9 @@ import {
   type SupervisorCommand,
 } from "./state.ts";
 import { type SupervisorEvent, step } from "./supervisor.ts";
+import { type SupervisorView, viewOf } from "./view.ts";
 
 const stoppedAsTold: Exit = { reason: "shutdown", text: "stopped as ordered" };
-
-/** What a user can see of a child and, for a supervisor, of all below it. */
-export interface ChildView {
-  readonly id: string;
-  readonly type: ChildSpec["type"];
-  readonly restart: ChildSpec["restart"];
-  /** The state as its supervisor sees it; see child.ts. */
-  readonly state: Child["state"];
-  readonly generation: number;
-  readonly restarts: number;
-  readonly lastExit: Exit | null;
-  /** Null for a worker. */
-  readonly supervisor: SupervisorView | null;
-}
-
-export interface SupervisorView {
-  readonly id: string;
-  readonly strategy: SupervisorSpec["strategy"];
-  readonly phase: Supervisor["phase"];
-  readonly service: string | null;
-  /** Restarts that still count against maxRestarts, as of the last one. */
-  readonly recentRestarts: number;
-  readonly maxRestarts: number;
-  readonly maxSeconds: number;
-  readonly children: readonly ChildView[];
-}
 
 /** Settings of a supervisor as the child of another; id and type are known. */
 export type SupervisorAsChild = Partial<Omit<ChildSpec, "id" | "type">>;
@@ -211,39 +186,28 @@ export class Tree {
     return this.#tell({ type: "timer", id, token }, now);
   }
 
-  /** True for a supervisor whose children have all been started and which is not stopping, and for a worker that runs. */
+  /** True for a supervisor that has started all its children and is not stopping, and for a worker that runs. */
   isRunning(id: string): boolean {
-    const sup = this.#supervisors.get(id);
-    if (sup !== undefined) return sup.phase === "running";
-    return this.#owners.get(id)?.children.get(id)?.state === "running";
+    return (this.phaseOf(id) ?? this.stateOf(id)) === "running";
   }
 
   has(id: string): boolean {
     return this.#supervisors.has(id) || this.#owners.has(id);
   }
 
-  /** A picture of a supervisor and all below it; costs as much as there is below it. @throws RangeError if unknown */
+  /** The child's state as its supervisor sees it (child.ts); null for the root and for unknown ids. */
+  stateOf(id: string): ChildState | null {
+    return this.#owners.get(id)?.children.get(id)?.state ?? null;
+  }
+
+  /** What a supervisor is doing; null if there is none of that id. */
+  phaseOf(id: string): Supervisor["phase"] | null {
+    return this.#supervisors.get(id)?.phase ?? null;
+  }
+
+  /** A picture of a supervisor and all below it; costs as much as there is. @throws RangeError if there is none */
   view(id: string = this.#root.spec.id): SupervisorView {
-    const { spec, phase, restartTimes, children } = this.#supervisor(id);
-    return {
-      id,
-      strategy: spec.strategy,
-      phase,
-      service: spec.service,
-      recentRestarts: restartTimes.length,
-      maxRestarts: spec.maxRestarts,
-      maxSeconds: spec.maxSeconds,
-      children: [...children.values()].map((child) => ({
-        id: child.spec.id,
-        type: child.spec.type,
-        restart: child.spec.restart,
-        state: child.state,
-        generation: child.generation,
-        restarts: child.restarts,
-        lastExit: child.lastExit,
-        supervisor: child.spec.type === "supervisor" ? this.view(child.spec.id) : null,
-      })),
-    };
+    return viewOf(this.#supervisor(id), this.#supervisors);
   }
 
   #supervisor(id: string): Supervisor {
@@ -311,8 +275,10 @@ export class Tree {
       }
       case "supervisor_start_failed": {
         const { id, text } = command;
+        const exit: Exit = { reason: "start_failed", text };
+        commands.push({ type: "supervisor_ended", id, exit });
         const above = this.#above(id);
-        if (above === null) commands.push({ type: "ended", exit: { reason: "start_failed", text } });
+        if (above === null) commands.push({ type: "ended", exit });
         else
           work.push({
             sup: above.owner,
