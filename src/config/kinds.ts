@@ -37,14 +37,18 @@ type Range = readonly [min: string, max: string];
 /** A duration, in ms; "never" (Infinity) is taken where the range ends with it. */
 export function duration(initial: string, [min, max]: Range, doc: string): Setting<number> {
   const bounds = [must(parseDuration(min)), must(parseDuration(max))] as const;
-  const examples =
-    bounds[1] === Number.POSITIVE_INFINITY ? `"500ms", "30s", "5m" or "never"` : `"500ms", "30s" or "5m"`;
+  const isEndless = bounds[1] === Number.POSITIVE_INFINITY;
+  const examples = isEndless ? `"500ms", "30s", "5m" or "never"` : `"500ms", "30s" or "5m"`;
   const read = (given: unknown): number => {
     const ms = typeof given === "string" ? parseDuration(given) : undefined;
     if (ms === undefined) throw new SettingProblem(`${show(given)} is not a duration; write one like ${examples}`);
     return within(ms, bounds, show(given), [`"${min}"`, `"${max}"`]);
   };
-  const json = { type: "string", pattern: `^(\\d+(\\.\\d+)?(ms|s|m|h|d)${never ? "|never" : ""})$`, default: initial };
+  const json = {
+    type: "string",
+    pattern: `^(\\d+(\\.\\d+)?(ms|s|m|h|d)${isEndless ? "|never" : ""})$`,
+    default: initial,
+  };
   const initialMs = read(initial);
   const range = `${min} – ${max}`;
   return {
