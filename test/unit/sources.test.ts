@@ -135,6 +135,14 @@ describe("an http URL", () => {
     expect(Buffer.from(await read())).toEqual(MODULE);
   });
 
+  it("reaches the canary when it is allowed to: the count of connections can fail", async () => {
+    await expect(
+      read(`http://127.0.0.1:${canaryPort}/`, { allow: [`http://127.0.0.1:${canaryPort}`] }),
+    ).rejects.toEqual(code("source_failed"));
+    expect(canaryConnections).toBe(1);
+    canaryConnections = 0;
+  });
+
   it("brings a body of exactly the limit, in any pieces, whole", async () => {
     const body = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251));
     answer = (_request, response) => {
