@@ -30,6 +30,7 @@ export const clangArgs = [
   "--target=wasm32",
   "-O2",
   "-nostdlib",
+  "-ffreestanding",
   "-Wall",
   "-Werror",
   "-Wl,--no-entry",

@@ -15,7 +15,8 @@ async function clang({ args, files }) {
   const decoder = new TextDecoder();
   const listen = (bytes) => said.push(bytes === null ? "" : decoder.decode(bytes));
   try {
-    const made = await runClang(["clang", ...args, "-o", "out.wasm"], sources, { stdout: listen, stderr: listen });
+    const options = { stdout: listen, stderr: listen, fetchProgress: () => {} };
+    const made = await runClang(["clang", ...args, "-o", "out.wasm"], sources, options);
     return made["out.wasm"];
   } catch (error) {
     throw new Error(`clang failed\n${said.join("")}${error.message}`);
@@ -35,12 +36,17 @@ async function asc({ args }) {
   return made;
 }
 
-/** Text to wasm; `args` are names of proposals to allow beyond the standard. */
+/**
+ * Text to wasm. The files are lists of module fields and become one module; imports may stand in any of them, each on a line
+ * that begins with "(import". `args` are names of proposals to allow beyond the standard.
+ */
 async function wat({ args, files }) {
   const { default: load } = await import("wabt");
   const wabt = await load();
-  const features = Object.fromEntries(args.map((name) => [name, true]));
-  const module = wabt.parseWat(files.join(" + "), files.map((file) => readFileSync(file, "utf8")).join("\n"), features);
+  const lines = files.flatMap((file) => readFileSync(file, "utf8").split("\n"));
+  const isImport = (line) => line.startsWith("(import ");
+  const text = ["(module", ...lines.filter(isImport), ...lines.filter((line) => !isImport(line)), ")"].join("\n");
+  const module = wabt.parseWat("module", text, Object.fromEntries(args.map((name) => [name, true])));
   try {
     return module.toBinary({}).buffer;
   } finally {

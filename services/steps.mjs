@@ -2,7 +2,7 @@
 //
 // A step: { name, out, inputs, salt, job } or { …, command }, or { name, skipped }. `inputs` are files and folders whose contents
 // count; `salt` is anything else that counts (versions, flags); `job` goes to compile.mjs, `command` is [program, args, options]
-// and writes `out` itself; `skipped` says why the step cannot run here and how to make it run.
+// and writes `out` itself, or `made` elsewhere; `skipped` says why the step cannot run here and how to make it run.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -41,6 +41,12 @@ function run(program, args, options = {}, input = "") {
   });
 }
 
+/** A program that writes `out`, or writes `made`, which is then copied there. */
+async function runCommand(step) {
+  await run(...step.command);
+  if (step.made !== undefined) writeWhole(step.out, readFileSync(step.made));
+}
+
 /**
  * Runs the steps. Jobs of one compiler share a process; processes and commands run two at a time.
  * Writes `skipped.json` ([{name, why}]) and `stamps.json` into the folder, and one line for each built or skipped step.
@@ -76,7 +82,7 @@ export async function runSteps(folder, steps, say = (line) => process.stdout.wri
     tasks.push({ built: jobs, start: () => run(process.execPath, [compile], {}, input) });
   }
   for (const step of due) {
-    if (step.command !== undefined) tasks.push({ built: [step], start: () => run(...step.command) });
+    if (step.command !== undefined) tasks.push({ built: [step], start: () => runCommand(step) });
   }
   const worker = async () => {
     for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) {

@@ -1,0 +1,3 @@
+;; Exports no entry.
+(memory (export "memory") 1)
+(func (export "run"))
