@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The build and its verbs: start, build, check, test, dev, load, bench and so on. Needs only Node; it installs the rest.
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, watch, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, watch, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -159,17 +159,40 @@ async function dev(args) {
     await node.ended;
     node = serve(args, ["--enable-source-maps"]);
   };
-  const onChange = (folder) => (_event, name) => {
-    if (name === null || /(^|\/)(build|dist|node_modules|target)(\/|$)/.test(name)) return;
+  onChangeBelow(["src", "actors", "supervisors", "services"], (changed) => {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      queue = queue.then(() => again(join(folder, name)));
+      queue = queue.then(() => again(changed));
     }, 200);
-  };
-  for (const folder of ["src", "actors", "supervisors", "services"])
-    watch(folder, { recursive: true }, onChange(folder));
-  watch("frenezulo.toml", () => onChange(".")("change", "frenezulo.toml"));
+  });
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => node.ended.then((code) => process.exit(code)));
+}
+
+/**
+ * Watches every folder by itself: a recursive watch of Node 20 loses a file that was replaced by a rename. Folders that
+ * appear later are found at the next change.
+ */
+function onChangeBelow(folders, changed) {
+  const watched = new Set();
+  const isOutput = (path) => /(^|\/)(build|dist|node_modules|target)(\/|$)/.test(path);
+  const watchAll = () => {
+    const below = folders.flatMap((folder) =>
+      readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => join(entry.parentPath, entry.name)),
+    );
+    for (const folder of [".", ...folders, ...below].filter((each) => !watched.has(each) && !isOutput(each))) {
+      watched.add(folder);
+      const watcher = watch(folder, (_event, name) => {
+        const path = join(folder, name ?? "");
+        if (isOutput(path) || (folder === "." && name !== "frenezulo.toml")) return;
+        watchAll();
+        changed(path);
+      });
+      watcher.on("error", () => watched.delete(folder));
+    }
+  };
+  watchAll();
 }
 
 async function docs() {
