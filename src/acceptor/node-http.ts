@@ -25,6 +25,7 @@ import { SocketExchange } from "./socket-exchange.ts";
 
 /** How often Node looks for connections whose head is late. */
 const CHECK_MS_MAX = 1000;
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
 /** @throws cannot_listen (the address, certificate or key is not usable) */
 export const makeNodeAcceptor: MakeAcceptor = (options, front) => new NodeAcceptor(options, front);
@@ -95,8 +96,8 @@ class NodeAcceptor implements Acceptor {
 
   #makeServer(): Server {
     const { tls, idleMs, address } = this.#options;
-    // Node counts whole timers; 0 would be "none", and Infinity is not taken.
-    const headMs = Number.isFinite(idleMs) ? Math.max(1, Math.ceil(idleMs)) : 0;
+    // 0 is "never" to Node, and it cuts what is longer than its timers short.
+    const headMs = idleMs > TIMEOUT_MS_MAX ? 0 : Math.max(1, Math.ceil(idleMs));
     const options: ServerOptions = {
       insecureHTTPParser: false,
       maxHeaderSize: HEAD_BYTES_MAX,
@@ -141,14 +142,17 @@ class NodeAcceptor implements Acceptor {
 
   /** A parser error or a time-out of the head; Node leaves the socket to us. */
   #failed(error: NodeJS.ErrnoException, socket: Duplex): void {
+    if (error.code === "ECONNRESET" || error.code === "HPE_INVALID_EOF_STATE" || !socket.writable) {
+      socket.destroy(); // the client left in the middle of a request
+      return;
+    }
     const exchange = this.#exchanges.get(socket);
     if (exchange?.isUnfinished) {
       // In the body: an answer can still say so. After it: garbage behind a request closes, as on uWS.
       if (!(exchange instanceof NodeExchange) || !exchange.bodyBroken()) socket.destroy();
       return;
     }
-    const isSilent = (socket as Socket).bytesRead === 0;
-    if (error.code === "ECONNRESET" || !socket.writable || isSilent) socket.destroy();
+    if ((socket as Socket).bytesRead === 0) socket.destroy();
     else this.#refuseSocket(socket, refusalFor(error));
   }
 
