@@ -18,6 +18,13 @@ function output(program, args) {
   }
 }
 
+/** True if rustc finds rust-lld: rustup's brings its own, Debian's is a link to the package lld. */
+function hasLinker(rustc) {
+  const host = /^host: (.*)$/m.exec(output(rustc, ["-vV"]) ?? "")?.[1] ?? "";
+  const own = join(output(rustc, ["--print", "sysroot"]) ?? "", "lib", "rustlib", host, "bin", "rust-lld");
+  return existsSync(own) || output("rust-lld", ["-flavor", "wasm", "--version"]) !== null;
+}
+
 /**
  * A rustc that can compile for the target: RUSTC, Debian's, or the first on the PATH.
  * @returns {{rustc: string, version: string} | {missing: string}}
@@ -26,7 +33,8 @@ export function findRust(target) {
   for (const rustc of [process.env.RUSTC, "/usr/bin/rustc", "rustc"]) {
     if (rustc === undefined || rustc === "") continue;
     const library = output(rustc, ["--print", "target-libdir", "--target", target]);
-    if (library !== null && existsSync(library)) return { rustc, version: output(rustc, ["--version"]) ?? "" };
+    if (library === null || !existsSync(library) || !hasLinker(rustc)) continue;
+    return { rustc, version: output(rustc, ["--version"]) ?? "" };
   }
   return {
     missing: `no Rust with the target ${target} (bash .ci/toolchains.sh, or apt-get install rustc libstd-rust-dev-wasm32 lld, or rustup target add ${target})`,
