@@ -10,12 +10,9 @@ import { z } from "zod";
 import { FrenezuloError, reasonOf } from "./errors.ts";
 import { failureOf } from "./store/failure.ts";
 import { FolderLock } from "./store/lock.ts";
+import { moduleBytesOf, pageBytes, rowBytes } from "./store/space.ts";
 
 const schemaVersion = 1;
-/** LMDB keeps a value beyond half a page in whole pages of its own. */
-const pageBytes = 4096;
-/** Room counted for a row beside its text: key, page header, its share of a tree that is not full. */
-const rowOverheadBytes = 128;
 
 export interface StoredVersion {
   /** Counts from 1 for each prefix and is never used again, not even after a rollback. */
@@ -179,6 +176,21 @@ export class Store {
     });
   }
 
+  /** Changes the policy of a version that is there. @throws unknown_service, unknown_version, store_full, store_failed */
+  setPolicy(prefix: string, version: number, policy: Pick<StoredVersion, "policy" | "env">): Promise<StoredService> {
+    return this.#inTurn(async () => {
+      const before = this.#services.get(prefix);
+      if (before === undefined) throw new FrenezuloError("unknown_service", { service: prefix });
+      if (!before.versions.some((each) => each.version === version))
+        throw new FrenezuloError("unknown_version", { service: prefix, version });
+      const versions = before.versions.map((each) => (each.version === version ? { ...each, ...policy } : each));
+      const after = { ...before, versions };
+      this.#refuseBeyondLimit(rowBytes(after) - rowBytes(before));
+      await this.#commit(prefix, after);
+      return after;
+    });
+  }
+
   /** @throws unknown_service, unknown_version, store_failed; then nothing has changed */
   setCurrent(prefix: string, version: number): Promise<StoredService> {
     return this.#inTurn(async () => {
@@ -298,12 +310,4 @@ export class Store {
 
 function closedFailure(): FrenezuloError {
   return new FrenezuloError("store_failed", { why: "it is closed" });
-}
-
-function moduleBytesOf(version: { readonly bytes: number }): number {
-  return Math.ceil((version.bytes + 16) / pageBytes) * pageBytes;
-}
-
-function rowBytes(row: StoredService | undefined): number {
-  return row === undefined ? 0 : Buffer.byteLength(JSON.stringify(row)) + rowOverheadBytes;
 }

@@ -50,13 +50,12 @@ export function duration(initial: string, [min, max]: Range, doc: string): Setti
     default: initial,
   };
   const initialMs = read(initial);
-  const range = `${min} – ${max}`;
   return {
     kind: "duration",
     doc,
     initial: () => initialMs,
     initialText: initial,
-    range,
+    range: `${min} – ${max}`,
     read,
     readText: read,
     write: formatDuration,
