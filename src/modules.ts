@@ -1,13 +1,13 @@
 // Bytes → checked, rewritten, compiled module, kept by digest. Main thread; the work is done on tinypool's threads.
 import { existsSync } from "node:fs";
-import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Tinypool } from "tinypool";
 import type { ModuleInfo } from "../actors/wire.ts";
+import { distFile } from "./dist-file.ts";
 import { FrenezuloError, reasonOf } from "./errors.ts";
 import { ModuleCache } from "./modules/cache.ts";
 import type { CompileJob, CompileOutcome } from "./modules/compile-worker.ts";
-import type { ScanLimits } from "./modules/scan.ts";
+import type { ScanLimits } from "./modules/storage.ts";
 
 export interface IntakeLimits extends ScanLimits {
   /** Bytes of the module as it is given. */
@@ -51,7 +51,7 @@ export class Modules {
    * @throws Error if the bundled worker is missing
    */
   constructor(options: { readonly threads: number; readonly cacheBytesMax: number; readonly modulesMax: number }) {
-    const filename = compileWorkerFile();
+    const filename = fileURLToPath(distFile("compile-worker.js"));
     if (!existsSync(filename)) throw new Error(`${filename} is missing: run npm run build`);
     this.threads = options.threads;
     this.#cache = new ModuleCache({ bytesMax: options.cacheBytesMax, countMax: options.modulesMax });
@@ -63,7 +63,7 @@ export class Modules {
       maxThreads: options.threads,
       idleTimeout: 30_000,
     });
-    // A thread that dies while it loads: without a listener the event would throw here, and its job would wait for ever.
+    // A thread that dies while it loads: without a listener the event throws here, and its job waits for ever.
     this.#pool.on("error", (error) => this.#stopAll(new FrenezuloError("internal", {}, { cause: error })));
   }
 
@@ -207,11 +207,4 @@ function rejections(signal: AbortSignal | undefined, left: AbortSignal): Promise
     signal.addEventListener("abort", () => reject(signal.reason), { once: true, signal: left });
   });
   return [rejection];
-}
-
-/** The bundled worker: beside the bundled program, or in dist/ when this file runs from its source (tests). */
-function compileWorkerFile(): string {
-  const here = fileURLToPath(import.meta.url);
-  const isBundled = basename(dirname(here)) === "dist";
-  return fileURLToPath(new URL(isBundled ? "compile-worker.js" : "../dist/compile-worker.js", import.meta.url));
 }

@@ -63,20 +63,15 @@ const process = {
 } as const satisfies AbiModule;
 
 const error = { string_size: ["I>i"], to_string: ["Ii>"], drop: ["I>"] } as const satisfies AbiModule;
-
 const timer = { send_after: ["II>I"], cancel_timer: ["I>i"] } as const satisfies AbiModule;
-
 const registry = {
   put: ["iiII>"],
   get: ["iiii>i"],
   remove: ["ii>"],
   get_or_put_later: ["iiii>i"], // only in unreleased runtimes of early 2023
 } as const satisfies AbiModule;
-
 const trap = { catch: ["ii>i"] } as const satisfies AbiModule;
-
 const version = { major: [">i"], minor: [">i"], patch: [">i"] } as const satisfies AbiModule;
-
 const metrics = {
   counter: ["iiI>"],
   increment_counter: ["ii>"],
@@ -85,13 +80,11 @@ const metrics = {
   decrement_gauge: ["iiF>"],
   histogram: ["iiF>"],
 } as const satisfies AbiModule;
-
 const lunaticWasi = {
   config_add_environment_variable: ["Iiiii>"],
   config_add_command_line_argument: ["Iii>"],
   config_preopen_dir: ["Iii>"],
 } as const satisfies AbiModule;
-
 const networking = {
   resolve: ["iiIi>i"],
   resolve_next: ["Iiiiii>i"],
@@ -143,7 +136,6 @@ const networking = {
   set_udp_socket_ttl: ["Ii>"],
   get_udp_socket_ttl: ["I>i"],
 } as const satisfies AbiModule;
-
 const distributed = {
   node_id: [">I"],
   module_id: [">I"],
@@ -158,7 +150,6 @@ const distributed = {
   default_server_certificates: ["iiiii>i"],
   sign_node: ["iiiiiii>i"],
 } as const satisfies AbiModule;
-
 const sqlite = {
   open: ["iii>I"],
   execute: ["Iii>i"],

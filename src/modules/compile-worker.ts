@@ -4,7 +4,8 @@ import { asFrenezuloError, type ErrorCode, type ErrorDetails, FrenezuloError, re
 import { explainCompileError } from "./proposals.ts";
 import { printable } from "./reader.ts";
 import { rewrite } from "./rewrite.ts";
-import { type ScanLimits, scan } from "./scan.ts";
+import { scan } from "./scan.ts";
+import type { ScanLimits } from "./storage.ts";
 
 export interface CompileJob {
   readonly bytes: Uint8Array<ArrayBuffer>;

@@ -1,4 +1,4 @@
-// Holds a module's imports against the case table: only functions, only known ones, only in their types. Any thread, pure.
+// Holds a module's imports against the case table: only known functions in their types. Any thread, pure.
 import { type AbiModule, abiTable, type Signature } from "../../actors/abi/table.ts";
 import { FrenezuloError } from "../errors.ts";
 import { printable, type Reader } from "./reader.ts";

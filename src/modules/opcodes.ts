@@ -1,7 +1,7 @@
 // Walks the instructions of function bodies to find those whose effect cannot be undone in place. Any thread, pure.
 import type { Reader } from "./reader.ts";
 
-// How many bytes follow an opcode. Core specification 5.4 (Instructions), with threads, SIMD, tail calls and exceptions.
+// What follows an opcode: core specification 5.4 (Instructions), with threads, SIMD, tail calls and exceptions.
 // 0 stands for an opcode that is not known.
 const PLAIN = 1;
 const INDEX = 2; // one u32

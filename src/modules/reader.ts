@@ -62,7 +62,7 @@ export class Reader {
   }
 }
 
-/** A guest's text for an error or a log line: other than printable ASCII is escaped, and it is cut at `max` characters. */
+/** A guest's text for an error or a log line: all but printable ASCII escaped, cut at `max` characters. */
 export function printable(text: string, max = 80): string {
   const cut = text.length > max ? `${text.slice(0, max)}…` : text;
   return cut.replace(/[^\x20-\x7e…]/g, (character) => `\\u{${(character.codePointAt(0) as number).toString(16)}}`);

@@ -1,8 +1,9 @@
 // Writes the policy's maxima and the exports the carrier needs into a scanned module. Any thread, pure.
 import type { ModuleInfo } from "../../actors/wire.ts";
 import { leb } from "./reader.ts";
-import { PAGE_BYTES, RESERVED_PREFIX, type Scan, type ScanLimits } from "./scan.ts";
+import { RESERVED_PREFIX, type Scan } from "./scan.ts";
 import { readSection, SECTION, type Section } from "./sections.ts";
+import { PAGE_BYTES, type ScanLimits } from "./storage.ts";
 
 export interface Rewritten {
   readonly bytes: Uint8Array;

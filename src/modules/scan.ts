@@ -7,14 +7,7 @@ import { checkPreamble } from "./preamble.ts";
 import { needsProposal } from "./proposals.ts";
 import { printable, Reader } from "./reader.ts";
 import { readSection, SECTION, type Section, splitSections } from "./sections.ts";
-
-/** What the policy allows a module to declare. */
-export interface ScanLimits {
-  /** Bytes of linear memory. */
-  readonly memoryBytes: number;
-  /** Elements of all tables together. */
-  readonly tableElements: number;
-}
+import { atMost, mustEnd, readMemory, readTables, type ScanLimits, type Table, tooMuch } from "./storage.ts";
 
 export interface Scan {
   /** All sections but custom ones, in order. */
@@ -32,14 +25,6 @@ export interface Scan {
   readonly notResettable: string | null;
 }
 
-export interface Table {
-  /** The element type's byte: 0x70 funcref, 0x6f externref. */
-  readonly type: number;
-  readonly min: number;
-  readonly max: number | null;
-}
-
-export const PAGE_BYTES = 65_536;
 /** Names under this prefix belong to the rewrite; guests may not export them. */
 export const RESERVED_PREFIX = "frenezulo:";
 
@@ -50,11 +35,9 @@ const FUNCTIONS_MAX = 250_000;
 const LOCALS_MAX = 10_000_000;
 const GLOBALS_MAX = 100_000;
 const EXPORTS_MAX = 100_000;
-const TABLES_MAX = 100;
 /** With more mutable globals than this, a new instance is cheaper than putting them back. */
 const MUTABLE_GLOBALS_MAX = 1000;
 
-const PAGES_MAX = 65_536;
 const entries = ["frenezulo_main", "_start", "main"] as const;
 const INITIALIZE = "_initialize";
 
@@ -146,54 +129,6 @@ function readValueType(reader: Reader): string {
   if (byte === 0x69 || byte === 0x74) reader.fail(needsProposal("exceptions with exnref"));
   if (byte >= 0x63 && byte <= 0x73) reader.fail(needsProposal("GC or typed function references"));
   return reader.fail("has an unknown value type");
-}
-
-/** Minimum and maximum of a table or memory. Flags: core specification 5.3.8, threads, memory64, custom page sizes. */
-function readLimits(reader: Reader, of: string): { min: number; max: number | null } {
-  const flags = reader.byte();
-  if (flags & 0x08) reader.fail(needsProposal("custom page sizes"));
-  if (flags & 0x04) reader.fail(needsProposal("memory64"));
-  if (flags & 0x02) reader.fail(`has a shared ${of}; services have no threads: compile without atomics`);
-  if (flags > 1) reader.fail("has unknown flags");
-  const min = reader.u32();
-  const max = flags === 1 ? reader.u32() : null;
-  if (max !== null && max < min) reader.fail(`has a ${of} whose maximum is below its minimum`);
-  return { min, max };
-}
-
-function readTables(reader: Reader | null, limits: ScanLimits): Table[] {
-  const tables: Table[] = [];
-  if (reader === null) return tables;
-  const count = atMost(reader.u32(), TABLES_MAX, "tables");
-  let elements = 0;
-  for (let index = 0; index < count; index++) {
-    const type = reader.byte();
-    if (type === 0x40 || (type >= 0x63 && type < 0x6f)) reader.fail(needsProposal("typed function references"));
-    if (type !== 0x70 && type !== 0x6f) reader.fail("has a table of an unknown element type");
-    const { min, max } = readLimits(reader, "table");
-    elements += min;
-    tables.push({ type, min, max });
-  }
-  if (elements > limits.tableElements) {
-    tooMuch(`its tables start with ${elements} elements and the policy's limit is ${limits.tableElements}`);
-  }
-  return mustEnd(reader, tables);
-}
-
-function readMemory(reader: Reader | null, limits: ScanLimits): { min: number; max: number | null } | null {
-  if (reader === null) return null;
-  const count = reader.u32();
-  if (count > 1) reader.fail(needsProposal("multi-memory"));
-  if (count === 0) return mustEnd(reader, null);
-  const memory = readLimits(reader, "memory");
-  const bytes = memory.min * PAGE_BYTES;
-  if (bytes > limits.memoryBytes) {
-    tooMuch(
-      `its memory starts with ${bytes} bytes (${memory.min} pages) and the policy's limit is ${limits.memoryBytes} bytes`,
-    );
-  }
-  if (memory.max !== null && memory.max > PAGES_MAX) reader.fail(`has a maximum of more than ${PAGES_MAX} pages`);
-  return mustEnd(reader, memory);
 }
 
 function checkFunctionCount(reader: Reader | null): void {
@@ -296,18 +231,4 @@ function checkDataBytes(reader: Reader | null, limits: ScanLimits): void {
   if (bytes > limits.memoryBytes) {
     tooMuch(`its data section has ${bytes} bytes and the policy's limit of memory is ${limits.memoryBytes} bytes`);
   }
-}
-
-function atMost(count: number, max: number, what: string): number {
-  if (count > max) tooMuch(`it has ${count} ${what} and the limit is ${max}`);
-  return count;
-}
-
-function mustEnd<T>(reader: Reader, value: T): T {
-  if (!reader.isAtEnd) reader.fail("is longer than its contents");
-  return value;
-}
-
-function tooMuch(why: string): never {
-  throw new FrenezuloError("module_limits", { why });
 }

@@ -24,10 +24,10 @@ for (const [network, bits] of [
   forbiddenV4.addSubnet(network, bits, "ipv4");
 }
 
-/** Only 2000::/3 is global unicast: all around it is forbidden, and within it what embeds or stands for other networks. */
+/** Only 2000::/3 is global unicast: all around it is forbidden, and within it what stands for other networks. */
 const forbiddenV6 = new BlockList();
 for (const [network, bits] of [
-  ["::", 3], // loopback, unspecified, ::/96, mapped ::ffff:0:0/96, NAT64 64:ff9b::/96 and 64:ff9b:1::/48, discard 100::/64
+  ["::", 3], // loopback, ::/96, mapped ::ffff:0:0/96, NAT64 64:ff9b::/96 and 64:ff9b:1::/48, discard 100::/64
   ["4000::", 2],
   ["8000::", 1], // unique local fc00::/7, link-local fe80::/10, site-local, multicast ff00::/8
   ["2001::", 23], // Teredo 2001::/32, benchmarks, ORCHID

@@ -33,8 +33,8 @@ export class AllowList {
       refuse(`${url.protocol} is not served; https:, http: and file: are`);
     }
     if (url.username !== "" || url.password !== "") refuse("a URL with a user name or password is not taken");
-    if (this.#origins.size === 0) refuse("URLs are off: no host is allowed in the configuration");
-    if (!this.#origins.has(url.origin)) refuse(`${url.origin} is not among the hosts that the configuration allows`);
+    if (this.#origins.size === 0) refuse("URLs are off: sources.allow names no host");
+    if (!this.#origins.has(url.origin)) refuse(`${url.origin} is not among the hosts in sources.allow`);
     return { url, isNamedAddress: isIP(bareHost(url)) !== 0 };
   }
 }
@@ -50,7 +50,7 @@ function originOf(entry: string): string {
   const isOrigin = url?.pathname === "/" && url.search === "" && url.hash === "" && url.username === "";
   if (url === undefined || !isOrigin || url.hostname.includes("*") || text.endsWith("/")) {
     throw new FrenezuloError("bad_config", {
-      where: "sources",
+      where: "sources.allow",
       why: `${JSON.stringify(entry)} is not a host: write host, host:port or http://host:port`,
     });
   }

@@ -9,7 +9,7 @@ import { FrenezuloError, reasonOf } from "../errors.ts";
  * @throws source_refused, source_failed, module_too_large
  */
 export async function readFileUrl(url: URL, folder: string | null, bytesMax: number): Promise<Uint8Array> {
-  if (folder === null) refuse("files are off: no folder is configured for them");
+  if (folder === null) refuse("files are off: sources.folder is not set");
   if (url.hostname !== "" || url.search !== "" || url.hash !== "") refuse("write file:///absolute/path");
   const path = pathOf(url);
   try {

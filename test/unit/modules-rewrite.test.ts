@@ -1,7 +1,8 @@
 // src/modules/rewrite.ts: the policy's maxima hold exactly, and what the carrier needs is exported.
 import { describe, expect, it } from "vitest";
 import { type Rewritten, rewrite } from "../../src/modules/rewrite.ts";
-import { type ScanLimits, scan } from "../../src/modules/scan.ts";
+import { scan } from "../../src/modules/scan.ts";
+import type { ScanLimits } from "../../src/modules/storage.ts";
 import { validGuests, wasm } from "./modules-fixtures.ts";
 
 const PAGE = 65_536;
@@ -100,7 +101,8 @@ describe("the tables' maxima", () => {
   const tables = (...declarations: string[]) => {
     const growers = declarations.map((declaration, index) => {
       const heap = declaration.endsWith("externref") ? "extern" : "func";
-      return `(func (export "grow${index}") (param i32) (result i32) (table.grow ${index} (ref.null ${heap}) (local.get 0)))`;
+      const grow = `(table.grow ${index} (ref.null ${heap}) (local.get 0))`;
+      return `(func (export "grow${index}") (param i32) (result i32) ${grow})`;
     });
     const declared = declarations.map((declaration) => `(table ${declaration})`);
     return wasm(`(module ${declared.join(" ")} (func (export "frenezulo_main")) ${growers.join("\n")})`);

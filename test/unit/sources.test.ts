@@ -1,4 +1,4 @@
-// src/sources.ts: file: and http(s) URLs; what is not allowed is never reached. A canary on loopback counts connections.
+// src/sources.ts: file: and http(s) URLs; what is not allowed is never reached, a canary on loopback counts.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer as createHttp, type RequestListener, type Server } from "node:http";
