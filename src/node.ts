@@ -1,80 +1,263 @@
-// Puts services, routes and the tree together; the verbs that main and admin use. (Interface first.)
-import type { Policy } from "./config.ts";
+// Puts a node together: store, carriers, services, acceptors, in the order in which they start, and drains it. Main thread.
+import { Pids } from "../actors/pids.ts";
+import { type Acceptor, type AcceptorOptions, BodyBudget, type MakeAcceptor } from "./acceptor/contract.ts";
+import { makeNodeAcceptor } from "./acceptor/node-http.ts";
+import { makeUwsAcceptor } from "./acceptor/uws.ts";
+import { Admin } from "./admin/admin.ts";
+import { type ListenAddress, readTokenFile } from "./admin/auth.ts";
+import type { Listener } from "./admin/contract.ts";
+import { RequestIds } from "./answers.ts";
+import { Carriers } from "./carriers.ts";
+import type { NodeConfig } from "./config.ts";
+import { Dispatch } from "./dispatch.ts";
+import { type ErrorCode, FrenezuloError } from "./errors.ts";
+import { NodeFront } from "./front.ts";
+import { registerGauges } from "./gauges.ts";
+import type { Log } from "./log.ts";
+import { Metrics } from "./metrics/metrics.ts";
+import { Modules } from "./modules.ts";
+import { Registry } from "./registry.ts";
+import { Router } from "./router.ts";
+import type { Service } from "./service.ts";
+import { Sources } from "./sources.ts";
+import { Store } from "./store.ts";
+import { type NodePart, SERVICES, Supervision } from "./supervision.ts";
+import { sleep } from "./timer.ts";
+import type { Verbs } from "./verbs.ts";
+import { serviceDetail, serviceView } from "./views.ts";
 
-/** Where a service's definition comes from; decides who may change it (DECISIONS 6.1). */
-export type Origin = { readonly kind: "api" } | { readonly kind: "config"; readonly where: string };
+/** A thread that has not ended this long after it was told to is a zombie. ms */
+const ZOMBIE_MS = 2000;
+const COMPILE_THREADS = 2;
+const SOURCE_MS = 10_000;
+const DRAIN_POLL_MS = 10;
+/** How a unix socket is made; only its owner gets in, so that it counts as loopback. */
+const SOCKET_MODE = 0o600;
 
-export interface VersionView {
-  /** Counts from 1 for each prefix. */
-  readonly version: number;
-  /** sha256 of the module as it was given, hex. */
-  readonly sha256: string;
-  readonly bytes: number;
-  /** ISO 8601. */
-  readonly addedAt: string;
-  readonly current: boolean;
+export interface RunningNode {
+  readonly addresses: { readonly listen: string; readonly admin: string | null };
+  /** Stops in order (DECISIONS 7.3). `cut`: requests that had no answer at the deadline. */
+  drain(): Promise<{ cut: number }>;
 }
 
-export interface ServiceView {
-  readonly prefix: string;
-  readonly origin: "api" | "config";
-  /** "file:line" for origin config. */
-  readonly where?: string;
-  readonly version: number;
-  readonly sha256: string;
-  /** cold: no actor; warm: an actor runs; broken: the breaker is open. */
-  readonly status: "cold" | "warm" | "broken";
-  readonly inFlight: number;
-  readonly queued: number;
-  readonly actors: readonly ActorView[];
-  readonly counts: { readonly requests: number; readonly failures: number; readonly restarts: number };
+/** Starts a node. @throws every code of start-up; then nothing of it runs any more */
+export async function startNode(config: NodeConfig, log: Log): Promise<RunningNode> {
+  const node = new Node(config, log, await adminToken(config));
+  await node.start();
+  return node;
 }
 
-export interface ActorView {
-  readonly pid: number;
-  readonly version: number;
-  readonly carrier: number;
-  readonly state: "starting" | "idle" | "busy" | "stopping";
-  readonly requests: number;
+async function adminToken({ admin }: NodeConfig): Promise<string | undefined> {
+  return admin.token ?? (admin.token_file === undefined ? undefined : await readTokenFile(admin.token_file));
 }
 
-export interface ServiceDetail extends ServiceView {
-  readonly versions: readonly VersionView[];
-  readonly policy: Policy;
+class Node implements Verbs, RunningNode {
+  readonly addresses: { listen: string; admin: string | null } = { listen: "", admin: null };
+  readonly #config: NodeConfig;
+  readonly #log: Log;
+  readonly #router = new Router<Service>();
+  readonly #metrics = new Metrics();
+  readonly #carriers: Carriers;
+  readonly #dispatch: Dispatch;
+  readonly #supervision: Supervision;
+  readonly #registry: Registry;
+  readonly #modules: Modules;
+  readonly #admin: Admin;
+  readonly #requestIds = new RequestIds();
+  readonly #bodyBudget: BodyBudget;
+  readonly #refused = new Map<ErrorCode, number>();
+  readonly #acceptors: Acceptor[] = [];
+  #store: Store | null = null;
+  #isReady = false;
+  #draining: Promise<{ cut: number }> | null = null;
+
+  constructor(config: NodeConfig, log: Log, token: string | undefined) {
+    this.#config = config;
+    this.#log = log;
+    const { limits, sources, admin, listen } = config;
+    this.#bodyBudget = new BodyBudget(limits.body_bytes);
+    const moduleBytesMax = limits.module_bytes;
+    const auth = { token, listen: listenAddress(listen.address), isPublic: admin.public };
+    const adminListen = admin.listen === undefined ? undefined : listenAddress(admin.listen);
+    this.#admin = new Admin({ verbs: this, auth: { ...auth, adminListen }, log, moduleBytesMax });
+    this.#modules = new Modules({
+      threads: COMPILE_THREADS,
+      cacheBytesMax: limits.code_bytes,
+      modulesMax: limits.modules,
+    });
+    this.#supervision = new Supervision({
+      parts: this.#parts(),
+      groups: config.supervisors,
+      load: (pool) => this.#registry.load(pool),
+      onReport: (report) => log.warn({ report }, `supervisor ${report.supervisor}: ${report.context}`),
+      onOutput: ({ pool }, stream, text) =>
+        log.guest(pool.service.prefix, stream === 1 ? "stdout" : "stderr", text.toString("utf8")),
+      onFailure: ({ pool, requestId }, error, note) =>
+        log.failure(error, { service: pool.service.prefix, requestId, ...(note === "" ? {} : { note }) }),
+      onExit: ({ pool, pid }, exit) => log.debug({ service: pool.service.prefix, pid, exit }, "a guest ended"),
+    });
+    this.#dispatch = new Dispatch(this.#supervision);
+    this.#carriers = new Carriers(
+      { threadsMax: limits.carriers, spares: limits.spare, graceMs: ZOMBIE_MS },
+      this.#dispatch,
+    );
+    const pids = new Pids(this.#carriers.bellBlock);
+    this.#dispatch.attach(this.#carriers, pids);
+    this.#supervision.attach(this.#dispatch, this.#carriers, pids);
+    const { folder = null, allow } = sources;
+    this.#registry = new Registry({
+      config,
+      log,
+      router: this.#router,
+      modules: this.#modules,
+      sources: new Sources({ folder, allow, bytesMax: moduleBytesMax, timeoutMs: SOURCE_MS }),
+      metrics: this.#metrics,
+      dispatch: this.#dispatch,
+      supervision: this.#supervision,
+    });
+    registerGauges(this.#metrics, {
+      carriers: this.#carriers,
+      dispatch: this.#dispatch,
+      supervision: this.#supervision,
+      router: this.#router,
+      log,
+      refused: this.#refused,
+      connections: () => this.#acceptors.reduce((sum, { connections }) => sum + connections, 0),
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.#supervision.start();
+    this.#isReady = true;
+  }
+
+  drain(): Promise<{ cut: number }> {
+    this.#draining ??= this.#drain();
+    return this.#draining;
+  }
+
+  // --- Verbs: what admin and the command line ask. ---
+
+  add: Verbs["add"] = (options) => this.#registry.add(options);
+  remove: Verbs["remove"] = (prefix) => this.#registry.remove(prefix);
+  rollback: Verbs["rollback"] = (prefix, version) => this.#registry.rollback(prefix, version);
+
+  list: Verbs["list"] = () => [...this.#router.targets()].map(serviceView);
+
+  describe: Verbs["describe"] = (prefix) => {
+    const service = this.#router.get(prefix);
+    if (service === undefined) throw new FrenezuloError("unknown_service", { service: prefix });
+    return serviceDetail(service, this.#registry);
+  };
+
+  isReady: Verbs["isReady"] = () => this.#isReady && this.#carriers.warm > 0;
+  metrics: Verbs["metrics"] = () => this.#metrics.render();
+
+  // --- Start and stop. ---
+
+  /** In start order; they stop in reverse (design, "Supervision"). */
+  #parts(): ReadonlyMap<string, NodePart | typeof SERVICES> {
+    const { store } = this.#config;
+    return new Map<string, NodePart | typeof SERVICES>([
+      [
+        "store",
+        {
+          start: async () => {
+            this.#store = await Store.open({ folder: store.data, mapBytes: store.map_size, keep: store.versions });
+          },
+          stop: async () => this.#store?.close(),
+        },
+      ],
+      [
+        "carriers",
+        {
+          start: () => this.#carriers.open(),
+          stop: async () => {
+            this.#dispatch.stop();
+            await Promise.all([this.#carriers.close(), this.#modules.close()]);
+          },
+        },
+      ],
+      [SERVICES, SERVICES],
+      ["routes", { start: () => this.#registry.open(this.#store as Store), stop: async () => {} }],
+      ["acceptor", { start: () => this.#listen(), stop: () => this.#closeAcceptors() }],
+    ]);
+  }
+
+  async #listen(): Promise<void> {
+    const { listen, admin } = this.#config;
+    const { cert, key } = listen.tls;
+    const tls = cert === undefined || key === undefined ? {} : { tls: { certPath: cert, keyPath: key } };
+    try {
+      this.addresses.listen = await this.#open("public", { ...this.#acceptorOptions(listen.address), ...tls });
+      if (admin.listen !== undefined) {
+        this.addresses.admin = await this.#open("admin", this.#acceptorOptions(admin.listen));
+      }
+    } catch (thrown) {
+      await this.#closeAcceptors();
+      throw thrown;
+    }
+  }
+
+  #acceptorOptions(address: string): AcceptorOptions {
+    const { listen } = this.#config;
+    return {
+      address,
+      connectionsMax: listen.connections,
+      idleMs: listen.idle_timeout,
+      writeMs: listen.write_timeout,
+      bodyMs: listen.body_timeout,
+      bodyBudget: this.#bodyBudget,
+    };
+  }
+
+  async #open(listener: Listener, options: AcceptorOptions): Promise<string> {
+    const front = new NodeFront({
+      listener,
+      inFlightMax: this.#config.limits.in_flight,
+      router: this.#router,
+      dispatch: this.#dispatch,
+      admin: this.#admin,
+      requestIds: this.#requestIds,
+      onRefused: (code) => this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1),
+    });
+    const acceptor = this.#makeAcceptor(options, front);
+    this.#acceptors.push(acceptor);
+    return acceptor.listen();
+  }
+
+  #makeAcceptor(...[options, front]: Parameters<MakeAcceptor>): Acceptor {
+    if (this.#config.listen.http === "node") return makeNodeAcceptor(options, front);
+    try {
+      return makeUwsAcceptor(options, front);
+    } catch (thrown) {
+      if (!(thrown instanceof FrenezuloError) || thrown.code !== "bad_platform") throw thrown;
+      this.#log.warn({ why: thrown.message }, "uWebSockets.js does not run here: serving with node:http, slower");
+      return makeNodeAcceptor(options, front);
+    }
+  }
+
+  async #closeAcceptors(): Promise<void> {
+    await Promise.all(this.#acceptors.splice(0).map((acceptor) => acceptor.close()));
+  }
+
+  async #drain(): Promise<{ cut: number }> {
+    const { grace, deadline } = this.#config.drain;
+    this.#isReady = false;
+    await sleep(grace);
+    this.#dispatch.isDraining = true;
+    for (const acceptor of this.#acceptors) acceptor.stopListening();
+    const endMs = performance.now() + deadline;
+    while (this.#dispatch.size > 0 && performance.now() < endMs) await sleep(DRAIN_POLL_MS);
+    const cut = this.#dispatch.size;
+    // Actors that work on after their reply have what is left of the time; the deadline caps `infinity` (DECISIONS 8.2).
+    const timer = setTimeout(() => this.#supervision.killServices(), Math.max(0, endMs - performance.now()));
+    await this.#supervision.stop();
+    clearTimeout(timer);
+    return { cut };
+  }
 }
 
-export interface AddOptions {
-  readonly prefix: string;
-  /** The module itself, or where it comes from: http(s) URL or file: URL under the configured folder. */
-  readonly source:
-    | { readonly kind: "bytes"; readonly bytes: Uint8Array }
-    | { readonly kind: "url"; readonly url: string };
-  /** Expected sha256 of the module, hex. */
-  readonly sha256?: string;
-  /** Part of a policy as the user wrote it; the rest is the default. Validated by config.ts (parsePolicy). */
-  readonly policy?: unknown;
-  readonly env?: Readonly<Record<string, string>>;
-}
-
-export interface AddResult {
-  readonly prefix: string;
-  readonly version: number;
-  readonly sha256: string;
-  /** False if the same digest with the same policy was already being served. */
-  readonly changed: boolean;
-}
-
-/** What admin and the command line can ask of a running node. All reject with a FrenezuloError and then change nothing. */
-export interface Verbs {
-  /** Adds or replaces; resolves after the first instance ran and the store has it (DECISIONS 6.2). */
-  add(options: AddOptions): Promise<AddResult>;
-  remove(prefix: string): Promise<void>;
-  rollback(prefix: string, version: number): Promise<AddResult>;
-  list(): readonly ServiceView[];
-  /** @throws unknown_service */
-  describe(prefix: string): ServiceDetail;
-  /** True when not draining and at least one carrier is warm. */
-  isReady(): boolean;
-  /** Prometheus text. */
-  metrics(): Promise<string>;
+function listenAddress(address: string): ListenAddress {
+  return address.startsWith("unix:") ? { address, unixMode: SOCKET_MODE } : { address };
 }

@@ -67,4 +67,8 @@ export class Router<T> {
   prefixes(): IterableIterator<string> {
     return this.#targets.keys();
   }
+
+  targets(): IterableIterator<T> {
+    return this.#targets.values();
+  }
 }

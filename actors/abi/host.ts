@@ -20,6 +20,9 @@ export interface Services {
   wait<T>(ready: () => T | undefined, ms: number): T | undefined;
 }
 
+/** Functions of one import module. i64 arguments arrive as signed BigInt, i32 as signed numbers. */
+export type HostFunctions = Record<string, (...args: never[]) => unknown>;
+
 export interface Guest {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;

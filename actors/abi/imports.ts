@@ -1,12 +1,9 @@
 // The one import object of a carrier: every host function of the case table, working or a stub that says it is not.
 
-import type { Host } from "./host.ts";
+import type { Host, HostFunctions } from "./host.ts";
 import { lunaticFunctions } from "./lunatic.ts";
 import { abiTable } from "./table.ts";
 import { wasiFunctions } from "./wasi.ts";
-
-/** Functions of one import module. i64 arguments arrive as signed BigInt, i32 as signed numbers. */
-export type HostFunctions = Record<string, (...args: never[]) => unknown>;
 
 /** Made once a carrier and given to every instance; the host's current process says for whom a call works. */
 export function makeImports(host: Host): WebAssembly.Imports {

@@ -1,8 +1,7 @@
 // lunatic's host functions that work in this version: message, distributed, process, error, version (lunatic-abi.md §1).
 import { Message, messageKinds } from "../mailbox.ts";
 import type { Process } from "../process.ts";
-import { type Host, timeoutMs, u64 } from "./host.ts";
-import type { HostFunctions } from "./imports.ts";
+import { type Host, type HostFunctions, timeoutMs, u64 } from "./host.ts";
 
 const TIMED_OUT = 9027;
 const VERSION = { major: 0, minor: 13, patch: 2 } as const;

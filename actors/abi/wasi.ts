@@ -2,8 +2,7 @@
 //
 // Numbers and layouts: WebAssembly/WASI, legacy/preview1 (witx). Descriptors 0 to 2 exist, no directory is preopened.
 import { randomFillSync } from "node:crypto";
-import { type Host, u64 } from "./host.ts";
-import type { HostFunctions } from "./imports.ts";
+import { type Host, type HostFunctions, u64 } from "./host.ts";
 
 const SUCCESS = 0;
 const BADF = 8;

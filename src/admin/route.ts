@@ -1,7 +1,7 @@
 // One row of the table of admin routes, and how its schemas are tied to its handler.
 import type * as z from "zod";
 import type { ErrorCode } from "../errors.ts";
-import type { Verbs } from "../node.ts";
+import type { Verbs } from "../verbs.ts";
 import type { Listener } from "./contract.ts";
 import { parseJsonBody, parseQuery } from "./parse.ts";
 

@@ -6,7 +6,7 @@ import type { AdminLog, AdminRequest, AdminResponse } from "../../src/admin/cont
 import type { Route } from "../../src/admin/route.ts";
 import type { Policy } from "../../src/config.ts";
 import { FrenezuloError } from "../../src/errors.ts";
-import type { AddOptions, AddResult, ServiceDetail, ServiceView, Verbs } from "../../src/node.ts";
+import type { AddOptions, AddResult, ServiceDetail, ServiceView, Verbs } from "../../src/verbs.ts";
 
 export const TOKEN = "correct-horse-battery-staple-0123456789";
 export const MODULE_BYTES_MAX = 4_096;

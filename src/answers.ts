@@ -1,0 +1,26 @@
+// Failures as HTTP answers: the table's status and a small JSON body. Main thread.
+import type { Answer } from "./acceptor/contract.ts";
+import type { FrenezuloError } from "./errors.ts";
+
+export const REQUEST_ID = "x-request-id";
+
+/** Fills an answer for a failure: `{error: {code, message, service, requestId}}`. */
+export function errorAnswer(answer: Answer, error: FrenezuloError, service: string | null, requestId: string): Answer {
+  answer.reset(error.status);
+  answer.add("content-type", "application/json");
+  answer.add(REQUEST_ID, requestId);
+  if (error.retryAfterSeconds !== undefined) answer.add("retry-after", String(error.retryAfterSeconds));
+  if (error.code === "unauthorized") answer.add("www-authenticate", "Bearer");
+  answer.body = JSON.stringify({ error: { code: error.code, message: error.message, service, requestId } });
+  return answer;
+}
+
+/** Ids of requests that came without one: unique over restarts of the node, cheap to make. */
+export class RequestIds {
+  readonly #boot = Math.floor(Math.random() * 2 ** 40).toString(36);
+  #count = 0;
+
+  next(): string {
+    return `${this.#boot}-${(this.#count++).toString(36)}`;
+  }
+}

@@ -1,0 +1,168 @@
+// A service as the node knows it: its versions' pools, their actors, and the requests they have. State only. Main thread.
+import type { Exit } from "../actors/exits.ts";
+import type { Breaker } from "../supervisors/breaker.ts";
+import type { Exchange } from "./acceptor/contract.ts";
+import type { Carrier } from "./carriers.ts";
+import type { Policy } from "./config.ts";
+import { Envelope } from "./envelope.ts";
+import type { ServiceMetrics } from "./metrics/counts.ts";
+import type { Origin } from "./verbs.ts";
+
+export class Service {
+  readonly prefix: string;
+  readonly origin: Origin;
+  readonly breaker: Breaker;
+  readonly metrics: ServiceMetrics;
+  /** Where new requests go. Set before the service is routed. */
+  pool!: Pool;
+  /** Pools of older versions that still have requests, and the current one. */
+  readonly pools = new Set<Pool>();
+  /** Admitted requests that have not ended. */
+  inFlight = 0;
+  restarts = 0;
+
+  constructor(prefix: string, origin: Origin, breaker: Breaker, metrics: ServiceMetrics) {
+    this.prefix = prefix;
+    this.origin = origin;
+    this.breaker = breaker;
+    this.metrics = metrics;
+  }
+}
+
+/** starting: not ready for requests yet; stopping: takes no more; gone. */
+export type ActorState = "starting" | "ready" | "stopping" | "gone";
+
+/** An actor as the main thread sees it. */
+export class Actor {
+  readonly pool: Pool;
+  /** Its child id in the supervision tree, and the start attempt it stands for. */
+  readonly id: string;
+  readonly generation: number;
+  state: ActorState = "starting";
+  pid = 0;
+  carrier: Carrier | null = null;
+  /** Requests in its carrier's ring, begun or not, in order. */
+  readonly sent: InFlight[] = [];
+  requests = 0;
+  /** performance.now() of its latest start or end of a request. ms */
+  lastUsedMs = performance.now();
+  /** How it ended, where its policy counts that as an exit although its carrier lives. */
+  exit: Exit | null = null;
+  /** Why its start failed, where the main thread knows it better than the carrier. */
+  startFailure: string | null = null;
+
+  constructor(pool: Pool, id: string, generation: number) {
+    this.pool = pool;
+    this.id = id;
+    this.generation = generation;
+  }
+}
+
+/** Pools made since the start. */
+let pools = 0;
+
+/** The actors of one service version under one policy, and the requests that wait for them. */
+export class Pool {
+  readonly service: Service;
+  readonly version: number;
+  /** Its supervisor's id in the tree, "hello#3.17": version 3, and the node's 17th pool (a version can have several). */
+  readonly id: string;
+  /** sha256 of the module, hex. */
+  readonly digest: string;
+  readonly policy: Policy;
+  /** Ready actors, the most recently used last. */
+  readonly ready: Actor[] = [];
+  /** All actors that are starting, ready or stopping. */
+  readonly actors = new Set<Actor>();
+  /** Admitted requests that are in no ring, oldest first. */
+  readonly waiting: InFlight[] = [];
+  /** Requests in rings. */
+  sent = 0;
+  /** Recent service time, begin to end: an exponentially weighted mean. ms */
+  serviceMs = 0;
+  lastUsedMs = 0;
+  /** Its actors in the supervision tree, those that wait out a backoff included. */
+  children = 0;
+  lastStartFailure: string | null = null;
+
+  constructor(service: Service, version: number, digest: string, policy: Policy) {
+    this.service = service;
+    this.version = version;
+    this.id = `${service.prefix}#${version}.${++pools}`;
+    this.digest = digest;
+    this.policy = policy;
+  }
+
+  /** True if one more request may be put into a ring. */
+  get hasPermit(): boolean {
+    return this.sent < this.policy.limits.concurrency;
+  }
+
+  /** True if one more request may wait. */
+  get hasQueueRoom(): boolean {
+    return this.waiting.length < this.policy.limits.queue;
+  }
+
+  /** The actor for the next request: the one with the fewest ahead, among equals the most recently used. */
+  pick(): Actor | null {
+    let best: Actor | null = null;
+    for (let i = this.ready.length - 1; i >= 0; i--) {
+      const actor = this.ready[i] as Actor;
+      if (actor.sent.length === 0) return actor;
+      if (best === null || actor.sent.length < best.sent.length) best = actor;
+    }
+    return best;
+  }
+
+  /** Puts a request that had not begun back in front, where its age belongs. */
+  requeue(request: InFlight): void {
+    let at = 0;
+    while (at < this.waiting.length && (this.waiting[at] as InFlight).admittedMs <= request.admittedMs) at++;
+    this.waiting.splice(at, 0, request);
+  }
+
+  removeWaiting(request: InFlight): void {
+    const at = this.waiting.indexOf(request);
+    if (at >= 0) this.waiting.splice(at, 1);
+  }
+
+  /** Seconds after which trying again makes sense, from what waits now. */
+  get retryAfterSeconds(): number {
+    const ahead = this.waiting.length + this.sent;
+    const actors = Math.max(1, this.ready.length);
+    return Math.max(1, Math.min(60, Math.ceil((ahead * this.serviceMs) / actors / 1000)));
+  }
+
+  /** Takes a measured service time into the mean. */
+  observe(micros: number): void {
+    const ms = micros / 1000;
+    this.serviceMs = this.serviceMs === 0 ? ms : this.serviceMs + (ms - this.serviceMs) * 0.1;
+  }
+}
+
+/** reading: its body is coming in; waiting: on the main thread; sent: in a carrier's ring, begun or not; over. */
+export type Stage = "reading" | "waiting" | "sent" | "over";
+
+/** One request between its admission and its actor's end: who asked, and where it is now. */
+export class InFlight extends Envelope {
+  /** null once answered, and once the client has gone. */
+  exchange: Exchange | null;
+  /** Changes when its service is replaced before it has begun. */
+  pool: Pool;
+  actor: Actor | null = null;
+  stage: Stage = "reading";
+  readonly isIdempotent: boolean;
+  hasRunAgain = false;
+  /** performance.now() at admission. ms */
+  readonly admittedMs: number;
+  /** What the service's breaker gave for it; its result goes back under it. */
+  ticket = 0;
+
+  constructor(exchange: Exchange, pool: Pool, requestId: string, replyPid: number, method: string, nowMs: number) {
+    super(requestId, replyPid);
+    this.exchange = exchange;
+    this.pool = pool;
+    this.isIdempotent = method !== "POST" && method !== "PATCH";
+    this.admittedMs = nowMs;
+  }
+}

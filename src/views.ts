@@ -1,0 +1,42 @@
+// Services as admin and the command line see them. Main thread.
+import type { Registry } from "./registry.ts";
+import type { Actor, Pool, Service } from "./service.ts";
+import type { ActorView, ServiceDetail, ServiceView } from "./verbs.ts";
+
+export function serviceView(service: Service): ServiceView {
+  const { origin, pool, breaker, metrics } = service;
+  let queued = 0;
+  const actors: ActorView[] = [];
+  for (const each of service.pools) {
+    queued += each.waiting.length;
+    for (const actor of each.actors) actors.push(actorView(actor, each));
+  }
+  const isWarm = actors.some(({ state }) => state === "idle" || state === "busy");
+  return {
+    prefix: service.prefix,
+    origin: origin.kind,
+    ...(origin.kind === "config" ? { where: origin.where } : {}),
+    version: pool.version,
+    sha256: pool.digest,
+    status: breaker.state !== "closed" ? "broken" : isWarm ? "warm" : "cold",
+    inFlight: service.inFlight,
+    queued,
+    actors,
+    counts: { requests: metrics.requests, failures: metrics.failures, restarts: service.restarts },
+  };
+}
+
+export function serviceDetail(service: Service, registry: Registry): ServiceDetail {
+  return { ...serviceView(service), versions: registry.versions(service), policy: service.pool.policy };
+}
+
+function actorView(actor: Actor, pool: Pool): ActorView {
+  const state = actor.state === "ready" ? (actor.sent.length > 0 ? "busy" : "idle") : actor.state;
+  return {
+    pid: actor.pid,
+    version: pool.version,
+    carrier: actor.carrier?.id ?? 0,
+    state: state === "gone" ? "stopping" : state,
+    requests: actor.requests,
+  };
+}
