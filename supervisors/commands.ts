@@ -25,7 +25,7 @@ export interface Report {
 }
 
 /**
- * Carried out in the order given. `generation` names one start attempt of a child, for ever; every event about it
+ * Carried out in the order given, all of one call's before the tree is told the next event. `generation` names one start attempt of a child, for ever; every event about it
  * says the same number, and events of other generations are ignored.
  *
  * | command | what to do | what to answer |

@@ -18,8 +18,8 @@ export function launch(sup: Supervisor, child: Child, ambient: Ambient, out: Sup
   child.generation = ++ambient.serial;
   child.killed = false;
   setState(sup, child, "starting");
-  out.push({ type: "start", id: child.spec.id, generation: child.generation, child: child.spec });
   arm(child, child.spec.startTimeoutMs, ambient, out);
+  out.push({ type: "start", id: child.spec.id, generation: child.generation, child: child.spec });
 }
 
 /** It will be started when its backoff has passed. */
@@ -37,8 +37,8 @@ export function stopChild(sup: Supervisor, child: Child, ambient: Ambient, out: 
   }
   disarm(child, out);
   setState(sup, child, "stopping");
-  out.push({ type: "stop", id, generation: child.generation, child: child.spec, shutdownMs: shutdown });
   arm(child, shutdown, ambient, out);
+  out.push({ type: "stop", id, generation: child.generation, child: child.spec, shutdownMs: shutdown });
 }
 
 export function killChild(sup: Supervisor, child: Child, out: SupervisorCommand[]): void {

@@ -93,6 +93,7 @@ class History {
     else if (dice < 0.3) this.#addSupervisor();
     else if (dice < 0.4) this.#remove();
     else if (dice < 0.42) this.#kill(this.#random.pick([...this.#model.supervisors.keys()]));
+    else if (dice < 0.45) this.#change();
     else if (dice < 0.55) this.#pass(this.#random.pick([0, 1, 100, 1000, 6000]));
     else this.#crash();
   }
@@ -141,6 +142,15 @@ class History {
     const sup = this.#model.supervisors.get(id)!;
     if (this.#tree.phaseOf(id) !== "ended") sup.killed = true;
     this.#tell(this.#tree.kill(id, this.#now));
+  }
+
+  #change(): void {
+    if (this.#random.chance(0.7)) return;
+    const { spec } = this.#random.pick([...this.#model.supervisors.values()]);
+    const { strategy, maxRestarts, maxSeconds, order } = this.#supervisorSpec(spec.id, spec.dynamic);
+    const changed = { ...spec, strategy, maxSeconds, order, maxRestarts: spec.maxRestarts === 99 ? 99 : maxRestarts };
+    this.#tree.changeSupervisor(changed);
+    this.#model.changeSupervisor(changed);
   }
 
   #crash(): void {
@@ -244,6 +254,8 @@ class History {
     if (token !== 0) {
       const { id } = this.#model.timers.get(token)!;
       this.#model.timers.delete(token);
+      const sup = this.#model.supervisors.get(id);
+      if (sup !== undefined && this.#tree.stateOf(id) === "stopping") sup.killed = true;
       this.#tell(this.#tree.timer(id, token, this.#now));
     } else {
       const happening = this.#scheduled[next]!;
@@ -263,9 +275,10 @@ class History {
     const incarnation = live?.generation === number ? live : undefined;
     if (what === "started") {
       if (incarnation !== undefined) {
-        incarnation.started = true;
-        const child = this.#model.children.get(id)!;
-        if (!incarnation.stopTold && !incarnation.killTold) child.trial = false;
+        // One that was told to stop has started too late: the tree takes no notice.
+        const isInTime = !incarnation.stopTold && !incarnation.killTold;
+        incarnation.started ||= isInTime;
+        if (isInTime) this.#model.children.get(id)!.trial = false;
       }
       this.#tell(this.#tree.childStarted(id, number, this.#now));
     } else if (incarnation !== undefined) {

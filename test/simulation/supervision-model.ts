@@ -15,7 +15,7 @@ export interface Incarnation {
 }
 
 interface ModelSupervisor {
-  readonly spec: SupervisorSpec;
+  spec: SupervisorSpec;
   readonly parent: string | null;
   /** In start order, workers and supervisors. */
   children: string[];
@@ -24,6 +24,8 @@ interface ModelSupervisor {
   /** Seconds of the restarts that count, by reading the reports. */
   restarts: number[];
   killed: boolean;
+  /** Its settings were changed while it was at work: then no order is expected of what is under way. */
+  changed: boolean;
 }
 
 interface ModelChild {
@@ -35,6 +37,8 @@ interface ModelChild {
   spent: boolean;
   /** Added while its supervisor was at work: then its place in the order counts from the next start on. */
   late: boolean;
+  /** Whether its last incarnation had started when it ended. */
+  endedStarted: boolean;
 }
 
 export class Model {
@@ -57,11 +61,24 @@ export class Model {
 
   addChild(spec: ChildSpec, parent: string, trial: boolean): void {
     const sup = this.supervisors.get(parent)!;
-    this.children.set(spec.id, { spec, parent, trial, removing: false, spent: false, late: sup.phase !== "ended" });
+    this.children.set(spec.id, {
+      spec,
+      parent,
+      trial,
+      removing: false,
+      spent: false,
+      late: sup.phase !== "ended",
+      endedStarted: false,
+    });
     sup.children.push(spec.id);
-    const { order } = sup.spec;
-    const rank = (id: string) => (order.includes(id) ? order.indexOf(id) : order.length);
-    sup.children.sort((a, b) => rank(a) - rank(b));
+    sort(sup);
+  }
+
+  changeSupervisor(spec: SupervisorSpec): void {
+    const sup = this.supervisors.get(spec.id)!;
+    sup.spec = spec;
+    sup.changed = true;
+    sort(sup);
   }
 
   /** Reads the commands of one call, in order. */
@@ -92,14 +109,13 @@ export class Model {
         case "stop":
           this.#stop(command);
           break;
-        case "kill": {
-          const incarnation = this.#alive(command.id, command.generation, "kill");
-          incarnation.killTold = true;
+        case "kill":
+          this.#kill(command);
           break;
-        }
         case "arm":
           assert.ok(!this.timers.has(command.token), "a timer token is used twice");
           assert.ok(command.atMs >= now, "a timer is armed for the past");
+          for (const { id } of this.timers.values()) assert.notEqual(id, command.id, "a child has two timers");
           this.timers.set(command.token, { id: command.id, atMs: command.atMs });
           break;
         case "disarm":
@@ -143,6 +159,7 @@ export class Model {
     const byItself = incarnation.started && !incarnation.stopTold && !incarnation.killTold;
     const strategy = this.supervisors.get(child.parent)!.spec.strategy;
     if (byItself && child.spec.restart === "transient" && isNormal && strategy === "one_for_one") child.spent = true;
+    child.endedStarted = incarnation.started;
     this.live.delete(incarnation.id);
   }
 
@@ -168,7 +185,15 @@ export class Model {
   }
 
   #declare(spec: SupervisorSpec, parent: string | null): void {
-    this.supervisors.set(spec.id, { spec, parent, children: [], phase: "ended", restarts: [], killed: false });
+    this.supervisors.set(spec.id, {
+      spec,
+      parent,
+      children: [],
+      phase: "ended",
+      restarts: [],
+      killed: false,
+      changed: false,
+    });
   }
 
   #start({ id, generation, child: spec }: Extract<Command, { type: "start" }>): void {
@@ -177,10 +202,11 @@ export class Model {
     const child = this.children.get(id);
     assert.ok(child !== undefined && child.spec === spec, `${id} is started but not known`);
     assert.ok(!child.removing, `${id} is started while it is being removed`);
-    assert.ok(!child.spent, `${id} is ${spec.restart} and started again`);
+    const { phase, changed } = this.supervisors.get(child.parent)!;
+    const mayStart = !child.spent || (changed && spec.restart === "transient");
+    assert.ok(mayStart, `${id} is ${spec.restart} and started again`);
     if (spec.restart === "temporary") child.spent = true;
     // As in OTP, a subtree whose turn to stop has not come yet goes on as before.
-    const { phase } = this.supervisors.get(child.parent)!;
     assert.notEqual(phase, "stopping", `${id} is started while ${child.parent} is stopping`);
     this.live.set(id, { id, generation, started: false, stopTold: false, killTold: false });
   }
@@ -191,11 +217,20 @@ export class Model {
     incarnation.stopTold = true;
     const { parent, removing } = this.children.get(id)!;
     const sup = this.supervisors.get(parent)!;
-    if (sup.spec.dynamic || removing || this.#isKilled(parent)) return;
+    if (sup.spec.dynamic || sup.changed || removing || this.#isKilled(parent)) return;
     for (const later of sup.children.slice(sup.children.indexOf(id) + 1)) {
       if (this.children.get(later)!.removing) continue;
       assert.ok(!this.#runsBelow(later), `${id} is stopped before ${later}, which was started after it`);
     }
+  }
+
+  #kill({ id, generation, child }: Extract<Command, { type: "kill" }>): void {
+    const incarnation = this.#alive(id, generation, "kill");
+    const { started, stopTold } = incarnation;
+    const mayKill =
+      stopTold || !started || child.shutdown === "brutal_kill" || this.#isKilled(this.children.get(id)!.parent);
+    assert.ok(mayKill, `${id} is killed without having been asked to stop`);
+    incarnation.killTold = true;
   }
 
   #alive(id: string, generation: number, what: string): Incarnation {
@@ -212,6 +247,9 @@ export class Model {
     const sup = this.supervisors.get(supervisor)!;
     assert.notEqual(context, "shutdown", `${supervisor} gives up without a reason`);
     const child = this.children.get(offender.id)!;
+    if (offender.type === "worker" && context !== "shutdown_error") {
+      assert.equal(child.endedStarted, context === "child_terminated", `${offender.id} did not end by ${context}`);
+    }
     if (context === "shutdown_error" || offender.restart === "temporary" || sup.phase !== "running") return false;
     if (context === "start_error" && child.trial) return false;
     const second = Math.floor(now / 1000);
@@ -238,6 +276,7 @@ export class Model {
     assert.ok(!this.live.has(id), `${id} is removed while it runs`);
     const sup = this.supervisors.get(child.parent);
     assert.ok(child.removing || child.trial || sup === undefined || sup.spec.dynamic || this.#isRemoving(child.parent));
+    assert.equal(this.supervisors.get(id)?.children.length ?? 0, 0, `${id} is removed before what is below it`);
     this.children.delete(id);
     this.supervisors.delete(id);
     if (sup !== undefined) sup.children = sup.children.filter((other) => other !== id);
@@ -274,7 +313,8 @@ export class Model {
       const phase = this.#tree.phaseOf(id);
       if (phase === null) throw new AssertionError({ message: `${id} is lost` });
       sup.phase = phase;
-      const oneByOne = !sup.spec.dynamic && (phase === "starting" || sup.spec.strategy !== "one_for_one");
+      const oneByOne =
+        !sup.spec.dynamic && !sup.changed && (phase === "starting" || sup.spec.strategy !== "one_for_one");
       let starting = 0;
       let waiting = 0;
       for (const childId of sup.children) {
@@ -295,4 +335,10 @@ export class Model {
       }
     }
   }
+}
+
+function sort(sup: ModelSupervisor): void {
+  const { order } = sup.spec;
+  const rank = (id: string) => (order.includes(id) ? order.indexOf(id) : order.length);
+  sup.children.sort((a, b) => rank(a) - rank(b));
 }
