@@ -1,0 +1,100 @@
+// frenezulo up: runs a node until it is told to stop. Signals: the first drains, the second ends at once.
+import { settingsTable } from "../config/describe.ts";
+import { type EffectiveSetting, loadConfig } from "../config/load.ts";
+import { type Log, openLog } from "../log.ts";
+import { type Command, columns, textOf } from "./command.ts";
+
+/** How long the last log lines may take to be written. */
+const flushMs = 1_000;
+
+export const up: Command = {
+  usage: "up [options]",
+  summary:
+    "Runs a node. SIGTERM or SIGINT drains it: exit code 0, or 1 if a request was cut. A second one ends it at once.",
+  options: {
+    config: {
+      type: "string",
+      value: "FILE",
+      doc: "the config file (frenezulo.toml, if it is there); or FRENEZULO_CONFIG",
+    },
+    listen: {
+      type: "string",
+      value: "ADDR",
+      doc: "where services are served: 127.0.0.1:3000, unix:/path; port 0: any",
+    },
+    "admin-listen": { type: "string", value: "ADDR", doc: "an address of its own for the admin routes" },
+    data: { type: "string", value: "DIR", doc: "folder of the store" },
+    verbose: { type: "boolean", doc: "print all settings in force, also those left at their defaults" },
+  },
+  details: () => {
+    const rows = settingsTable().map((row) => [row.name, row.default, row.env, row.doc]);
+    return `Settings of frenezulo.toml, defaults and variables; a flag goes before a variable, that before the file:\n\n${columns(rows)}`;
+  },
+  async run(_given, values) {
+    const flags = {
+      listen: textOf(values, "listen"),
+      "admin-listen": textOf(values, "admin-listen"),
+      data: textOf(values, "data"),
+    };
+    const file = textOf(values, "config");
+    const { config, effective, warnings } = await loadConfig({ file, flags, env: process.env, cwd: process.cwd() });
+    const log = openLog(config.log);
+    for (const text of warnings) log.warn({}, text);
+    tellSettings(log, effective, values.verbose === true || config.log.level === "debug");
+    const code = await serve(config, log);
+    await log.flush(flushMs);
+    // What still has a handle (a zombie thread, a stuck pipe) must not keep a node that is done.
+    process.exit(code);
+  },
+};
+
+async function serve(config: Awaited<ReturnType<typeof loadConfig>>["config"], log: Log): Promise<number> {
+  const stops = stopSignals(log);
+  try {
+    const { startNode } = await import("../node.ts");
+    const node = await Promise.race([startNode(config, log), stops.first.then(() => undefined)]);
+    if (node === undefined) {
+      log.warn({}, "stopped while it started");
+      return 1;
+    }
+    const scheme = config.listen.tls.cert === undefined ? "http" : "https";
+    const url = (address: string, of = "http"): string =>
+      address.startsWith("unix:") ? address : `${of}://${address}`;
+    log.info({}, `listening on ${url(node.addresses.listen, scheme)}`);
+    if (node.addresses.admin !== null) log.info({}, `admin on ${url(node.addresses.admin)}`);
+
+    log.info({ signal: await stops.first }, "draining; a second signal ends the node at once");
+    const drained = await Promise.race([node.drain(), stops.second.then(() => undefined)]);
+    if (drained === undefined) {
+      log.warn({}, "stopped at once");
+      return 1;
+    }
+    const { cut } = drained;
+    log.info({ cut }, cut === 0 ? "drained: every request was answered" : "drained: requests were cut at the deadline");
+    return cut === 0 ? 0 : 1;
+  } finally {
+    await log.flush(flushMs);
+  }
+}
+
+/** The settings that somebody gave, each with its source; all of them if asked for. */
+function tellSettings(log: Log, effective: readonly EffectiveSetting[], isAll: boolean): void {
+  const told = effective.filter(({ from }) => isAll || from !== "default");
+  const settings = Object.fromEntries(told.map(({ name, value, from }) => [name, `${value} (${from})`]));
+  log.info(settings, isAll ? "settings in force" : "settings in force (all others are defaults; --verbose tells them)");
+}
+
+function stopSignals(log: Log): { readonly first: Promise<NodeJS.Signals>; readonly second: Promise<NodeJS.Signals> } {
+  let [onFirst, onSecond]: ((signal: NodeJS.Signals) => void)[] = [];
+  const first = new Promise<NodeJS.Signals>((resolve) => {
+    onFirst = resolve;
+  });
+  const second = new Promise<NodeJS.Signals>((resolve) => {
+    onSecond = resolve;
+  });
+  let count = 0;
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.on(signal, () => (++count === 1 ? onFirst?.(signal) : onSecond?.(signal)));
+  process.on("SIGHUP", () => log.warn({}, "SIGHUP is ignored: the config is read at start only"));
+  return { first, second };
+}

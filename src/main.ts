@@ -1,0 +1,47 @@
+// Entry of the program `frenezulo`: picks the verb and prints what went wrong on one line. Main thread.
+import "./engine.ts"; // first: its flags hold for what is compiled after them
+
+import { nearest } from "./admin/nearest.ts";
+import { type Command, columns, runCommand } from "./cli/command.ts";
+import { assertEngine } from "./engine.ts";
+import { asFrenezuloError, FrenezuloError } from "./errors.ts";
+
+/** Loaded when they are used: `ls` needs no store and no compiler. */
+const verbs: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
+  up: { summary: "run a node", load: async () => (await import("./cli/up.ts")).up },
+  add: { summary: "add or replace a service", load: async () => (await import("./cli/add.ts")).add },
+  ls: { summary: "list the services", load: async () => (await import("./cli/ls.ts")).ls },
+  rm: { summary: "remove a service", load: async () => (await import("./cli/rm.ts")).rm },
+  rollback: { summary: "serve an earlier version", load: async () => (await import("./cli/rollback.ts")).rollback },
+  check: { summary: "validate config and modules", load: async () => (await import("./cli/check.ts")).check },
+};
+
+async function main([verb, ...args]: readonly string[]): Promise<number> {
+  assertEngine();
+  if (verb === undefined || verb === "--help" || verb === "help") {
+    const rows = Object.entries(verbs).map(([name, { summary }]) => [name, summary]);
+    const text = `Usage: frenezulo VERB [options]\n\n${columns(rows)}\n\nfrenezulo VERB --help says more.\n`;
+    (verb === undefined ? process.stderr : process.stdout).write(text);
+    return verb === undefined ? 2 : 0;
+  }
+  if (!Object.hasOwn(verbs, verb))
+    throw new FrenezuloError("bad_usage", {
+      why: `There is no verb ${JSON.stringify(verb)}; did you mean "${nearest(verb, Object.keys(verbs))}"? See frenezulo --help`,
+    });
+  const { load } = verbs[verb] as { load: () => Promise<Command> };
+  return runCommand(await load(), args);
+}
+
+/** One line, or one JSON object where a script reads it. */
+function tell(error: unknown, isJson: boolean): number {
+  const isOurs = error instanceof Error && "code" in error && typeof error.code === "string";
+  const failure = isOurs ? (error as Error & { code: string }) : asFrenezuloError(error);
+  const cause = failure.code === "internal" && failure.cause instanceof Error ? ` (${failure.cause.message})` : "";
+  const message = `${failure.message}${cause}`.replace(/\s+/g, " ");
+  const text = isJson ? JSON.stringify({ error: { code: failure.code, message } }) : `frenezulo: ${message}`;
+  process.stderr.write(`${text}\n`);
+  return failure.code === "bad_usage" ? 2 : 1;
+}
+
+const args = process.argv.slice(2);
+process.exitCode = await main(args).catch((error: unknown) => tell(error, args.includes("--json")));
