@@ -12,6 +12,14 @@ import { acceptors, closeAfterEach, start } from "./tiny-front.ts";
 const HOST = "Host: a\r\n";
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\n${HOST}\r\n`;
 
+async function freeAddress(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return `127.0.0.1:${port}`;
+}
+
 let folder = "";
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "acceptor-"));
@@ -258,13 +266,14 @@ describe.each(acceptors)("the %s acceptor", (name, make) => {
 
   describe("stopping", () => {
     it("takes no new connections after stopListening, and serves those there are", async () => {
-      const { acceptor, address } = await start(make);
+      // A port that is named, as a restart does: uWS sets SO_REUSEADDR then, not for port 0.
+      const { acceptor, address } = await start(make, { address: await freeAddress() });
       const kept = await RawClient.open(address);
       expect((await kept.request(get("/x")))!.status).toBe(200);
       acceptor.stopListening();
       await expect(RawClient.open(address)).rejects.toThrow();
-      for (let i = 0; i < 5; i++) expect((await kept.request(get("/y")))!.status).toBe(200);
       const { acceptor: next } = await start(make, { address });
+      for (let i = 0; i < 5; i++) expect((await kept.request(get("/y")))!.status).toBe(200);
       await next.close();
       kept.destroy();
     });

@@ -67,17 +67,16 @@ describe.each(acceptors)("the %s acceptor", (name, make) => {
       await client.closed();
     });
 
-    it.runIf(name === "uws")(
-      "loses bytes above 0x7f at either end of a header value, as uWS's trimming takes them",
-      async () => {
+    if (name === "uws") {
+      it("loses bytes above 0x7f at either end of a header value, as uWS's trimming takes them", async () => {
         const { front, address } = await start(make);
         const client = await RawClient.open(address);
         await client.request(get("/x", "X-Text: \xc3\xa9t\xc3\xa9\r\n"));
         // char is signed on x64, unsigned on arm64.
         expect(["t", "été"]).toContain(front.seen[0]!.headers.at(-1)![1]);
         client.destroy();
-      },
-    );
+      });
+    }
 
     it("tells the remote address", async () => {
       const { front, address } = await start(make);
