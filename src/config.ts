@@ -1,5 +1,5 @@
-// THE table of settings: type, unit, default, range, reason. Types, validation, defaults, help, docs and the JSON Schema
-// come from it. In memory durations are ms (Infinity = "never") and sizes bytes; names are those of frenezulo.toml.
+// THE table of settings: type, unit, default, range, reason. Types, validation, defaults, help, docs, JSON Schema come
+// from it. In memory durations are ms (Infinity = "never") and sizes bytes; names are those of frenezulo.toml.
 import { availableParallelism } from "node:os";
 import { nearest } from "./admin/nearest.ts";
 import { address, digest, filePath, host, name, token, variable } from "./config/forms.ts";
@@ -240,14 +240,15 @@ export function applyPolicy(base: Policy, part: PolicyPart): Policy {
 export function policyProblems(policy: Policy, scope: Omit<PolicyScope, "defaults">): Problem[] {
   const problems: Problem[] = [];
   const { scale, backoff, limits, supervisor } = policy;
+  const bodyBytes = scope.limits.body_bytes;
   if (scale.min > scale.max)
     problems.push({ path: ["scale", "min"], text: `scale.min: ${scale.min} is more than scale.max, ${scale.max}` });
   if (backoff.min > backoff.max)
     problems.push({ path: ["backoff", "min"], text: "backoff.min: it is longer than backoff.max" });
-  if (limits.body_in > scope.limits.body_bytes)
+  if (limits.body_in > bodyBytes)
     problems.push({
       path: ["limits", "body_in"],
-      text: `limits.body_in: ${limits.body_in} bytes are more than the node's limits.body_bytes, ${scope.limits.body_bytes}`,
+      text: `limits.body_in: ${limits.body_in} bytes are more than the node's limits.body_bytes, ${bodyBytes}`,
     });
   const known = [defaultSupervisor, ...scope.supervisors.keys()];
   if (!known.includes(supervisor))

@@ -6,7 +6,7 @@ import { FrenezuloError } from "./errors.ts";
 export const tableElementsMax = 100_000;
 export const memoryPagesMax = 4_096;
 
-/** DECISIONS 2.4: terminate() stops every loop; tables (JS heap) and memories have an end. At 10,000 Binaryen aborts. */
+/** DECISIONS 2.4: terminate() stops every loop; tables (JS heap) and memories end. At 10,000 Binaryen aborts. */
 export const engineFlags: readonly string[] = [
   "--no-wasm-dynamic-tiering",
   `--wasm-max-table-size=${tableElementsMax}`,
@@ -49,11 +49,11 @@ const refusedFlags = [
   {
     pattern: /^"?--(max-old-space-size|max-heap-size|max-semi-space-size|max-old-space-size-percentage)(=|"?$)/,
     // M: a Worker asked for 32 MiB had a limit of 4,144 MiB under it.
-    why: "it cancels the heap limits of the threads that run services. Start without it; limits.* in frenezulo.toml bound a node.",
+    why: "it cancels the heap limits of the threads that run services. Start without it; limits.* bound a node.",
   },
   {
     pattern: /^"?--(wasm-dynamic-tiering|wasm-max-table-size|wasm-max-mem-pages)\b/,
-    why: "the node sets this flag itself, so that a service can always be stopped and has an end to its memory. Start without it.",
+    why: "the node sets it, so that a service can always be stopped and its memory ends. Start without it.",
   },
   { pattern: /^"?--jitless\b/, why: "there is no WebAssembly with it. Start without it." },
 ];

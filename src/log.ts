@@ -1,4 +1,4 @@
-// The node's log: pino's lines to standard output, never blocking, and bounded against whoever would flood it. Main thread.
+// The node's log: pino's lines to standard output, never blocking, bounded against whoever would flood it. Main thread.
 import { isatty } from "node:tty";
 import { pino } from "pino";
 import { errorTable, type FrenezuloError, type LogLevel } from "./errors.ts";
@@ -15,7 +15,7 @@ export interface Log {
   readonly info: LogLine;
   readonly warn: LogLine;
   readonly error: LogLine;
-  /** A failure at its level of the error table; a kind (service and code) that comes too often is counted, not written. */
+  /** A failure at its level of the error table; of a kind (service, code) that comes too often most are just counted. */
   failure(error: FrenezuloError, fields: LogFields & { readonly service?: string }): void;
   /** What a guest wrote, a log line for each of its lines, with control characters escaped. */
   guest(service: string, stream: "stdout" | "stderr", text: string): void;

@@ -24,9 +24,10 @@ async function main([verb, ...args]: readonly string[]): Promise<number> {
     (verb === undefined ? process.stderr : process.stdout).write(text);
     return verb === undefined ? 2 : 0;
   }
+  const closest = nearest(verb, Object.keys(verbs));
   if (!Object.hasOwn(verbs, verb))
     throw new FrenezuloError("bad_usage", {
-      why: `There is no verb ${JSON.stringify(verb)}; did you mean "${nearest(verb, Object.keys(verbs))}"? See frenezulo --help`,
+      why: `There is no verb ${JSON.stringify(verb)}; did you mean "${closest}"? See frenezulo --help`,
     });
   const { load } = verbs[verb] as { load: () => Promise<Command> };
   return runCommand(await load(), args);

@@ -1,15 +1,15 @@
 // What survives the node: services, their versions and the bytes of their modules, in LMDB. Main thread; only rows are
 // kept in memory. Each change is one transaction, acknowledged when it is on disk, and changes take turns.
 //
-// Databases in the folder's one file: "services" prefix → row (JSON), "modules" sha256 → bytes, and the row "schema".
+// Databases in the folder's one file: "services" prefix → row (JSON), "modules" sha256 → bytes; and the row "schema".
 // How many versions use a module is counted from the rows, so that no counter can disagree with them.
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
-import { z } from "zod";
 import { FrenezuloError, reasonOf } from "./errors.ts";
 import { failureOf } from "./store/failure.ts";
 import { FolderLock } from "./store/lock.ts";
+import { rowSchema } from "./store/row.ts";
 import { moduleBytesOf, pageBytes, rowBytes } from "./store/space.ts";
 
 const schemaVersion = 1;
@@ -57,24 +57,6 @@ export interface StoreOptions {
   readonly keep: number;
 }
 
-const rowSchema = z.object({
-  prefix: z.string(),
-  current: z.int(),
-  next: z.int(),
-  versions: z
-    .array(
-      z.object({
-        version: z.int(),
-        digest: z.string(),
-        bytes: z.int(),
-        addedAt: z.string(),
-        policy: z.unknown(),
-        env: z.record(z.string(), z.string()),
-      }),
-    )
-    .min(1),
-});
-
 export class Store {
   readonly #options: StoreOptions;
   readonly #lock: FolderLock;
@@ -93,8 +75,8 @@ export class Store {
   private constructor(options: StoreOptions, lock: FolderLock) {
     this.#options = options;
     this.#lock = lock;
-    // overlappingSync would acknowledge before fdatasync; without it a commit is pwrite, fdatasync, meta page by O_DSYNC
-    // (M, strace). With eventTurnBatching a failed commit rejects a promise nobody can reach, which ends the process (M).
+    // overlappingSync would acknowledge before fdatasync; without it a commit is pwrite, fdatasync, meta page (O_DSYNC)
+    // (M, strace). With eventTurnBatching a failed commit rejects a promise out of reach, which ends the process (M).
     this.#root = open({
       path: options.folder,
       noSubdir: false,
@@ -137,7 +119,7 @@ export class Store {
     if (found === undefined) await this.#root.batch(() => void this.#root.put("schema", schemaVersion));
     else if (found !== schemaVersion)
       throw new FrenezuloError("store_failed", {
-        why: `the data folder has schema ${String(found)} and this frenezulo reads ${schemaVersion}; use the version that wrote it`,
+        why: `the data folder has schema ${String(found)}, not ${schemaVersion}; use the frenezulo that wrote it`,
       });
     for (const { key, value } of this.#rows.getRange()) {
       const row = rowSchema.safeParse(value);
@@ -159,7 +141,7 @@ export class Store {
 
   /**
    * Adds a version, which becomes the current one; the oldest beyond `keep` go. Whether the digest and policy are the
-   * current ones already is for the caller to see (`get`). `bytes` must be those of the digest and must not change until
+   * current ones already is for the caller to see (`get`). `bytes` are those of the digest and must not change until
    * this settles: LMDB writes from them.
    * @throws store_full, store_failed; then nothing has changed
    */
@@ -176,7 +158,7 @@ export class Store {
     });
   }
 
-  /** Changes the policy of a version that is there. @throws unknown_service, unknown_version, store_full, store_failed */
+  /** Changes the policy of a version that is there. Throws as `setCurrent`, and store_full. */
   setPolicy(prefix: string, version: number, policy: Pick<StoredVersion, "policy" | "env">): Promise<StoredService> {
     return this.#inTurn(async () => {
       const before = this.#services.get(prefix);

@@ -103,7 +103,8 @@ function policyWarnings(about: string, { state, scale }: Policy): Finding[] {
   const texts: string[] = [];
   if (scale.max > 1)
     texts.push(
-      `state = "kept" with scale.max = ${scale.max}: each of the actors has a state of its own, and which of them a request meets is left to chance. scale.max = 1 has one state.`,
+      `state = "kept" with scale.max = ${scale.max}: each of the actors has a state of its own, and which of them a ` +
+        "request meets is left to chance. scale.max = 1 has one state.",
     );
   if (scale.idle_timeout !== Number.POSITIVE_INFINITY)
     texts.push(

@@ -106,7 +106,7 @@ function targetOf(address: string): Target {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || url.pathname !== "/" || url.search !== "" || url.username !== "")
     throw new FrenezuloError("bad_usage", {
-      why: `${JSON.stringify(address)} is not the address of a node; write one like ${defaultNode} or unix:/run/frenezulo.sock`,
+      why: `${JSON.stringify(address)} is not the address of a node; write one like ${defaultNode} or unix:/run/x.sock`,
     });
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   const isTls = url.protocol === "https:";

@@ -28,7 +28,9 @@ export const up: Command = {
   },
   details: () => {
     const rows = settingsTable().map((row) => [row.name, row.default, row.env, row.doc]);
-    return `Settings of frenezulo.toml, defaults and variables; a flag goes before a variable, that before the file:\n\n${columns(rows)}`;
+    const head =
+      "Settings of frenezulo.toml, defaults, variables; a flag goes before a variable, a variable before the file:";
+    return `${head}\n\n${columns(rows)}`;
   },
   async run(_given, values) {
     const flags = {

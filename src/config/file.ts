@@ -1,4 +1,4 @@
-// A config file as it was written: its part of the settings, where each key stands, and what is wrong with it. At start.
+// A config file as it was written: its part of the settings, where each key stands, and what is wrong with it.
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { parse, TomlError } from "smol-toml";

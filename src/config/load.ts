@@ -1,4 +1,4 @@
-// From flags, environment, file and defaults to the effective config, with the source of each value. Main thread, at start.
+// From flags, environment, file and defaults to the effective config, with the source of each value. At start.
 import { resolve } from "node:path";
 import { readTokenFile } from "../admin/auth.ts";
 import { nearest } from "../admin/nearest.ts";

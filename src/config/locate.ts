@@ -1,4 +1,4 @@
-// Where keys stand in TOML text: smol-toml gives values only. The text must have been accepted by smol-toml before. Pure.
+// Where keys stand in TOML text: smol-toml gives values only. smol-toml must have accepted the text. Pure.
 
 export interface Position {
   /** From 1. */

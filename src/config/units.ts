@@ -13,7 +13,7 @@ const sizeUnits = {
   TiB: 2 ** 40,
 } as const;
 
-/** ms of "500ms", "1.5s", "5m", "1h", "30d"; Infinity of "never"; undefined of anything else (no unit, a minus sign). */
+/** ms of "500ms", "1.5s", "5m", "1h", "30d"; Infinity of "never"; undefined of anything else (no unit, a minus). */
 export function parseDuration(text: string): number | undefined {
   return text === "never" ? Number.POSITIVE_INFINITY : parse(text, durationUnits);
 }

@@ -1,4 +1,4 @@
-// How often one kind of failure may be logged: a few at once, then one each period, with a count of those left out. Pure.
+// How often one kind of failure may be logged: a few at once, then one each period, with a count of the others. Pure.
 
 const burst = 5;
 const periodMs = 10_000;

@@ -139,7 +139,10 @@ describe("check", () => {
     writeFileSync(join(folder, "bad.wasm"), "not wasm");
     writeFileSync(
       join(folder, "frenezulo.toml"),
-      `[services.good]\nsource = "good.wasm"\nstate = "kept"\n[services.many]\nsource = "good.wasm"\nstate = "kept"\nscale.max = 2\nscale.idle_timeout = "1m"\n`,
+      [
+        '[services.good]\nsource = "good.wasm"\nstate = "kept"',
+        '[services.many]\nsource = "good.wasm"\nstate = "kept"\nscale = { max = 2, idle_timeout = "1m" }\n',
+      ].join("\n"),
     );
     const well = await run(["check"]);
     expect(well.err).toBe("");
@@ -153,7 +156,11 @@ describe("check", () => {
 
     writeFileSync(
       join(folder, "other.toml"),
-      `[listen]\naddress = "0.0.0.0:1"\n[admin]\npublic = true\n[services.a]\nsource = "bad.wasm"\n[services.b]\nsource = "none.wasm"\n[services.c]\nsource = "good.wasm"\nsha256 = "${"0".repeat(64)}"\n`,
+      [
+        '[listen]\naddress = "0.0.0.0:1"\n[admin]\npublic = true',
+        '[services.a]\nsource = "bad.wasm"\n[services.b]\nsource = "none.wasm"',
+        `[services.c]\nsource = "good.wasm"\nsha256 = "${"0".repeat(64)}"\n`,
+      ].join("\n"),
     );
     const ill = await run(["check", "--config", "other.toml", "--json"]);
     expect(ill.code).toBe(1);

@@ -122,6 +122,21 @@ describe("store", () => {
     expect((await again.putVersion("hello", ...moduleOf(Buffer.from("three")))).current).toBe(3);
   });
 
+  test("changes the policy of a version and of no other", async () => {
+    const store = await openStore();
+    await store.putVersion("hello", ...moduleOf(Buffer.from("one"), { state: "fresh" }));
+    await store.putVersion("hello", ...moduleOf(Buffer.from("two"), { state: "fresh" }));
+    const after = await store.setPolicy("hello", 1, { policy: { state: "kept" }, env: { A: "1" } });
+    expect(after.versions.map(({ policy, env }) => [policy, env])).toEqual([
+      [{ state: "kept" }, { A: "1" }],
+      [{ state: "fresh" }, {}],
+    ]);
+    expect(await codeOf(store.setPolicy("hello", 3, { policy: {}, env: {} }))).toBe("unknown_version");
+    expect(await codeOf(store.setPolicy("nobody", 1, { policy: {}, env: {} }))).toBe("unknown_service");
+    await store.close();
+    expect((await openStore()).get("hello")).toEqual(after);
+  });
+
   test("lets changes of one moment take turns", async () => {
     const store = await openStore(64 << 20, 100);
     await Promise.all(
