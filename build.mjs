@@ -89,7 +89,6 @@ async function build() {
 }
 
 async function bundle(esbuild, { entry, file, packages, banner }) {
-  if (!existsSync(entry)) return console.warn(`WARNING: ${entry} is not written yet; dist/${file} is not built`);
   const { outputFiles } = await esbuild.build({
     entryPoints: [entry],
     outfile: join(root, "dist", file),
@@ -115,9 +114,8 @@ function writeIfChanged(path, contents) {
   renameSync(draft, path);
 }
 
-async function guests(script) {
-  if (!existsSync(script)) return console.warn(`WARNING: ${script} is not written yet; its guests are not built`);
-  await must(script, run(process.execPath, [script]));
+function guests(script) {
+  return must(script, run(process.execPath, [script]));
 }
 
 async function check() {
