@@ -15,7 +15,7 @@ export interface Log {
   readonly info: LogLine;
   readonly warn: LogLine;
   readonly error: LogLine;
-  /** A failure, at its level of the error table. Of a kind (service, code) that comes too often most are only counted. */
+  /** A failure, at its level of the error table. Of a kind (service, code) that comes often most are only counted. */
   failure(error: FrenezuloError, fields: LogFields & { readonly service?: string }): void;
   /** What a guest wrote, a log line for each of its lines, with control characters escaped. */
   guest(service: string, stream: "stdout" | "stderr", text: string): void;

@@ -1,5 +1,5 @@
 // Bundles store-child.ts into a file that Node 20 runs; for the tests that kill it.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -17,5 +17,6 @@ export async function buildStoreChild(): Promise<string> {
     format: "esm",
     target: "node20",
   });
+  process.once("exit", () => rmSync(outfile, { force: true }));
   return outfile;
 }
