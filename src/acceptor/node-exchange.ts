@@ -15,6 +15,8 @@ export class NodeExchange implements Exchange {
   owner: unknown = undefined;
   /** Close after the answer: the client asked for it, the body is chunked, or the gate refused the head. */
   closes = false;
+  /** The gate refused the head; what follows it is not looked at. */
+  isRefused = false;
 
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
@@ -81,8 +83,9 @@ export class NodeExchange implements Exchange {
     });
   }
 
-  /** The parser found the framing of the body broken. True if the front was told and will answer. */
+  /** The parser found the framing of the body broken. True if an answer will say so, or says why the head was refused. */
   bodyBroken(): boolean {
+    if (this.open && this.isRefused) return true;
     if (!this.open || !this.#isBodyPending) return false;
     this.inHandler(() => this.#fail("bad_framing"));
     return true;
@@ -126,6 +129,12 @@ export class NodeExchange implements Exchange {
   cut(): void {
     this.open = false;
     this.#reader?.release();
+    this.#req.socket.destroy();
+  }
+
+  /** Cuts the connection because of what else came on it; for the front the client has gone. */
+  abandon(): void {
+    this.inHandler(() => this.#ended());
     this.#req.socket.destroy();
   }
 

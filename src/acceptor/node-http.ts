@@ -118,8 +118,9 @@ class NodeAcceptor implements Acceptor {
 
   #serve(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
     const { socket } = req;
-    if (this.#exchanges.get(socket)?.isUnfinished) {
-      socket.destroy(); // pipelined
+    const before = this.#exchanges.get(socket);
+    if (before?.isUnfinished) {
+      before.abandon(); // pipelined
       return;
     }
     const head = this.#head;
@@ -130,6 +131,7 @@ class NodeAcceptor implements Acceptor {
       const refusal =
         req.httpVersion === "1.1" ? judge(head) : ({ code: "version_not_supported", details: {} } satisfies Refusal);
       exchange.closes = refusal !== null || head.wantsClose || head.bodyBytes < 0;
+      exchange.isRefused = refusal !== null;
       if (refusal) {
         this.#front.refuse(refusal, exchange);
       } else {
@@ -149,7 +151,7 @@ class NodeAcceptor implements Acceptor {
     const exchange = this.#exchanges.get(socket);
     if (exchange?.isUnfinished) {
       // In the body: an answer can still say so. After it: garbage behind a request closes, as on uWS.
-      if (!(exchange instanceof NodeExchange) || !exchange.bodyBroken()) socket.destroy();
+      if (!exchange.bodyBroken()) exchange.abandon();
       return;
     }
     if ((socket as Socket).bytesRead === 0) socket.destroy();

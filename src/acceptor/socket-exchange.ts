@@ -73,6 +73,16 @@ export class SocketExchange implements Exchange {
     this.open = false;
     this.#socket.destroy();
   }
+
+  /** More came on a connection that is being closed. */
+  abandon(): void {
+    this.#socket.destroy();
+  }
+
+  /** Nothing that comes after is looked at. */
+  bodyBroken(): boolean {
+    return false;
+  }
 }
 
 /** Header bytes as the string that Node writes them back from, byte for byte. */
