@@ -1,6 +1,7 @@
 // Failures as HTTP answers: the table's status and a small JSON body. Main thread.
+import type { ExitReason } from "../actors/exits.ts";
 import type { Answer } from "./acceptor/contract.ts";
-import type { FrenezuloError } from "./errors.ts";
+import { FrenezuloError } from "./errors.ts";
 
 export const REQUEST_ID = "x-request-id";
 
@@ -22,5 +23,20 @@ export class RequestIds {
 
   next(): string {
     return `${this.#boot}-${(this.#count++).toString(36)}`;
+  }
+}
+
+/** What a guest's end without a reply means for its client. */
+export function exitError(reason: ExitReason, why: string, service: string, memoryBytes: number): FrenezuloError {
+  const details = { service, why, limit: memoryBytes };
+  switch (reason) {
+    case "normal":
+      return new FrenezuloError("no_reply", details);
+    case "exit":
+      return new FrenezuloError("exited", details);
+    case "memory":
+      return new FrenezuloError("memory_limit", details);
+    default:
+      return new FrenezuloError("trap", details);
   }
 }

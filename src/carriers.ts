@@ -1,220 +1,17 @@
 // Carriers: the only file that makes actors' threads. Start, keep warm, take, give back, kill, count zombies. Main thread.
 //
-// The main thread owns a request until its reply is seen: what is posted to a dying thread vanishes without an error,
-// what one has written does not (reliability.md, finding 13). So a carrier's end is reported only after its rings have
-// been drained to the last commit.
-import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
-import * as Comlink from "comlink";
-import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
+// A carrier's end is reported only after its rings have been drained to the last commit: what a thread has written is
+// never lost (reliability.md, finding 13).
+import { Worker } from "node:worker_threads";
 import { Bell } from "../actors/bell.ts";
 import { type Exit, exitReasons } from "../actors/exits.ts";
-import { makeRing, RingReader, RingWriter } from "../actors/ring.ts";
-import {
-  type ActorSpec,
-  BELL,
-  type CarrierControl,
-  type CarrierData,
-  CONTROL,
-  DONE,
-  elapsedMs,
-  KIND,
-  monotonicMs,
-  SEQ_MAX,
-  STATE_CONDEMNED,
-  STATE_IDLE,
-  type Ticket,
-} from "../actors/wire.ts";
+import type { RingReader } from "../actors/ring.ts";
+import { BELL, type CarrierData, DONE, KIND } from "../actors/wire.ts";
+import { Carrier, type CarrierEvents } from "./carrier.ts";
 import { distFile } from "./dist-file.ts";
-import { reasonOf } from "./errors.ts";
 
 /** Heap and stack of a carrier's own JavaScript; wasm memory is bounded in the module (reliability.md §6). */
 const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 16, stackSizeMb: 1 };
-const RING_BYTES = 256 * 1024;
-
-export type CarrierState = "warming" | "spare" | "taken" | "condemned" | "gone";
-
-/** What is known of the thing that runs in a carrier now. */
-export interface Running {
-  /** Sequence number of the request, or SEQ_STARTING while an actor starts. */
-  readonly seq: number;
-  readonly ms: number;
-}
-
-/** Called while rings are drained, never inside an acceptor's handler. Views into `bytes` end with the call. */
-export interface CarrierEvents {
-  /** A guest sent `bytes[start .. start + length)` to a reply pid. */
-  reply(carrier: Carrier, replyPid: number, bytes: Buffer, start: number, length: number): void;
-  /** Request `seq` of an actor has ended; its reply, if it sent one, came before. */
-  done(carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number): void;
-  output(carrier: Carrier, actorPid: number, stream: number, text: Buffer): void;
-  /** An actor could not make its next instance; requests for it stay in the ring until they are taken back. */
-  ended(carrier: Carrier, actorPid: number, exit: Exit): void;
-  /** The thread has ended, asked to or not; everything it wrote has been seen. */
-  gone(carrier: Carrier, why: string): void;
-  /** A carrier is warm and free. */
-  spare(): void;
-  /** All rings have been read; there may be room in those that were full. */
-  drained(): void;
-}
-
-export class Carrier {
-  readonly id: number;
-  readonly requests: RingWriter;
-  readonly replies: RingReader;
-  state: CarrierState = "warming";
-  /** True when `kill` was asked for and the thread has not ended within the grace time. */
-  isZombie = false;
-  /** True while an actor's start is asked for and not answered. */
-  isStarting = false;
-  readonly #words: Int32Array;
-  readonly #asleep: Bell;
-  readonly #worker: Worker;
-  readonly #tickets: MessagePort;
-  readonly #blocks = new Map<number, SharedArrayBuffer>();
-  readonly #control: Comlink.Remote<CarrierControl>;
-  readonly #ended: Promise<string>;
-  #ticket = 0;
-  #seq = 0;
-
-  constructor(id: number, bellBlock: SharedArrayBuffer, bell: Bell, onEnd: (carrier: Carrier, why: string) => void) {
-    this.id = id;
-    const [tickets, theirTickets] = ports();
-    const [port, theirPort] = ports();
-    const data: CarrierData = {
-      bell: bellBlock,
-      control: new SharedArrayBuffer(CONTROL.bytes),
-      requests: makeRing(RING_BYTES),
-      replies: makeRing(RING_BYTES),
-      tickets: theirTickets,
-      port: theirPort,
-    };
-    this.#words = new Int32Array(data.control);
-    this.#asleep = new Bell(this.#words, CONTROL.asleep);
-    this.requests = new RingWriter(data.requests);
-    this.replies = new RingReader(data.replies, () => this.#asleep.ring());
-    this.#tickets = tickets;
-    this.#worker = new Worker(distFile("carrier.js"), {
-      name: `carrier ${id}`,
-      workerData: data,
-      transferList: [theirTickets, theirPort],
-      resourceLimits,
-      stdin: false,
-      env: {},
-      execArgv: [],
-    });
-    this.#control = Comlink.wrap<CarrierControl>(nodeEndpoint(port));
-    let why = "";
-    this.#worker.on("error", (error) => {
-      why = reasonOf(error);
-    });
-    this.#ended = new Promise((resolve) => {
-      this.#worker.on("exit", (code) => {
-        port.close();
-        resolve(why === "" ? `its thread ended with code ${code}` : why);
-      });
-    });
-    void this.#ended.then((text) => {
-      bell.ring();
-      onEnd(this, text);
-      tickets.close();
-    });
-  }
-
-  /** Resolves once the carrier answers control calls. @throws if its thread ends first */
-  async warm(): Promise<void> {
-    await this.#ask(this.#control.stop(0));
-  }
-
-  /**
-   * Starts an actor. Guest start code runs in the carrier, so this may never settle unless the carrier is killed.
-   * @returns why it did not start, or null. @throws if the thread ends first
-   */
-  start(spec: ActorSpec): Promise<string | null> {
-    this.isStarting = true;
-    const asked = this.#ask(this.#control.start(spec)).finally(() => {
-      this.isStarting = false;
-    });
-    this.wake();
-    return asked;
-  }
-
-  /** Forgets an actor; the carrier can be used again afterwards. */
-  stop(pid: number): Promise<void> {
-    const asked = this.#ask(this.#control.stop(pid));
-    this.wake();
-    return asked;
-  }
-
-  /** A comlink promise to a dead thread never settles (DECISIONS 2.1): raced against the thread's end. */
-  #ask<T>(answer: Promise<T>): Promise<T> {
-    return Promise.race([answer, this.#ended.then((why) => Promise.reject(new Error(why)))]);
-  }
-
-  /** Wakes the carrier if it sleeps. Call after a commit. */
-  wake(): void {
-    this.#asleep.ring();
-  }
-
-  /** What runs in it now, or null. */
-  running(): Running | null {
-    const seq = Atomics.load(this.#words, CONTROL.state);
-    if (seq <= STATE_IDLE) return null;
-    const began = Atomics.load(this.#words, CONTROL.beganMs);
-    // The carrier writes its time first and swaps the state then: the same state before and after means they belong together.
-    if (Atomics.load(this.#words, CONTROL.state) !== seq) return null;
-    return { seq, ms: elapsedMs(began, monotonicMs()) };
-  }
-
-  /** Swaps `seq` (0: idle) to condemned. If true the carrier takes nothing more, and the main thread decides alone. */
-  condemn(seq: number): boolean {
-    if (Atomics.compareExchange(this.#words, CONTROL.state, seq, STATE_CONDEMNED) !== seq) return false;
-    this.state = "condemned";
-    return true;
-  }
-
-  /** The number of the next request that is put into its ring. */
-  nextSeq(): number {
-    this.#seq = this.#seq === SEQ_MAX ? 1 : this.#seq + 1;
-    return this.#seq;
-  }
-
-  /** Posts a payload that is too large for the ring. @returns the ticket that the frame must name */
-  postBlock(block: SharedArrayBuffer): number {
-    this.#ticket = (this.#ticket + 1) >>> 0;
-    const message: Ticket = { ticket: this.#ticket, block };
-    this.#tickets.postMessage(message);
-    return this.#ticket;
-  }
-
-  /** The payload that a reply frame names; it was posted before the frame was committed. */
-  takeBlock(ticket: number): SharedArrayBuffer | undefined {
-    for (let block = this.#blocks.get(ticket); ; block = this.#blocks.get(ticket)) {
-      if (block !== undefined) {
-        this.#blocks.delete(ticket);
-        return block;
-      }
-      const received = receiveMessageOnPort(this.#tickets);
-      if (received === undefined) return undefined;
-      const message = received.message as Ticket;
-      this.#blocks.set(message.ticket, message.block);
-    }
-  }
-
-  counter(word: "deadLetters" | "outputDropped" | "instances"): number {
-    return Atomics.load(this.#words, CONTROL[word]) >>> 0;
-  }
-
-  /** Ends the thread. A system call that blocks holds it (then it is a zombie). */
-  terminate(): Promise<number> {
-    return this.#worker.terminate();
-  }
-}
-
-function ports(): [MessagePort, MessagePort] {
-  const { port1, port2 } = new MessageChannel();
-  port1.unref();
-  return [port1, port2];
-}
 
 export interface CarriersOptions {
   /** Threads that may exist at once, zombies included. */
@@ -353,7 +150,7 @@ export class Carriers {
   }
 
   async #make(): Promise<void> {
-    const carrier = new Carrier(++this.#made, this.bellBlock, this.#bell, (each, why) => this.#onEnd(each, why));
+    const carrier = new Carrier(++this.#made, this.bellBlock, startThread, (each, why) => this.#onEnd(each, why));
     this.all.add(carrier);
     try {
       await carrier.warm();
@@ -434,6 +231,17 @@ export class Carriers {
       replies.release();
     }
   }
+}
+
+function startThread(id: number, data: CarrierData): Worker {
+  return new Worker(distFile("carrier.js"), {
+    name: `carrier ${id}`,
+    workerData: data,
+    transferList: [data.tickets, data.port],
+    resourceLimits,
+    env: {},
+    execArgv: [],
+  });
 }
 
 const NORMAL: Exit = { reason: "normal", text: "" };

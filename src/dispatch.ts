@@ -1,93 +1,59 @@
-// The table of requests in flight: request → actor → reply. Admission, deadlines, hand-over, and who answers what. Main thread.
+// Request → actor → reply: who runs what, who takes over what another had not begun, and who fails for whom. Main thread.
 //
 // The main thread owns a request until its reply is seen. Two words decide races with a carrier: its state word
 // (DECISIONS 2.2) says who ends a running request, and a claim word in each frame says who has a request that waits in
 // a ring. Whatever the order of events, each admitted request gets one answer or its client goes first.
-import type { Exit, ExitReason } from "../actors/exits.ts";
-import type { Pids } from "../actors/pids.ts";
-import { SEQ_STARTING } from "../actors/wire.ts";
-import { Answer, type Exchange, type Head } from "./acceptor/contract.ts";
-import { errorAnswer, REQUEST_ID } from "./answers.ts";
-import type { Carrier, CarrierEvents, Carriers } from "./carriers.ts";
-import { type ErrorCode, type ErrorDetails, FrenezuloError } from "./errors.ts";
+import type { Exit } from "../actors/exits.ts";
+import { Answer, type Head } from "./acceptor/contract.ts";
+import { exitError, REQUEST_ID } from "./answers.ts";
+import type { Carrier, CarrierEvents } from "./carrier.ts";
+import type { Carriers } from "./carriers.ts";
+import { type ErrorCode, FrenezuloError } from "./errors.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Life } from "./life.ts";
+import { Queues } from "./queues.ts";
 import { readReply } from "./reply.ts";
-import { type Actor, InFlight, type Pool, type Service } from "./service.ts";
-
-const TICK_MS = 10;
-
-/** What the dispatcher asks of whoever lets actors live and die (supervision.ts). */
-export interface Life {
-  /** Requests wait and no actor is there or coming. */
-  wantActor(pool: Pool): void;
-  /** A ready actor has ended by itself or by the watchdog. Its carrier has been dealt with. */
-  actorEnded(actor: Actor, exit: Exit): void;
-  /** An actor that was told to stop has no request left. */
-  actorIdle(actor: Actor): void;
-  /** A carrier that no ready actor uses has gone: one that starts an actor, or a spare. */
-  carrierGone(carrier: Carrier, why: string): void;
-  /** A starting actor's guest code has run for so long. */
-  actorStarting(carrier: Carrier, ms: number): void;
-  /** A request ended its guest: by a trap, by proc_exit, or for its memory. The actor goes on in a new instance. */
-  guestExited(actor: Actor, exit: Exit): void;
-  spareCarrier(): void;
-  output(actor: Actor, stream: number, text: Buffer): void;
-  /** A failure of a service's request, for the log. */
-  requestFailed(request: InFlight, error: FrenezuloError, note: string): void;
-}
+import type { Actor, InFlight } from "./service.ts";
+import { Watchdog } from "./watchdog.ts";
 
 export class Dispatch implements CarrierEvents {
-  /** By reply pid, from admission until answered or the client has gone. */
-  readonly #inFlight = new Map<number, InFlight>();
   readonly #actors = new Map<number, Actor>();
   readonly #byCarrier = new Map<Carrier, Actor>();
-  /** Pools with requests that wait. */
-  readonly #queued = new Set<Pool>();
   readonly #cancelled: InFlight[] = [];
   readonly #answer = new Answer();
-  #pids!: Pids;
+  readonly #ledger: Ledger;
   readonly #life: Life;
+  readonly #watchdog: Watchdog;
+  /** Requests that no ring has. */
+  readonly queues: Queues;
   #carriers!: Carriers;
-  #timer: NodeJS.Timeout | undefined;
   /** Replies that nobody waited for. */
   lateReplies = 0;
-  /** True while the node drains: every answer then closes its connection. */
-  isDraining = false;
 
-  constructor(life: Life) {
+  constructor(ledger: Ledger, life: Life) {
+    this.#ledger = ledger;
     this.#life = life;
+    this.#watchdog = new Watchdog({
+      carriers: () => this.#carriers.all,
+      actorOf: (carrier) => this.#byCarrier.get(carrier),
+      drain: () => this.#carriers.drain(),
+      actorStarting: (carrier, ms) => life.actorStarting(carrier, ms),
+      condemn: (actor, seq, exit, code) => this.#condemn(actor, seq, exit, code),
+      timeOut: (nowMs) => this.#timeOut(nowMs),
+    });
+    this.queues = new Queues(ledger, {
+      send: (actor, request) => this.#send(actor, request, null),
+      wantActor: (pool) => life.wantActor(pool),
+      waits: () => this.#watchdog.arm(),
+    });
   }
 
   /** The carriers whose events this object takes; they need each other. */
-  attach(carriers: Carriers, pids: Pids): void {
+  attach(carriers: Carriers): void {
     this.#carriers = carriers;
-    this.#pids = pids;
-  }
-
-  /** Requests admitted and not answered. */
-  get size(): number {
-    return this.#inFlight.size;
-  }
-
-  /** Requests that wait on the main thread. */
-  get queued(): number {
-    let queued = 0;
-    for (const pool of this.#queued) queued += pool.waiting.length;
-    return queued;
   }
 
   // --- From the front: inside an acceptor's handler, so nothing here answers. ---
-
-  /**
-   * Takes a request in. Its body, if there is one, follows; then `submit`.
-   * @param ticket of the service's breaker
-   */
-  admit(service: Service, exchange: Exchange, head: Head, requestId: string, ticket: number, nowMs: number): InFlight {
-    const request = new InFlight(exchange, service.pool, requestId, this.#pids.next(), head.method, nowMs);
-    request.ticket = ticket;
-    this.#inFlight.set(request.replyPid, request);
-    service.inFlight++;
-    return request;
-  }
 
   /**
    * Sends a complete request to an actor, or lets it wait for one.
@@ -95,46 +61,30 @@ export class Dispatch implements CarrierEvents {
    * @returns what to answer if it can do neither
    */
   submit(request: InFlight, head: Head | null): FrenezuloError | null {
-    const pool = this.#currentPool(request);
+    const pool = request.followService();
     if (pool.waiting.length === 0 && pool.hasPermit) {
       const actor = pool.pick();
       if (actor !== null && this.#send(actor, request, head)) return null;
     }
-    if (!pool.hasQueueRoom) {
-      const { concurrency, queue } = pool.policy.limits;
-      return new FrenezuloError(
-        "service_busy",
-        { service: pool.service.prefix, limit: concurrency + queue },
-        { retryAfterSeconds: pool.retryAfterSeconds },
-      );
-    }
     if (head !== null) request.keepHead(head);
-    request.stage = "waiting";
-    pool.waiting.push(request);
-    this.#queued.add(pool);
-    if (pool.actors.size === 0) this.#life.wantActor(pool);
-    this.#arm();
-    return null;
+    if (this.queues.push(request)) return null;
+    const { concurrency, queue } = pool.policy.limits;
+    const { retryAfterSeconds } = pool;
+    const details = { service: pool.service.prefix, limit: concurrency + queue };
+    return new FrenezuloError("service_busy", details, { retryAfterSeconds });
   }
 
   /** The client has gone: the entry is released at once, the permit when the actor is done with it (DECISIONS 4.3). */
   abandon(request: InFlight): void {
-    request.exchange = null;
-    this.#inFlight.delete(request.replyPid);
-    if (request.stage === "reading") this.#finish(request);
+    this.#ledger.abandon(request);
+    if (request.stage === "reading") this.#ledger.finish(request);
     else if (request.stage === "waiting") {
       request.pool.removeWaiting(request);
-      this.#finish(request);
+      this.#ledger.finish(request);
     } else if (request.stage === "sent" && this.#cancelled.push(request) === 1) {
       // Taking it back needs drained rings, and draining answers others: not inside an acceptor's handler.
       setImmediate(() => this.#cancel());
     }
-  }
-
-  /** Ends a request with a failure, outside any handler. */
-  fail(request: InFlight, error: FrenezuloError, note = ""): void {
-    this.#life.requestFailed(request, error, note);
-    this.#settle(request, errorAnswer(this.#answer, error, request.pool.service.prefix, request.requestId));
   }
 
   // --- Actors come and go. ---
@@ -145,13 +95,13 @@ export class Dispatch implements CarrierEvents {
     actor.pool.ready.push(actor);
     this.#actors.set(actor.pid, actor);
     this.#byCarrier.set(actor.carrier as Carrier, actor);
-    this.#pump(actor.pool);
+    this.queues.pump(actor.pool);
   }
 
   /** A ready actor takes no more requests; those it has not begun go to others. `actorIdle` tells when it has none. */
   retire(actor: Actor): void {
     actor.state = "stopping";
-    removeFrom(actor.pool.ready, actor);
+    actor.pool.removeReady(actor);
     this.#carriers.drain();
     this.#takeBackAll(actor);
     if (actor.sent.length === 0) this.#life.actorIdle(actor);
@@ -160,7 +110,7 @@ export class Dispatch implements CarrierEvents {
   /** Forgets an actor that has no requests any more. */
   removeActor(actor: Actor): void {
     actor.state = "gone";
-    removeFrom(actor.pool.ready, actor);
+    actor.pool.removeReady(actor);
     this.#actors.delete(actor.pid);
     if (actor.carrier !== null && this.#byCarrier.get(actor.carrier) === actor) this.#byCarrier.delete(actor.carrier);
   }
@@ -175,37 +125,19 @@ export class Dispatch implements CarrierEvents {
     this.#lose(actor, exit, code);
   }
 
-  /** Fails every request that waits in a pool. */
-  failWaiting(pool: Pool, error: FrenezuloError): void {
-    for (const request of pool.waiting.splice(0)) this.fail(request, error);
-    this.#queued.delete(pool);
-  }
-
-  /** Requests of a retired pool that have not begun go to its successor. */
-  moveWaiting(from: Pool, to: Pool): void {
-    for (const request of from.waiting.splice(0)) {
-      request.pool = to;
-      to.requeue(request);
-    }
-    this.#queued.delete(from);
-    if (to.waiting.length === 0) return;
-    this.#queued.add(to);
-    this.#pump(to);
-  }
-
   /** Something runs that the watchdog must see: an actor starts. */
   watch(): void {
-    this.#arm();
+    this.#watchdog.arm();
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#watchdog.stop();
   }
 
   // --- From the carriers, while their rings are drained. ---
 
   reply(carrier: Carrier, replyPid: number, bytes: Buffer, start: number, length: number): void {
-    const request = this.#inFlight.get(replyPid);
+    const request = this.#ledger.get(replyPid);
     if (request?.actor == null || request.actor.carrier !== carrier) {
       this.lateReplies++;
       return;
@@ -216,30 +148,24 @@ export class Dispatch implements CarrierEvents {
     if (fault === null) {
       answer.add(REQUEST_ID, request.requestId);
       service.breaker.record(request.ticket, true, performance.now());
-      this.#settle(request, answer);
+      this.#ledger.settle(request, answer);
     } else {
       const details = { service: service.prefix, why: fault.why, limit: policy.limits.body_out };
-      this.#guestFailed(request, new FrenezuloError(fault.code, details), "");
+      this.#ledger.failGuest(request, new FrenezuloError(fault.code, details));
     }
   }
 
   done(_carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number): void {
     const actor = this.#actors.get(actorPid);
     if (actor === undefined) return;
-    const at = actor.sent[0]?.seq === seq ? 0 : actor.sent.findIndex((request) => request.seq === seq);
-    if (at < 0) return;
-    const request = actor.sent[at] as InFlight;
-    if (at === 0) actor.sent.shift();
-    else actor.sent.splice(at, 1);
-    actor.pool.sent--;
-    actor.requests++;
-    actor.lastUsedMs = actor.pool.lastUsedMs = performance.now();
-    actor.pool.observe(micros);
+    const request = actor.takeDone(seq, micros);
+    if (request === undefined) return;
     if (request.exchange !== null) {
       const [text = "", note = ""] = exit.text.split("\n");
-      this.#guestFailed(request, exitError(exit.reason, text, actor.pool), note);
+      const { service, policy } = actor.pool;
+      this.#ledger.failGuest(request, exitError(exit.reason, text, service.prefix, policy.limits.memory), note);
     }
-    this.#finish(request);
+    this.#ledger.finish(request);
     if (actor.state === "stopping" && actor.sent.length === 0) this.#life.actorIdle(actor);
     if (exit.reason !== "normal" && actor.state === "ready") this.#life.guestExited(actor, exit);
   }
@@ -271,16 +197,10 @@ export class Dispatch implements CarrierEvents {
   }
 
   drained(): void {
-    for (const pool of this.#queued) this.#pump(pool);
+    this.queues.pumpAll();
   }
 
   // --- Inside. ---
-
-  /** The pool that takes requests now: the service may have been replaced while a body came in. */
-  #currentPool(request: InFlight): Pool {
-    request.pool = request.pool.service.pool;
-    return request.pool;
-  }
 
   #send(actor: Actor, request: InFlight, head: Head | null): boolean {
     const carrier = actor.carrier as Carrier;
@@ -295,49 +215,8 @@ export class Dispatch implements CarrierEvents {
     request.stage = "sent";
     actor.sent.push(request);
     actor.pool.sent++;
-    this.#arm();
+    this.#watchdog.arm();
     return true;
-  }
-
-  #pump(pool: Pool): void {
-    while (pool.waiting.length > 0 && pool.hasPermit) {
-      const actor = pool.pick();
-      if (actor === null) {
-        if (pool.actors.size === 0) this.#life.wantActor(pool);
-        return;
-      }
-      if (!this.#send(actor, pool.waiting[0] as InFlight, null)) return;
-      pool.waiting.shift();
-    }
-    if (pool.waiting.length === 0) this.#queued.delete(pool);
-  }
-
-  /** Writes the one answer of a request. */
-  #settle(request: InFlight, answer: Answer): void {
-    const exchange = request.exchange;
-    this.#inFlight.delete(request.replyPid);
-    if (exchange !== null) {
-      request.exchange = null;
-      exchange.owner = null;
-      if (this.isDraining) answer.close = true;
-      const micros = (performance.now() - request.admittedMs) * 1000;
-      request.pool.service.metrics.record(answer.status, micros);
-      exchange.answer(answer);
-    }
-    if (request.stage !== "sent") this.#finish(request);
-  }
-
-  /** A request's last step: its permit goes back. (Its body's bytes are the acceptor's to give back.) */
-  #finish(request: InFlight): void {
-    if (request.stage === "over") return;
-    request.stage = "over";
-    request.pool.service.inFlight--;
-    request.head = null;
-  }
-
-  #guestFailed(request: InFlight, error: FrenezuloError, note: string): void {
-    request.pool.service.breaker.record(request.ticket, false, performance.now());
-    this.fail(request, error, note);
   }
 
   #cancel(): void {
@@ -345,9 +224,8 @@ export class Dispatch implements CarrierEvents {
     for (const request of this.#cancelled.splice(0)) {
       const { actor } = request;
       if (request.stage !== "sent" || actor?.carrier == null || !request.takeBack(actor.carrier)) continue;
-      removeFrom(actor.sent, request);
-      actor.pool.sent--;
-      this.#finish(request);
+      actor.remove(request);
+      this.#ledger.finish(request);
       if (actor.state === "stopping" && actor.sent.length === 0) this.#life.actorIdle(actor);
     }
   }
@@ -359,18 +237,14 @@ export class Dispatch implements CarrierEvents {
   }
 
   #handOver(actor: Actor, request: InFlight): void {
-    removeFrom(actor.sent, request);
-    actor.pool.sent--;
+    actor.remove(request);
     if (request.exchange === null) {
-      this.#finish(request);
+      this.#ledger.finish(request);
       return;
     }
     request.actor = null;
-    request.stage = "waiting";
-    const pool = this.#currentPool(request);
-    pool.requeue(request);
-    this.#queued.add(pool);
-    this.#arm();
+    request.followService();
+    this.queues.putBack(request);
   }
 
   /** An actor's carrier has gone or is condemned. Only the request that had begun pays for it. */
@@ -379,63 +253,22 @@ export class Dispatch implements CarrierEvents {
     const { pool } = actor;
     this.#takeBackAll(actor);
     for (const request of [...actor.sent]) {
-      if (code === "carrier_lost" && request.exchange !== null && this.#mayRunAgain(request)) {
-        this.#inFlight.delete(request.replyPid);
-        request.runAgain(carrier, this.#pids.next());
-        request.hasRunAgain = true;
-        this.#inFlight.set(request.replyPid, request);
+      if (code === "carrier_lost" && request.exchange !== null && request.mayRunAgain) {
+        this.#ledger.reopen(request, (replyPid) => request.runAgain(carrier, replyPid));
         this.#handOver(actor, request);
         continue;
       }
       if (request.exchange !== null) {
         const details = { service: pool.service.prefix, why: exit.text, ms: pool.policy.limits.deadline };
-        this.#guestFailed(request, new FrenezuloError(code, details), "");
+        this.#ledger.failGuest(request, new FrenezuloError(code, details));
       }
       pool.sent--;
-      this.#finish(request);
+      this.#ledger.finish(request);
     }
     actor.sent.length = 0;
     this.removeActor(actor);
     this.#carriers.kill(carrier);
     this.#life.actorEnded(actor, exit);
-  }
-
-  #mayRunAgain(request: InFlight): boolean {
-    return request.pool.policy.retry === "idempotent" && request.isIdempotent && !request.hasRunAgain;
-  }
-
-  /** The watchdog: deadlines of what runs, time-outs of what waits. Runs while there is something to watch. */
-  #arm(): void {
-    this.#timer ??= setTimeout(() => this.#tick(), TICK_MS);
-  }
-
-  #tick(): void {
-    this.#timer = undefined;
-    this.#carriers.drain();
-    const nowMs = performance.now();
-    let isBusy = this.#queued.size > 0;
-    for (const carrier of [...this.#carriers.all]) {
-      const running = carrier.running();
-      const actor = this.#byCarrier.get(carrier);
-      if (running !== null || carrier.isStarting || (actor !== undefined && actor.sent.length > 0)) isBusy = true;
-      if (actor === undefined) {
-        if (running?.seq === SEQ_STARTING) this.#life.actorStarting(carrier, running.ms);
-        continue;
-      }
-      const { limits } = actor.pool.policy;
-      if (running?.seq === SEQ_STARTING) {
-        if (running.ms >= limits.start_deadline) {
-          const text = `its start code ran for more than ${limits.start_deadline} ms`;
-          this.#condemn(actor, SEQ_STARTING, { reason: "start_failed", text }, "carrier_lost");
-        }
-      } else if (running !== null && running.ms >= limits.deadline) {
-        const text = `a request ran for more than ${limits.deadline} ms`;
-        this.#condemn(actor, running.seq, { reason: "deadline", text }, "deadline");
-      }
-      this.#timeOutSent(actor, nowMs);
-    }
-    for (const pool of this.#queued) this.#timeOutWaiting(pool, nowMs);
-    if (isBusy) this.#arm();
   }
 
   /** Whoever wins the swap decides (DECISIONS 2.2): if the carrier ended the request first, its reply is in the ring. */
@@ -445,53 +278,20 @@ export class Dispatch implements CarrierEvents {
     this.#lose(actor, exit, code);
   }
 
+  /** What has waited too long gets 503, in a ring or here. True if something still waits. */
+  #timeOut(nowMs: number): boolean {
+    for (const actor of this.#actors.values()) this.#timeOutSent(actor, nowMs);
+    return this.queues.timeOut(nowMs);
+  }
+
   #timeOutSent(actor: Actor, nowMs: number): void {
     const limitMs = actor.pool.policy.limits.queue_timeout;
     for (const request of [...actor.sent]) {
       if (nowMs - request.admittedMs < limitMs) return;
       if (!request.takeBack(actor.carrier as Carrier)) continue; // it has begun: its deadline counts
-      removeFrom(actor.sent, request);
-      actor.pool.sent--;
+      actor.remove(request);
       request.stage = "waiting";
-      this.#failTimedOut(request);
+      this.queues.failTimedOut(request);
     }
-  }
-
-  #timeOutWaiting(pool: Pool, nowMs: number): void {
-    const limitMs = pool.policy.limits.queue_timeout;
-    while (pool.waiting.length > 0 && nowMs - (pool.waiting[0] as InFlight).admittedMs >= limitMs) {
-      this.#failTimedOut(pool.waiting.shift() as InFlight);
-    }
-    if (pool.waiting.length === 0) this.#queued.delete(pool);
-    else this.#pump(pool);
-  }
-
-  #failTimedOut(request: InFlight): void {
-    const { pool } = request;
-    const details = { service: pool.service.prefix, ms: pool.policy.limits.queue_timeout };
-    const retryAfterSeconds = pool.retryAfterSeconds;
-    if (request.exchange === null) this.#finish(request);
-    else this.fail(request, new FrenezuloError("queue_timeout", details, { retryAfterSeconds }));
-  }
-}
-
-function removeFrom<T>(list: T[], item: T): void {
-  const at = list.indexOf(item);
-  if (at >= 0) list.splice(at, 1);
-}
-
-/** What a guest's end without a reply means for its client. */
-function exitError(reason: ExitReason, text: string, pool: Pool): FrenezuloError {
-  const service = pool.service.prefix;
-  const details: ErrorDetails = { service, why: text, limit: pool.policy.limits.memory };
-  switch (reason) {
-    case "normal":
-      return new FrenezuloError("no_reply", details);
-    case "exit":
-      return new FrenezuloError("exited", details);
-    case "memory":
-      return new FrenezuloError("memory_limit", details);
-    default:
-      return new FrenezuloError("trap", details);
   }
 }

@@ -4,7 +4,7 @@ import { encodeBodyLength, encodeHead, encodeTail, headBytesMax, TAIL_BYTES_MAX 
 import { claimFrame } from "../actors/ring.ts";
 import { CLAIM_CANCELLED, CLAIM_PENDING, FRAME, KIND } from "../actors/wire.ts";
 import type { Head } from "./acceptor/contract.ts";
-import type { Carrier } from "./carriers.ts";
+import type { Carrier } from "./carrier.ts";
 
 const NO_BODY = new Uint8Array(0);
 /** Heads that cannot go into a ring at once are encoded here and copied out in their true size. */

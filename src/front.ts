@@ -9,6 +9,7 @@ import type { AdminHead, AdminResponse, Listener } from "./admin/contract.ts";
 import { errorAnswer, REQUEST_ID, type RequestIds } from "./answers.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { type ErrorCode, FrenezuloError } from "./errors.ts";
+import type { Ledger } from "./ledger.ts";
 import { ADMIN_SEGMENT, firstSegment, type Router } from "./router.ts";
 import { InFlight, type Service } from "./service.ts";
 
@@ -17,6 +18,7 @@ export interface FrontOptions {
   /** Requests in the node at once. */
   readonly inFlightMax: number;
   readonly router: Router<Service>;
+  readonly ledger: Ledger;
   readonly dispatch: Dispatch;
   readonly admin: Admin;
   readonly requestIds: RequestIds;
@@ -53,7 +55,7 @@ export class NodeFront implements Front {
   }
 
   head(head: Head, exchange: Exchange): void {
-    const { listener, router, dispatch, requestIds, inFlightMax } = this.#options;
+    const { listener, router, ledger, requestIds, inFlightMax } = this.#options;
     const requestId = head.requestIdIndex < 0 ? requestIds.next() : (head.values[head.requestIdIndex] as string);
     const segment = firstSegment(head.path);
     if (segment === ADMIN_SEGMENT || listener === "admin") {
@@ -65,19 +67,19 @@ export class NodeFront implements Front {
       this.#refuseLater(exchange, new FrenezuloError("unknown_service", { service: segment }), segment, requestId);
       return;
     }
-    if (dispatch.isDraining) {
+    if (ledger.isDraining) {
       const error = new FrenezuloError("draining", {}, { retryAfterSeconds: 1 });
       this.#refuseLater(exchange, error, service.prefix, requestId, true);
       return;
     }
     const nowMs = performance.now();
-    const refused = dispatch.size >= inFlightMax ? nodeBusy(inFlightMax) : null;
+    const refused = ledger.size >= inFlightMax ? nodeBusy(inFlightMax) : null;
     const ticket = refused === null ? service.breaker.allow(nowMs) : 0;
     if (ticket === 0) {
       this.#refuseLater(exchange, refused ?? breakerOpen(service, nowMs), service.prefix, requestId);
       return;
     }
-    const request = dispatch.admit(service, exchange, head, requestId, ticket, nowMs);
+    const request = ledger.admit(service, exchange, head, requestId, ticket, nowMs);
     exchange.owner = request;
     if (head.bodyBytes === 0) {
       this.#submit(request, head);
@@ -126,7 +128,7 @@ export class NodeFront implements Front {
   #failLater(request: InFlight, error: FrenezuloError): void {
     this.#options.onRefused(error.code);
     setImmediate(() => {
-      if (request.exchange !== null) this.#options.dispatch.fail(request, error);
+      if (request.exchange !== null) this.#options.ledger.fail(request, error);
     });
   }
 
@@ -135,7 +137,7 @@ export class NodeFront implements Front {
     error: FrenezuloError,
     service: string | null,
     requestId: string,
-    close = this.#options.dispatch.isDraining,
+    close = this.#options.ledger.isDraining,
   ): void {
     this.#options.onRefused(error.code);
     if (this.#late.push({ exchange, error, service, requestId, close }) > 1) return;
@@ -176,7 +178,7 @@ export class NodeFront implements Front {
     for (const [name, value] of response.headers) answer.add(name, value);
     answer.add(REQUEST_ID, requestId);
     answer.body = response.body;
-    answer.close = this.#options.dispatch.isDraining;
+    answer.close = this.#options.ledger.isDraining;
     exchange.answer(answer);
   }
 }

@@ -1,7 +1,10 @@
 // What the node's parts show in the metrics, read when somebody scrapes (DECISIONS 7.2). Main thread.
-import type { Carrier, Carriers } from "./carriers.ts";
+import type { Actors } from "./actors.ts";
+import type { Carrier } from "./carrier.ts";
+import type { Carriers } from "./carriers.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { ErrorCode } from "./errors.ts";
+import type { Ledger } from "./ledger.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import type { Router } from "./router.ts";
@@ -10,7 +13,9 @@ import type { Supervision } from "./supervision.ts";
 
 export interface GaugeParts {
   readonly carriers: Carriers;
+  readonly ledger: Ledger;
   readonly dispatch: Dispatch;
+  readonly actors: Actors;
   readonly supervision: Supervision;
   readonly router: Router<Service>;
   readonly log: Log;
@@ -22,18 +27,18 @@ export interface GaugeParts {
 type Counts = Iterable<readonly [Readonly<Record<string, string>>, number]>;
 
 export function registerGauges(metrics: Metrics, parts: GaugeParts): void {
-  const { carriers, dispatch, supervision, router, log } = parts;
+  const { carriers, ledger, dispatch, actors, supervision, router, log } = parts;
   const byLabel = (label: string, counts: Iterable<readonly [string, number]>): Counts =>
     Array.from(counts, ([value, count]) => [{ [label]: value }, count] as const);
 
-  metrics.gauge("in_flight", "Requests admitted and not answered.", () => dispatch.size);
-  metrics.gauge("queued", "Requests that wait for an actor on the main thread.", () => dispatch.queued);
+  metrics.gauge("in_flight", "Requests admitted and not answered.", () => ledger.size);
+  metrics.gauge("queued", "Requests that wait for an actor on the main thread.", () => dispatch.queues.length);
   metrics.gauge("connections", "Open connections of all listeners.", parts.connections);
   metrics.gauge("services", "Services registered.", () => router.size);
   metrics.gauge("actors", "Actors by state.", () =>
     byLabel(
       "state",
-      countBy(supervision.actors(), (a) => a.state),
+      countBy(actors.all(), (a) => a.state),
     ),
   );
   metrics.gauge("carriers", "Carrier threads by state.", () =>
@@ -50,7 +55,7 @@ export function registerGauges(metrics: Metrics, parts: GaugeParts): void {
     return most;
   });
   metrics.counter("restarts_total", "Ends of actors and their guests, by reason.", () =>
-    byLabel("reason", supervision.exits),
+    byLabel("reason", actors.exits),
   );
   metrics.counter("shed_total", "Requests refused, by error code.", () => byLabel("reason", parts.refused));
   metrics.counter("cold_starts_total", "Actors started because a request waited.", () => supervision.coldStarts);

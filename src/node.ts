@@ -3,6 +3,7 @@ import { Pids } from "../actors/pids.ts";
 import { type Acceptor, type AcceptorOptions, BodyBudget, type MakeAcceptor } from "./acceptor/contract.ts";
 import { makeNodeAcceptor } from "./acceptor/node-http.ts";
 import { makeUwsAcceptor } from "./acceptor/uws.ts";
+import { Actors } from "./actors.ts";
 import { Admin } from "./admin/admin.ts";
 import { type ListenAddress, readTokenFile } from "./admin/auth.ts";
 import type { Listener } from "./admin/contract.ts";
@@ -13,6 +14,7 @@ import { Dispatch } from "./dispatch.ts";
 import { type ErrorCode, FrenezuloError } from "./errors.ts";
 import { NodeFront } from "./front.ts";
 import { registerGauges } from "./gauges.ts";
+import { Ledger } from "./ledger.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { Modules } from "./modules.ts";
@@ -21,8 +23,9 @@ import { Router } from "./router.ts";
 import type { Service } from "./service.ts";
 import { Sources } from "./sources.ts";
 import { Store } from "./store.ts";
-import { type NodePart, SERVICES, Supervision } from "./supervision.ts";
+import { type NodePart, Supervision } from "./supervision.ts";
 import { sleep } from "./timer.ts";
+import { SERVICES } from "./tree-specs.ts";
 import type { Verbs } from "./verbs.ts";
 import { serviceDetail, serviceView } from "./views.ts";
 
@@ -58,7 +61,9 @@ class Node implements Verbs, RunningNode {
   readonly #router = new Router<Service>();
   readonly #metrics = new Metrics();
   readonly #carriers: Carriers;
+  readonly #ledger: Ledger;
   readonly #dispatch: Dispatch;
+  readonly #actors: Actors;
   readonly #supervision: Supervision;
   readonly #registry: Registry;
   readonly #modules: Modules;
@@ -85,25 +90,32 @@ class Node implements Verbs, RunningNode {
       cacheBytesMax: limits.code_bytes,
       modulesMax: limits.modules,
     });
-    this.#supervision = new Supervision({
-      parts: this.#parts(),
-      groups: config.supervisors,
+    this.#actors = new Actors({
       load: (pool) => this.#registry.load(pool),
-      onReport: (report) => log.warn({ report }, `supervisor ${report.supervisor}: ${report.context}`),
       onOutput: ({ pool }, stream, text) =>
         log.guest(pool.service.prefix, stream === 1 ? "stdout" : "stderr", text.toString("utf8")),
       onFailure: ({ pool, requestId }, error, note) =>
         log.failure(error, { service: pool.service.prefix, requestId, ...(note === "" ? {} : { note }) }),
       onExit: ({ pool, pid }, exit) => log.debug({ service: pool.service.prefix, pid, exit }, "a guest ended"),
     });
-    this.#dispatch = new Dispatch(this.#supervision);
+    this.#ledger = new Ledger(this.#actors);
+    this.#dispatch = new Dispatch(this.#ledger, this.#actors);
+    this.#supervision = new Supervision({
+      parts: this.#parts(),
+      groups: config.supervisors,
+      actors: this.#actors,
+      serviceOf: (prefix) => this.#router.get(prefix),
+      onReport: (report) => log.warn({ report }, `supervisor ${report.supervisor}: ${report.context}`),
+      onBroken: (service, error) => this.#dispatch.queues.failAll(service.pool, error),
+    });
     this.#carriers = new Carriers(
       { threadsMax: limits.carriers, spares: limits.spare, graceMs: ZOMBIE_MS },
       this.#dispatch,
     );
     const pids = new Pids(this.#carriers.bellBlock);
-    this.#dispatch.attach(this.#carriers, pids);
-    this.#supervision.attach(this.#dispatch, this.#carriers, pids);
+    this.#ledger.attach(pids);
+    this.#dispatch.attach(this.#carriers);
+    this.#actors.attach(this.#supervision, this.#dispatch, this.#carriers, pids);
     const { folder = null, allow } = sources;
     this.#registry = new Registry({
       config,
@@ -117,7 +129,9 @@ class Node implements Verbs, RunningNode {
     });
     registerGauges(this.#metrics, {
       carriers: this.#carriers,
+      ledger: this.#ledger,
       dispatch: this.#dispatch,
+      actors: this.#actors,
       supervision: this.#supervision,
       router: this.#router,
       log,
@@ -174,6 +188,7 @@ class Node implements Verbs, RunningNode {
           start: () => this.#carriers.open(),
           stop: async () => {
             this.#dispatch.stop();
+            this.#actors.close();
             await Promise.all([this.#carriers.close(), this.#modules.close()]);
           },
         },
@@ -216,6 +231,7 @@ class Node implements Verbs, RunningNode {
       listener,
       inFlightMax: this.#config.limits.in_flight,
       router: this.#router,
+      ledger: this.#ledger,
       dispatch: this.#dispatch,
       admin: this.#admin,
       requestIds: this.#requestIds,
@@ -245,11 +261,11 @@ class Node implements Verbs, RunningNode {
     const { grace, deadline } = this.#config.drain;
     this.#isReady = false;
     await sleep(grace);
-    this.#dispatch.isDraining = true;
+    this.#ledger.isDraining = true;
     for (const acceptor of this.#acceptors) acceptor.stopListening();
     const endMs = performance.now() + deadline;
-    while (this.#dispatch.size > 0 && performance.now() < endMs) await sleep(DRAIN_POLL_MS);
-    const cut = this.#dispatch.size;
+    while (this.#ledger.size > 0 && performance.now() < endMs) await sleep(DRAIN_POLL_MS);
+    const cut = this.#ledger.size;
     // Actors that work on after their reply have what is left of the time; the deadline caps `infinity` (DECISIONS 8.2).
     const timer = setTimeout(() => this.#supervision.killServices(), Math.max(0, endMs - performance.now()));
     await this.#supervision.stop();

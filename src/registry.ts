@@ -17,6 +17,7 @@ import type { Sources } from "./sources.ts";
 import type { Store, StoredService, StoredVersion } from "./store.ts";
 import type { Supervision } from "./supervision.ts";
 import { sleep } from "./timer.ts";
+import { backoffOf } from "./tree-specs.ts";
 import type { AddOptions, AddResult, Origin, VersionView } from "./verbs.ts";
 
 export interface RegistryParts {
@@ -115,7 +116,7 @@ export class Registry {
       await this.#store.remove(prefix);
       this.#parts.router.remove(prefix);
       this.#parts.metrics.remove(prefix);
-      void this.#end(service);
+      void this.#end(service.pool);
     });
   }
 
@@ -171,13 +172,8 @@ export class Registry {
   }
 
   #newService(prefix: string, origin: Origin, policy: Policy = this.#parts.config.defaults): Service {
-    const { breaker, backoff } = policy;
-    const settings = {
-      failures: breaker.failures,
-      ratio: breaker.ratio,
-      windowMs: breaker.window,
-      backoff: { minMs: backoff.min, maxMs: backoff.max, factor: backoff.factor, jitter: backoff.jitter },
-    };
+    const { failures, ratio, window: windowMs } = policy.breaker;
+    const settings = { failures, ratio, windowMs, backoff: backoffOf(policy) };
     return new Service(prefix, origin, new Breaker(settings, Math.random), this.#parts.metrics.service(prefix));
   }
 
@@ -236,26 +232,24 @@ export class Registry {
 
   /** New requests go to `pool` from now on, and so do those that wait; older pools drain and end. */
   #switch(service: Service, pool: Pool, isNew: boolean): void {
-    const { supervision, router, dispatch, log } = this.#parts;
+    const { supervision, router, dispatch } = this.#parts;
     const old = service.pool as Pool | undefined;
     service.pool = pool;
     if (isNew) supervision.addPool(pool);
     if (old === undefined) router.add(service.prefix, service);
     else {
       service.breaker.reset();
-      dispatch.moveWaiting(old, pool);
-      void supervision
-        .removePool(old)
-        .catch((thrown: unknown) => log.error({ err: thrown }, "an old version did not end"));
+      dispatch.queues.move(old, pool);
+      void this.#end(old);
     }
   }
 
-  /** Ends a removed service once its requests have been answered. */
-  async #end(service: Service): Promise<void> {
-    const { queue_timeout, deadline } = service.pool.policy.limits;
+  /** Ends a pool that takes no new requests, once those it has are answered. */
+  async #end(pool: Pool): Promise<void> {
+    const { queue_timeout, deadline } = pool.policy.limits;
     const lastMs = performance.now() + queue_timeout + deadline;
-    while (service.inFlight > 0 && performance.now() < lastMs) await sleep(DRAIN_POLL_MS);
-    for (const pool of service.pools) await this.#parts.supervision.removePool(pool);
+    while (pool.sent + pool.waiting.length > 0 && performance.now() < lastMs) await sleep(DRAIN_POLL_MS);
+    await this.#parts.supervision.removePool(pool);
   }
 
   /** @throws config_origin */

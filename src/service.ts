@@ -2,7 +2,7 @@
 import type { Exit } from "../actors/exits.ts";
 import type { Breaker } from "../supervisors/breaker.ts";
 import type { Exchange } from "./acceptor/contract.ts";
-import type { Carrier } from "./carriers.ts";
+import type { Carrier } from "./carrier.ts";
 import type { Policy } from "./config.ts";
 import { Envelope } from "./envelope.ts";
 import type { ServiceMetrics } from "./metrics/counts.ts";
@@ -56,6 +56,27 @@ export class Actor {
     this.id = id;
     this.generation = generation;
   }
+
+  /** A request that it had will not be run by it. */
+  remove(request: InFlight): void {
+    const at = this.sent.indexOf(request);
+    if (at < 0) return;
+    this.sent.splice(at, 1);
+    this.pool.sent--;
+  }
+
+  /** The request of that number has ended after so many microseconds. Undefined if it has none of that number. */
+  takeDone(seq: number, micros: number): InFlight | undefined {
+    const request = this.sent[0]?.seq === seq ? this.sent[0] : this.sent.find((each) => each.seq === seq);
+    if (request === undefined) return undefined;
+    if (request === this.sent[0]) this.sent.shift();
+    else this.sent.splice(this.sent.indexOf(request), 1);
+    this.pool.sent--;
+    this.requests++;
+    this.lastUsedMs = performance.now();
+    this.pool.observe(micros);
+    return request;
+  }
 }
 
 /** Pools made since the start. */
@@ -80,7 +101,6 @@ export class Pool {
   sent = 0;
   /** Recent service time, begin to end: an exponentially weighted mean. ms */
   serviceMs = 0;
-  lastUsedMs = 0;
   /** Its actors in the supervision tree, those that wait out a backoff included. */
   children = 0;
   lastStartFailure: string | null = null;
@@ -119,6 +139,11 @@ export class Pool {
     let at = 0;
     while (at < this.waiting.length && (this.waiting[at] as InFlight).admittedMs <= request.admittedMs) at++;
     this.waiting.splice(at, 0, request);
+  }
+
+  removeReady(actor: Actor): void {
+    const at = this.ready.indexOf(actor);
+    if (at >= 0) this.ready.splice(at, 1);
   }
 
   removeWaiting(request: InFlight): void {
@@ -164,5 +189,16 @@ export class InFlight extends Envelope {
     this.pool = pool;
     this.isIdempotent = method !== "POST" && method !== "PATCH";
     this.admittedMs = nowMs;
+  }
+
+  /** Its service may have been replaced while its body came in or it waited: the pool that takes requests now. */
+  followService(): Pool {
+    this.pool = this.pool.service.pool;
+    return this.pool;
+  }
+
+  /** True if it may run once more although it had begun. */
+  get mayRunAgain(): boolean {
+    return this.pool.policy.retry === "idempotent" && this.isIdempotent && !this.hasRunAgain;
   }
 }

@@ -1,0 +1,210 @@
+// One carrier as the main thread sees it: its thread, its rings, its control calls, and what runs in it now.
+//
+// The main thread owns a request until its reply is seen: what is posted to a dying thread vanishes without an error,
+// what one has written does not (reliability.md, finding 13).
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from "node:worker_threads";
+import * as Comlink from "comlink";
+import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
+import { Bell } from "../actors/bell.ts";
+import type { Exit } from "../actors/exits.ts";
+import { makeRing, RingReader, RingWriter } from "../actors/ring.ts";
+import {
+  type ActorSpec,
+  type CarrierControl,
+  type CarrierData,
+  CONTROL,
+  elapsedMs,
+  monotonicMs,
+  SEQ_MAX,
+  STATE_CONDEMNED,
+  STATE_IDLE,
+  type Ticket,
+} from "../actors/wire.ts";
+import { reasonOf } from "./errors.ts";
+
+const RING_BYTES = 256 * 1024;
+
+export type CarrierState = "warming" | "spare" | "taken" | "condemned" | "gone";
+
+/** What is known of the thing that runs in a carrier now. */
+export interface Running {
+  /** Sequence number of the request, or SEQ_STARTING while an actor starts. */
+  readonly seq: number;
+  readonly ms: number;
+}
+
+/** Called while rings are drained, never inside an acceptor's handler. Views into `bytes` end with the call. */
+export interface CarrierEvents {
+  /** A guest sent `bytes[start .. start + length)` to a reply pid. */
+  reply(carrier: Carrier, replyPid: number, bytes: Buffer, start: number, length: number): void;
+  /** Request `seq` of an actor has ended; its reply, if it sent one, came before. */
+  done(carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number): void;
+  output(carrier: Carrier, actorPid: number, stream: number, text: Buffer): void;
+  /** An actor could not make its next instance; requests for it stay in the ring until they are taken back. */
+  ended(carrier: Carrier, actorPid: number, exit: Exit): void;
+  /** The thread has ended, asked to or not; everything it wrote has been seen. */
+  gone(carrier: Carrier, why: string): void;
+  /** A carrier is warm and free. */
+  spare(): void;
+  /** All rings have been read; there may be room in those that were full. */
+  drained(): void;
+}
+
+export class Carrier {
+  readonly id: number;
+  readonly requests: RingWriter;
+  readonly replies: RingReader;
+  state: CarrierState = "warming";
+  /** True when `kill` was asked for and the thread has not ended within the grace time. */
+  isZombie = false;
+  /** True while an actor's start is asked for and not answered. */
+  isStarting = false;
+  readonly #words: Int32Array;
+  readonly #asleep: Bell;
+  readonly #worker: Worker;
+  readonly #tickets: MessagePort;
+  readonly #blocks = new Map<number, SharedArrayBuffer>();
+  readonly #control: Comlink.Remote<CarrierControl>;
+  readonly #ended: Promise<string>;
+  #ticket = 0;
+  #seq = 0;
+
+  /**
+   * @param start makes the thread
+   * @param onEnd called when the thread has ended
+   */
+  constructor(
+    id: number,
+    bell: SharedArrayBuffer,
+    start: (id: number, data: CarrierData) => Worker,
+    onEnd: (carrier: Carrier, why: string) => void,
+  ) {
+    this.id = id;
+    const [tickets, theirTickets] = ports();
+    const [port, theirPort] = ports();
+    const data: CarrierData = {
+      bell,
+      control: new SharedArrayBuffer(CONTROL.bytes),
+      requests: makeRing(RING_BYTES),
+      replies: makeRing(RING_BYTES),
+      tickets: theirTickets,
+      port: theirPort,
+    };
+    this.#words = new Int32Array(data.control);
+    this.#asleep = new Bell(this.#words, CONTROL.asleep);
+    this.requests = new RingWriter(data.requests);
+    this.replies = new RingReader(data.replies, () => this.#asleep.ring());
+    this.#tickets = tickets;
+    this.#worker = start(id, data);
+    this.#control = Comlink.wrap<CarrierControl>(nodeEndpoint(port));
+    let why = "";
+    this.#worker.on("error", (error) => {
+      why = reasonOf(error);
+    });
+    this.#ended = new Promise((resolve) => {
+      this.#worker.on("exit", (code) => {
+        port.close();
+        resolve(why === "" ? `its thread ended with code ${code}` : why);
+      });
+    });
+    void this.#ended.then((text) => {
+      onEnd(this, text);
+      tickets.close();
+    });
+  }
+
+  /** Resolves once the carrier answers control calls. @throws if its thread ends first */
+  async warm(): Promise<void> {
+    await this.#ask(this.#control.stop(0));
+  }
+
+  /**
+   * Starts an actor. Guest start code runs in the carrier, so this may never settle unless the carrier is killed.
+   * @returns why it did not start, or null. @throws if the thread ends first
+   */
+  start(spec: ActorSpec): Promise<string | null> {
+    this.isStarting = true;
+    const asked = this.#ask(this.#control.start(spec)).finally(() => {
+      this.isStarting = false;
+    });
+    this.wake();
+    return asked;
+  }
+
+  /** Forgets an actor; the carrier can be used again afterwards. */
+  stop(pid: number): Promise<void> {
+    const asked = this.#ask(this.#control.stop(pid));
+    this.wake();
+    return asked;
+  }
+
+  /** A comlink promise to a dead thread never settles (DECISIONS 2.1): raced against the thread's end. */
+  #ask<T>(answer: Promise<T>): Promise<T> {
+    return Promise.race([answer, this.#ended.then((why) => Promise.reject(new Error(why)))]);
+  }
+
+  /** Wakes the carrier if it sleeps. Call after a commit. */
+  wake(): void {
+    this.#asleep.ring();
+  }
+
+  /** What runs in it now, or null. */
+  running(): Running | null {
+    const seq = Atomics.load(this.#words, CONTROL.state);
+    if (seq <= STATE_IDLE) return null;
+    const began = Atomics.load(this.#words, CONTROL.beganMs);
+    // The carrier writes its time first and swaps the state then: the same state before and after means they belong together.
+    if (Atomics.load(this.#words, CONTROL.state) !== seq) return null;
+    return { seq, ms: elapsedMs(began, monotonicMs()) };
+  }
+
+  /** Swaps `seq` (0: idle) to condemned. If true the carrier takes nothing more, and the main thread decides alone. */
+  condemn(seq: number): boolean {
+    if (Atomics.compareExchange(this.#words, CONTROL.state, seq, STATE_CONDEMNED) !== seq) return false;
+    this.state = "condemned";
+    return true;
+  }
+
+  /** The number of the next request that is put into its ring. */
+  nextSeq(): number {
+    this.#seq = this.#seq === SEQ_MAX ? 1 : this.#seq + 1;
+    return this.#seq;
+  }
+
+  /** Posts a payload that is too large for the ring. @returns the ticket that the frame must name */
+  postBlock(block: SharedArrayBuffer): number {
+    this.#ticket = (this.#ticket + 1) >>> 0;
+    const message: Ticket = { ticket: this.#ticket, block };
+    this.#tickets.postMessage(message);
+    return this.#ticket;
+  }
+
+  /** The payload that a reply frame names; it was posted before the frame was committed. */
+  takeBlock(ticket: number): SharedArrayBuffer | undefined {
+    for (let block = this.#blocks.get(ticket); ; block = this.#blocks.get(ticket)) {
+      if (block !== undefined) {
+        this.#blocks.delete(ticket);
+        return block;
+      }
+      const received = receiveMessageOnPort(this.#tickets);
+      if (received === undefined) return undefined;
+      const message = received.message as Ticket;
+      this.#blocks.set(message.ticket, message.block);
+    }
+  }
+
+  counter(word: "deadLetters" | "outputDropped" | "instances"): number {
+    return Atomics.load(this.#words, CONTROL[word]) >>> 0;
+  }
+
+  /** Ends the thread. A system call that blocks holds it (then it is a zombie). */
+  terminate(): Promise<number> {
+    return this.#worker.terminate();
+  }
+}
+
+function ports(): [MessagePort, MessagePort] {
+  const { port1, port2 } = new MessageChannel();
+  port1.unref();
+  return [port1, port2];
+}

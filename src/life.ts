@@ -1,0 +1,25 @@
+// What the dispatcher asks of whoever lets actors live and die (actors.ts). Types only.
+import type { Exit } from "../actors/exits.ts";
+import type { Carrier } from "./carrier.ts";
+import type { FrenezuloError } from "./errors.ts";
+import type { Actor, InFlight, Pool } from "./service.ts";
+
+/** Told while rings are drained or by the watchdog, never inside an acceptor's handler, but for `wantActor`. */
+export interface Life {
+  /** Requests wait and no actor is there or coming. */
+  wantActor(pool: Pool): void;
+  /** A ready actor has ended by itself or by the watchdog. Its carrier has been dealt with. */
+  actorEnded(actor: Actor, exit: Exit): void;
+  /** An actor that was told to stop has no request left. */
+  actorIdle(actor: Actor): void;
+  /** A carrier that no ready actor uses has gone: one that starts an actor, or a spare. */
+  carrierGone(carrier: Carrier, why: string): void;
+  /** A starting actor's guest code has run for so long. */
+  actorStarting(carrier: Carrier, ms: number): void;
+  /** A request ended its guest: by a trap, by proc_exit, or for its memory. The actor goes on in a new instance. */
+  guestExited(actor: Actor, exit: Exit): void;
+  spareCarrier(): void;
+  output(actor: Actor, stream: number, text: Buffer): void;
+  /** A failure of a service's request, for the log. */
+  requestFailed(request: InFlight, error: FrenezuloError, note: string): void;
+}

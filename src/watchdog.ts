@@ -1,0 +1,73 @@
+// The watchdog: deadlines of what runs in carriers, time-outs of what waits. Main thread; runs while there is something to watch.
+import type { Exit } from "../actors/exits.ts";
+import { SEQ_STARTING } from "../actors/wire.ts";
+import type { Carrier } from "./carrier.ts";
+import type { ErrorCode } from "./errors.ts";
+import type { Actor } from "./service.ts";
+
+const TICK_MS = 10;
+
+/** What the watchdog looks at, and whom it tells (dispatch.ts). */
+export interface Watched {
+  carriers(): Iterable<Carrier>;
+  /** The ready or stopping actor in a carrier. */
+  actorOf(carrier: Carrier): Actor | undefined;
+  /** Replies that are in the rings count: they came before the tick. */
+  drain(): void;
+  /** An actor that starts in this carrier has run its start code for so long. */
+  actorStarting(carrier: Carrier, ms: number): void;
+  /** Ends an actor whose request (or start) number `seq` has run too long, if it still runs. */
+  condemn(actor: Actor, seq: number, exit: Exit, code: ErrorCode): void;
+  /** Ends what has waited too long. @returns true if something still waits */
+  timeOut(nowMs: number): boolean;
+}
+
+export class Watchdog {
+  readonly #watched: Watched;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(watched: Watched) {
+    this.#watched = watched;
+  }
+
+  /** Something runs or waits from now on. */
+  arm(): void {
+    this.#timer ??= setTimeout(() => this.#tick(), TICK_MS);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #tick(): void {
+    this.#timer = undefined;
+    this.#watched.drain();
+    let isBusy = false;
+    for (const carrier of [...this.#watched.carriers()]) if (this.#look(carrier)) isBusy = true;
+    if (this.#watched.timeOut(performance.now())) isBusy = true;
+    if (isBusy) this.arm();
+  }
+
+  /** True if something runs or is about to. */
+  #look(carrier: Carrier): boolean {
+    const running = carrier.running();
+    const actor = this.#watched.actorOf(carrier);
+    if (actor === undefined) {
+      if (running?.seq === SEQ_STARTING) this.#watched.actorStarting(carrier, running.ms);
+      return running !== null || carrier.isStarting;
+    }
+    if (running === null) return actor.sent.length > 0;
+    const { deadline, start_deadline } = actor.pool.policy.limits;
+    if (running.seq === SEQ_STARTING) {
+      if (running.ms >= start_deadline) {
+        const text = `its start code ran for more than ${start_deadline} ms`;
+        this.#watched.condemn(actor, SEQ_STARTING, { reason: "start_failed", text }, "carrier_lost");
+      }
+    } else if (running.ms >= deadline) {
+      const text = `a request ran for more than ${deadline} ms`;
+      this.#watched.condemn(actor, running.seq, { reason: "deadline", text }, "deadline");
+    }
+    return true;
+  }
+}
