@@ -191,7 +191,7 @@ function offenders(files: readonly Source[], pattern: RegExp): string[] {
   });
 }
 
-/** TypeScript and JavaScript files of a folder; of "." only those that lie in it. Guest sources are not ours to judge. */
+/** TypeScript and JavaScript files of a folder; of "." only those that lie in it. Sources of guests are left out. */
 function filesBelow(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: folder !== ".", encoding: "utf8" })
     .map((name) => join(folder, name))
