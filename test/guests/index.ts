@@ -18,6 +18,7 @@ export const guests = {
   env: "serves",
   tags: "serves",
   replies: "serves",
+  ledger: "serves",
   "entry-start": "serves",
   "entry-main": "serves",
   "old-service": "serves",
@@ -33,6 +34,7 @@ export const guests = {
   // Hostile
   hostile: "serves",
   "catch-all": "serves",
+  "loop-bulk": "serves",
   "table-bomb": "serves",
   "start-loop": "fails_to_start",
   "start-loop-bulk": "fails_to_start",

@@ -1,0 +1,245 @@
+// Starts the built program as a child on a free loopback port, with a data folder and a config of its own, reads its log,
+// and stops it by its pid. A test that ends with `stop` has shown that nothing of the node is left.
+//
+// FRENEZULO_TEST_NODE names another Node binary to run it with (npm's node@24), TEST_ACCEPTORS=node the other acceptor.
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stringify } from "smol-toml";
+
+const mainFile = join(import.meta.dirname, "../../dist/main.js");
+/** Until it listens, and from SIGTERM to its end, drain included. ms */
+const START_MS = 30_000;
+const STOP_MS = 60_000;
+
+export type Http = "uws" | "node";
+export const defaultHttp: Http = process.env.TEST_ACCEPTORS === "node" ? "node" : "uws";
+
+export interface NodeOptions {
+  /** What frenezulo.toml holds, in its own names: {services: {hello: {source: "/…"}}}. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly http?: Http;
+  /** Further arguments of `up`. */
+  readonly args?: readonly string[];
+  /** Flags for Node itself. */
+  readonly nodeArgs?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** The folder of a node that was stopped with `keepFolder`: its store is used again. */
+  readonly folder?: string;
+}
+
+/** A line of the node's log. */
+export interface LogLine {
+  readonly level: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+/** How a process ended: one of both is null. */
+export interface ProcessEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** What a process holds, from /proc. */
+export interface Usage {
+  readonly threads: number;
+  readonly descriptors: number;
+  readonly rssBytes: number;
+}
+
+const running = new Set<NodeProcess>();
+process.once("exit", () => {
+  for (const { pid } of running) killGroup(pid);
+});
+
+export class NodeProcess {
+  /** "127.0.0.1:PORT". */
+  address = "";
+  readonly pid: number;
+  /** Holds frenezulo.toml and the store. */
+  readonly folder: string;
+  readonly log: LogLine[] = [];
+  /** What it wrote to standard error, and lines of its log that are no JSON. */
+  stderr = "";
+  /** Resolves when the process has ended and its output has been read. */
+  readonly ended: Promise<ProcessEnd>;
+  #rest = "";
+  readonly #watchers = new Set<() => void>();
+
+  private constructor(child: ChildProcess, folder: string) {
+    this.pid = child.pid as number;
+    this.folder = folder;
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => this.#read(text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.stderr += text;
+    });
+    this.ended = new Promise((resolve) => {
+      child.once("close", (code, signal) => {
+        running.delete(this);
+        resolve({ code, signal });
+      });
+    });
+    running.add(this);
+  }
+
+  /** @throws with what it said if it does not come to listen */
+  static async start(options: NodeOptions = {}): Promise<NodeProcess> {
+    const folder = options.folder ?? mkdtempSync(join(tmpdir(), "frenezulo-test-"));
+    const file = join(folder, "frenezulo.toml");
+    const { config = {}, http = defaultHttp } = options;
+    const listen = { address: "127.0.0.1:0", http, ...(config.listen as object | undefined) };
+    const log = { level: "info", format: "json", ...(config.log as object | undefined) };
+    writeFileSync(file, stringify({ ...config, listen, log, store: { data: join(folder, "data") } }));
+    const args = [...(options.nodeArgs ?? []), mainFile, "up", "--config", file, ...(options.args ?? [])];
+    const { NODE_OPTIONS: _, ...env } = process.env;
+    const child = spawn(process.env.FRENEZULO_TEST_NODE ?? process.execPath, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...env, ...options.env },
+      detached: true, // a process group of its own: what it might leave behind can be found
+    });
+    await new Promise((resolve, reject) => child.once("spawn", resolve).once("error", reject));
+    const node = new NodeProcess(child, folder);
+    const end = await Promise.race([node.logged(/^listening on /, START_MS), node.ended]);
+    if (!("msg" in end)) throw new Error(`the node ended before it listened: ${JSON.stringify(end)}\n${node.tail()}`);
+    node.address = end.msg.replace(/^listening on \w+:\/\//, "");
+    return node;
+  }
+
+  get url(): string {
+    return `http://${this.address}`;
+  }
+
+  /** The first line of the log, written or yet to come, whose text fits. @throws if none comes within `ms` */
+  async logged(text: RegExp, ms = 10_000): Promise<LogLine> {
+    const found = (): LogLine | undefined => this.log.find(({ msg }) => text.test(msg));
+    await until(
+      `${text} in the log`,
+      () => found() !== undefined,
+      ms,
+      (check) => this.#watchers.add(check),
+    ).catch((error: Error) => Promise.reject(new Error(`${error.message}\n${this.tail()}`)));
+    return found() as LogLine;
+  }
+
+  /** What guests of a service wrote to their log. */
+  guestLines(service: string): string[] {
+    return this.log.filter((line) => line.service === service && line.stream !== undefined).map(({ msg }) => msg);
+  }
+
+  /** The last lines it wrote, for a failure's text. */
+  tail(): string {
+    return [...this.log.slice(-20).map((line) => JSON.stringify(line)), this.stderr.slice(-4000)].join("\n");
+  }
+
+  /** All metrics now: "frenezulo_zombies" or "frenezulo_requests_total{service=\"hello\",code=\"200\"}" → value. */
+  async metrics(): Promise<Map<string, number>> {
+    const response = await fetch(`${this.url}/services/-/metrics`);
+    if (response.status !== 200) throw new Error(`metrics answered ${response.status}`);
+    const lines = (await response.text()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(/\S+$/.exec(line)?.[0])]));
+  }
+
+  /** One metric, 0 if it is not there. `name` without "frenezulo_". */
+  async metric(name: string): Promise<number> {
+    return (await this.metrics()).get(`frenezulo_${name}`) ?? 0;
+  }
+
+  /** Resolves once a metric holds; asks every 20 ms. @throws with its last value after `ms` */
+  async metricSettles(name: string, holds: (value: number) => boolean, ms = 20_000): Promise<number> {
+    const lastMs = performance.now() + ms;
+    for (;;) {
+      const value = await this.metric(name);
+      if (holds(value)) return value;
+      if (performance.now() > lastMs) throw new Error(`${name} is still ${value} after ${ms} ms\n${this.tail()}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  usage(): Usage {
+    const status = readFileSync(`/proc/${this.pid}/status`, "utf8");
+    return {
+      threads: readdirSync(`/proc/${this.pid}/task`).length,
+      descriptors: readdirSync(`/proc/${this.pid}/fd`).length,
+      rssBytes: Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024,
+    };
+  }
+
+  signal(name: NodeJS.Signals): void {
+    if (running.has(this)) process.kill(this.pid, name);
+  }
+
+  /**
+   * SIGTERM, and waits. Asserts that neither it nor a child of it is left, and removes its folder.
+   * @throws if it does not end in time: then it is killed
+   */
+  async stop({ keepFolder = false } = {}): Promise<ProcessEnd> {
+    this.signal("SIGTERM");
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<null>((resolve) => {
+      timer = setTimeout(() => resolve(null), STOP_MS);
+    });
+    const end = await Promise.race([this.ended, late]);
+    clearTimeout(timer);
+    const left = end === null ? [this.pid] : groupMembers(this.pid);
+    if (left.length > 0) {
+      killGroup(this.pid);
+      await this.ended;
+    }
+    if (!keepFolder) rmSync(this.folder, { recursive: true, force: true });
+    if (left.length > 0) throw new Error(`processes ${left.join(", ")} were left after SIGTERM\n${this.tail()}`);
+    return end as ProcessEnd;
+  }
+
+  #read(text: string): void {
+    const lines = (this.#rest + text).split("\n");
+    this.#rest = lines.pop() ?? "";
+    for (const line of lines) {
+      try {
+        this.log.push(JSON.parse(line) as LogLine);
+      } catch {
+        this.stderr += `${line}\n`;
+      }
+    }
+    for (const watcher of [...this.#watchers]) watcher();
+  }
+}
+
+/** Resolves once `holds`; `subscribe` is given what to call when that may have changed. */
+function until(what: string, holds: () => boolean, ms: number, subscribe: (check: () => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no ${what} within ${ms} ms`)), ms);
+    const check = (): void => {
+      if (!holds()) return;
+      clearTimeout(timer);
+      resolve();
+    };
+    subscribe(check);
+    check();
+  });
+}
+
+/** Processes of a group that are there, those included that nobody has waited for. */
+function groupMembers(group: number): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        // After the name, which is in parentheses and may hold any character: state, parent, group.
+        const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+        return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[2]) === group;
+      } catch {
+        return false; // it has ended meanwhile
+      }
+    });
+}
+
+function killGroup(group: number): void {
+  try {
+    process.kill(-group, "SIGKILL");
+  } catch {
+    // nobody is left
+  }
+}
