@@ -1,7 +1,8 @@
-// Pure: is this request head acceptable? Refuses whatever two HTTP parsers could read differently. Main thread, every request.
+// Pure: is this request head acceptable? Refuses whatever two HTTP parsers could read differently. Main thread.
 //
-// On the way to acceptance nothing is allocated: one loop over each string's char codes, no regular expression, no
-// closure; a refusal is made only when one is needed. Names come in lower case, values without surrounding blanks.
+// Runs for every request. On the way to acceptance nothing is allocated: one loop over each string's char codes, no
+// regular expression, no closure; a refusal is made only when one is needed. Names come in lower case, values without
+// surrounding blanks.
 import { HEAD_BYTES_MAX, HEADERS_MAX, type Head, type Refusal } from "./acceptor/contract.ts";
 import type { ErrorCode } from "./errors.ts";
 
@@ -211,8 +212,8 @@ function lengthOf(value: string): number {
 }
 
 /**
- * RFC 9110 §7.2, RFC 3986 §3.2.2: a name, an IPv4 address or an IPv6 address in brackets, then an optional port of 1 to 5
- * digits. Narrower than the RFC: no user information, no percent-encoding, no sub-delimiters.
+ * RFC 9110 §7.2, RFC 3986 §3.2.2: a name, an IPv4 address or an IPv6 address in brackets, then an optional port of 1
+ * to 5 digits. Narrower than the RFC: no user information, no percent-encoding, no sub-delimiters.
  */
 export function isHost(value: string): boolean {
   let i = 0;

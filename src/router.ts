@@ -44,7 +44,7 @@ export class Router<T> {
     return this.#targets.size;
   }
 
-  /** Adds or replaces at once: a match before this call sees the old target, one after it the new. @throws bad_prefix, reserved_prefix */
+  /** Adds, or replaces at once: the next match sees the new target. @throws bad_prefix, reserved_prefix */
   add(prefix: string, target: T): void {
     assertPrefix(prefix);
     this.#targets.set(prefix, target);

@@ -8,7 +8,7 @@ import type { ErrorCode, ErrorDetails } from "../errors.ts";
 export const HEADERS_MAX = 64;
 export const HEAD_BYTES_MAX = 16 * 1024;
 
-/** The head of one request, filled by an acceptor and judged by the gate. Reused: read it before the handler returns. */
+/** Head of a request, filled by an acceptor and judged by the gate. Reused: read it before the handler returns. */
 export class Head {
   /** As received, e.g. "GET". */
   method = "";
@@ -103,7 +103,7 @@ const ownBytes = (bytes: string | Uint8Array): string | Uint8Array =>
 export interface Exchange {
   /** False once answered or once the client has gone. */
   readonly open: boolean;
-  /** Remote address as text, "" for a unix socket. Made when asked for, so ask only where it is needed and while open. */
+  /** Remote address as text, "" for a unix socket. Made when asked for: ask only where it is needed, and while open. */
   readonly remoteAddress: string;
   /** For the front's own record of this request. The acceptor never reads it. */
   owner: unknown;
@@ -114,8 +114,8 @@ export interface Exchange {
   readBody(bytesMax: number): void;
   /**
    * Writes the answer under one cork, never inside a handler of the acceptor. Does nothing if the client has gone.
-   * HEAD, 204 and 304 go without their body. What the socket does not take at once is copied and written later; a client
-   * that does not read it in time is cut off.
+   * HEAD, 204 and 304 go without their body. What the socket does not take at once is copied and written later; a
+   * client that does not read it in time is cut off.
    */
   answer(answer: Answer): void;
   /** Cuts the connection without an answer. */

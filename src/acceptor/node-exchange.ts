@@ -7,7 +7,7 @@ import type { AcceptorOptions, Answer, Exchange, Front } from "./contract.ts";
 import { asLatin1 } from "./socket-exchange.ts";
 import { isBodiless, isDate, reasonPhrase } from "./status.ts";
 
-/** How long the rest of a body is read and thrown away after an answer that closes: a reset would destroy the answer. */
+/** The rest of a body is read and thrown away this long after an answer that closes: a reset would destroy it. */
 const LINGER_MS = 1000;
 
 export class NodeExchange implements Exchange {
@@ -83,7 +83,7 @@ export class NodeExchange implements Exchange {
     });
   }
 
-  /** The parser found the framing of the body broken. True if an answer will say so, or says why the head was refused. */
+  /** The parser found the body's framing broken. True if an answer will say so, or says why the head was refused. */
   bodyBroken(): boolean {
     if (this.open && this.isRefused) return true;
     if (!this.open || !this.#isBodyPending) return false;

@@ -1,4 +1,4 @@
-// An answer on a bare socket, for what node:http could not read as a request; the connection always closes. Main thread.
+// An answer on a bare socket, for what node:http could not read as a request; it always closes. Main thread.
 import type { Socket } from "node:net";
 import { after } from "../timer.ts";
 import type { AcceptorOptions, Answer, Exchange, Front } from "./contract.ts";

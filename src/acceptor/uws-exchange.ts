@@ -24,15 +24,15 @@ export interface UwsResponse {
 
 /** A body up to this goes into uWS's cork buffer whole, so that one system call writes the answer. */
 const SMALL_BYTES_MAX = 16 * 1024;
-/** How long the rest of a body is read and thrown away after an answer that closes: a reset would destroy the answer. */
+/** The rest of a body is read and thrown away this long after an answer that closes: a reset would destroy it. */
 const LINGER_MS = 1000;
 
-/** Callbacks of uWS that are running now, of all acceptors: its one cork buffer is taken while one is (DESIGN fact 7). */
+/** Callbacks of uWS that run now, of all acceptors: its one cork buffer is taken meanwhile (DESIGN fact 7). */
 let callbacksRunning = 0;
 
 /**
- * Runs a callback of uWS: an exception out of one aborts the process (DESIGN fact 6). A bug of ours cuts the connection and
- * is thrown where the process can deal with it.
+ * Runs a callback of uWS: an exception out of one aborts the process (DESIGN fact 6). A bug of ours cuts the connection
+ * and is thrown where the process can deal with it.
  */
 export function guarded(exchange: UwsExchange, callback: () => void): void {
   callbacksRunning++;
@@ -196,8 +196,8 @@ export class UwsExchange implements Exchange {
     const { body, status } = answer;
     const length = byteLength(body);
     if (this.isHead || length === 0 || isBodiless(status)) {
-      // uWS would add a Content-Length of its own, which 204 and 304 must not have and HEAD would have wrong. So the head
-      // is ended here, by the empty line that writeHeader's own CR LF completes.
+      // uWS would add a Content-Length of its own, which 204 and 304 must not have and HEAD would have wrong. So the
+      // head is ended here, by the empty line that writeHeader's own CR LF completes.
       res.writeHeader("Date", new Date().toUTCString());
       if (!isBodiless(status)) res.writeHeader("Content-Length", String(length));
       res.writeHeader("Connection", "close\r\n");

@@ -1,6 +1,6 @@
 // Which native files of uWebSockets.js may be loaded: platform, architecture, Node's ABI → sha256 of the file.
 //
-// npm's `uwebsockets` is a third party's package of the project's binaries, so each file is pinned (reliability.md §3.13).
+// npm's `uwebsockets` is a third party's package of the project's binaries, so each is pinned (reliability.md §3.13).
 // ABI 115 is Node 20 (glibc 2.27 or later), 127 is Node 22 and 137 is Node 24 (glibc 2.38 or later).
 
 const digests: Readonly<Record<string, string>> = {

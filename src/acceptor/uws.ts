@@ -1,14 +1,19 @@
 // The default acceptor, on uWebSockets.js; the only file that loads it. Main thread.
 //
-// What uWS does by itself, before or without its handler (measured with the pinned file for Node 20, each is in
-// test/hostile/framing.test.ts): anything but HTTP/1.1, absolute-form, authority-form and "*" → 505 with a page of HTML;
-// both Content-Length and Transfer-Encoding, a Content-Length that is no number, a bad chunk size → 400 likewise; a head
-// in several segments above HEAD_BUFFER_BYTES → 431; a malformed header line, no Host at all, more than 99 headers →
-// nothing, until its idle time-out. It answers `Expect: 100-continue` with 100 before the handler runs. A request that
-// comes while another is being answered closes the connection, so pipelined requests are never served. Trailers end in
-// 505 and chunk extensions are misread as a longer chunk, so such bodies fail (408 or 400) and never reach a service
-// split in another way than sent. Idle connections are closed after 10 to 14 s, whatever `idleMs` says: it has no
-// setting for that.
+// What uWS does by itself, before its handler runs or beside it (measured with the pinned file for Node 20; each is in
+// test/hostile/framing-probes.ts or test/integration/acceptor*.test.ts):
+// - anything but HTTP/1.1 and origin-form → 505 with a page of HTML; also a request line that comes in two segments
+//   (uNetworking/uWebSockets#1776); both Content-Length and Transfer-Encoding, a Content-Length that is no number, a
+//   bad chunk size → 400 likewise; a head in several segments above HEAD_BUFFER_BYTES → 431.
+// - a malformed header line, a name with other characters than letters, digits and "-", no Host, more than 98 headers →
+//   nothing, until its idle time-out.
+// - bytes above 0x7f at either end of a header value are trimmed as if blank (x64); headers behind one without a name
+//   are not shown to anyone.
+// - `Expect: 100-continue` gets its 100 before the handler runs.
+// - a request that comes while another is being answered closes the connection: pipelined requests are never served.
+// - trailers end in 505; chunk extensions are read as a longer chunk, so the body never gets whole (408). Its chunk
+//   parser is lax, which is why the connection is closed after each chunked request.
+// - idle connections are closed after 8 to 14 s, whatever `idleMs` says: there is no setting for that.
 
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js";
 import { createHash } from "node:crypto";

@@ -5,8 +5,8 @@
 import type { AcceptorName } from "../integration/tiny-front.ts";
 
 /**
- * A status: the first answer. "silent": neither answer nor close while the connection lives, and nothing dispatched (uWS
- * waits for more until its idle time-out). "closed": closed without an answer.
+ * A status: the first answer. "silent": neither answer nor close, and nothing dispatched (uWS waits for more until its
+ * idle time-out). "closed": closed without an answer.
  */
 export type Verdict = number | "silent" | "closed";
 

@@ -82,7 +82,9 @@ describe.each(acceptors)("the %s acceptor, whatever the segments", (acceptor) =>
         if (statuses.some((status) => !known.has(status))) wrong.push(`${name} at ${at}: ${statuses}`);
         if (statuses.filter((status) => status === 200).length > 1) wrong.push(`${name} at ${at}: ${statuses}`);
         // A valid one may not be answered otherwise; but uWS gives 505 where a request line is split (its issue 1776).
-        const isExcused = acceptor === "uws" && at <= lineEnd;
+        // And uWS shows nothing that follows a header without a name: what such a Content-Length announces is its next
+        // request. Only a proxy that forwards such a header would make that a smuggled one.
+        const isExcused = acceptor === "uws" && (at <= lineEnd || bytes.includes("\r\n: "));
         if (expected[acceptor] === 200 && !isExcused && statuses.some((status) => status !== 200)) {
           wrong.push(`${name} at ${at}: ${statuses}`);
         }
@@ -91,7 +93,7 @@ describe.each(acceptors)("the %s acceptor, whatever the segments", (acceptor) =>
       if (smuggled.length > 0) wrong.push(`${name}: served ${smuggled.length} smuggled requests`);
       await under.acceptor.close();
     }
-    expect(wrong).toEqual([]);
+    expect(wrong.join("\n")).toBe("");
   });
 });
 
@@ -191,7 +193,7 @@ describe.each(acceptors)("the %s acceptor, under random mutations", (acceptor) =
       if (!(await isServing(under))) wrong.push("the acceptor serves no more");
       await under.acceptor.close();
     }
-    expect(wrong).toEqual([]);
+    expect(wrong.join("\n")).toBe("");
   });
 });
 
@@ -250,7 +252,8 @@ describe.runIf(acceptors.length === 2)("both acceptors", () => {
         }
         payload += "0\r\n\r\n";
       }
-      return `${method} ${path}${query === null ? "" : `?${query}`} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n${payload}`;
+      const target = query === null ? path : `${path}?${query}`;
+      return `${method} ${target} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n${payload}`;
     });
 
   it("see the same in every valid request", { timeout: 300_000 }, async () => {
@@ -262,7 +265,7 @@ describe.runIf(acceptors.length === 2)("both acceptors", () => {
         wrong.push(`${JSON.stringify(bytes)}: uws ${ofUws}, node ${ofNode}`);
       }
     }
-    expect(wrong).toEqual([]);
+    expect(wrong.join("\n")).toBe("");
   });
 
   it("see the same requests in what both serve of the probes, and never more than one", {
@@ -275,6 +278,6 @@ describe.runIf(acceptors.length === 2)("both acceptors", () => {
       const [ofUws, ofNode] = await both(uws, node, bytes);
       if (ofUws.length !== 1 || ofUws[0] !== ofNode[0]) wrong.push(`${name}: uws ${ofUws}, node ${ofNode}`);
     }
-    expect(wrong).toEqual([]);
+    expect(wrong.join("\n")).toBe("");
   });
 });

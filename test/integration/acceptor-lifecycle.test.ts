@@ -278,7 +278,7 @@ describe.each(acceptors)("the %s acceptor", (name, make) => {
       kept.destroy();
     });
 
-    it("closes every connection on close, tells the front of those it was to answer, and can be closed twice", async () => {
+    it("closes every connection on close, tells the front whom it cannot answer, and can be closed twice", async () => {
       const { front, acceptor, address } = await start(make);
       front.respond = () => {};
       const idle = await RawClient.open(address);
