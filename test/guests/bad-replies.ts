@@ -35,7 +35,6 @@ export const badReplies: Readonly<Record<string, Asked>> = {
   "another variant": raw(packr.pack({ Request: [[1], []] })),
   "the id of another request": { query: "do=wrong-id", body: text("stolen") },
   "cut off": after(good.subarray(0, good.length - 2)),
-  "bytes after the end": after(good, 0xc0),
   "an array too short": after(Buffer.of(0x91), good.subarray(1)),
   "an array of 4 billion": after(Buffer.of(0xdd, 0xff, 0xff, 0xff, 0xff), good.subarray(1)),
   "a body of 4 billion bytes": after(
@@ -129,5 +128,6 @@ export const doubtfulReplies: Readonly<Record<string, Asked>> = {
     query: "do=fields",
     body: packr.pack({ metadata: { status: 200, version: "Http11", headers: new Map() }, body: text("map") }),
   },
+  "bytes after the end": after(good, 0xc0),
   "an unknown version": after(packr.pack([[200, "Http7", new Map()], text("body")])),
 };

@@ -35,6 +35,7 @@ export const guests = {
   hostile: "serves",
   "catch-all": "serves",
   "loop-bulk": "serves",
+  recursion: "serves",
   "table-bomb": "serves",
   "start-loop": "fails_to_start",
   "start-loop-bulk": "fails_to_start",
