@@ -52,8 +52,11 @@ export class NodeExchange implements Exchange {
   inHandler(run: () => void): void {
     const before = this.#isInHandler;
     this.#isInHandler = true;
-    run();
-    this.#isInHandler = before;
+    try {
+      run();
+    } finally {
+      this.#isInHandler = before;
+    }
   }
 
   expectBody(announced: number, expectsContinue: boolean): void {
