@@ -100,8 +100,7 @@ function canRun(): boolean {
 /** Runs the request that the ring shows. False if the carrier was condemned before or meanwhile. */
 function runNext(): boolean {
   const seq = requests.seq;
-  Atomics.store(words, CONTROL.beganMs, monotonicMs());
-  if (Atomics.compareExchange(words, CONTROL.state, STATE_IDLE, seq) !== STATE_IDLE) return false;
+  if (!enter(seq, requests.pid)) return false;
   if (!requests.claim(CLAIM_PENDING, CLAIM_TAKEN)) {
     // Taken back: the client has gone or its time in the queue has passed.
     forgetTicket();
@@ -135,12 +134,19 @@ function restart(actor: Actor): boolean {
 
 /** Runs an actor's start code where the watchdog can see it. Null if the carrier was condemned before or meanwhile. */
 function startActor(actor: Actor): Exit | null {
-  Atomics.store(words, CONTROL.beganMs, monotonicMs());
-  if (Atomics.compareExchange(words, CONTROL.state, STATE_IDLE, SEQ_STARTING) !== STATE_IDLE) return null;
+  if (!enter(SEQ_STARTING, actor.spec.pid)) return null;
   running = actor;
   const exit = actor.start();
   Atomics.store(words, CONTROL.instances, actors.size + 1);
   return Atomics.compareExchange(words, CONTROL.state, SEQ_STARTING, STATE_IDLE) === SEQ_STARTING ? exit : null;
+}
+
+/** Says what runs from now on: time and pid first, then the state, so that they belong together. False if condemned. */
+function enter(state: number, pid: number): boolean {
+  Atomics.store(words, CONTROL.beganMs, monotonicMs());
+  Atomics.store(words, CONTROL.pidLow, pid | 0);
+  Atomics.store(words, CONTROL.pidHigh, (pid / 2 ** 32) | 0);
+  return Atomics.compareExchange(words, CONTROL.state, STATE_IDLE, state) === STATE_IDLE;
 }
 
 function payload(): [Uint8Array, number, number] {

@@ -20,6 +20,9 @@ export const CONTROL = {
   asleep: 16,
   /** Milliseconds of the shared monotonic clock (see monotonicMs) at which `state` became running. Carrier writes. */
   beganMs: 17,
+  /** Pid (53 bits) of the actor that runs or starts; valid with `state`, written before it. Carrier writes. */
+  pidLow: 22,
+  pidHigh: 23,
   /** Messages a guest sent to a process that does not exist (any more). Carrier adds. */
   deadLetters: 18,
   /** Bytes of guest output that were dropped over its limits. Carrier adds. */

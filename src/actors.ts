@@ -4,13 +4,13 @@
 import type { Exit } from "../actors/exits.ts";
 import type { Pids } from "../actors/pids.ts";
 import type { ActorSpec } from "../actors/wire.ts";
-import { reapable } from "../supervisors/reaping.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Carriers } from "./carriers.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { type FrenezuloError, reasonOf } from "./errors.ts";
 import type { Life } from "./life.ts";
 import type { CompiledModule } from "./modules.ts";
+import { Placement } from "./placement.ts";
 import { Actor, type InFlight, type Pool } from "./service.ts";
 import { after } from "./timer.ts";
 
@@ -26,15 +26,22 @@ export interface ActorOutcomes {
   /** It has ended as it was told; also for one that was not there. */
   stopped(id: string, generation: number): void;
   exited(actor: Actor, exit: Exit): void;
+  /** It has ended without its doing: no exit that counts. */
+  displaced(actor: Actor): void;
   /** It is idle for long, or its carrier is needed: it should be stopped in order. */
   surplus(actor: Actor): void;
-  /** Requests wait, and the pool has no actor. */
+  /** Requests wait: perhaps the pool needs one more actor. */
   wanted(pool: Pool): void;
+  /** One more resident, whatever waits. */
+  grow(pool: Pool): void;
 }
 
 export interface ActorsOptions {
   /** The compiled module of a pool: from the cache, or read and compiled now (part of a cold start). */
   readonly load: (pool: Pool) => Promise<CompiledModule>;
+  readonly sharedMax: number;
+  readonly shareMax: number;
+  readonly instancesMax: number;
   readonly onOutput: (actor: Actor, stream: number, text: Buffer) => void;
   readonly onFailure: (request: InFlight, error: FrenezuloError, note: string) => void;
   readonly onExit: (actor: Actor, exit: Exit) => void;
@@ -50,9 +57,9 @@ export class Actors implements Life {
   readonly #actors = new Map<string, Actor>();
   /** Pools that have actors. */
   readonly #pools = new Set<Pool>();
-  readonly #starting = new Map<Carrier, Actor>();
-  /** Starting actors without a carrier, in order. */
-  readonly #waiting: { readonly actor: Actor; readonly take: (carrier: Carrier | null) => void }[] = [];
+  /** Those whose carrier has been asked to start them, by pid. */
+  readonly #starting = new Map<number, Actor>();
+  #placement!: Placement;
   readonly #sweeper: NodeJS.Timeout;
   /** Ends of actors and of their guests, by reason. */
   readonly exits = new Map<string, number>();
@@ -67,6 +74,24 @@ export class Actors implements Life {
     this.#dispatch = dispatch;
     this.#carriers = carriers;
     this.#pids = pids;
+    const { sharedMax, shareMax, instancesMax } = this.#options;
+    this.#placement = new Placement(carriers, {
+      sharedMax,
+      shareMax,
+      instancesMax,
+      idle: () => this.#idle(),
+      surplus: (actor) => outcomes.surplus(actor),
+    });
+  }
+
+  /** True if one more actor of this pool could be placed now without taking from others who wait. */
+  hasRoomFor(pool: Pool): boolean {
+    return this.#placement.hasRoomFor(pool);
+  }
+
+  /** Actors that wait for a carrier. */
+  get waiting(): number {
+    return this.#placement.waiting;
   }
 
   /** Ends the sweeps. */
@@ -80,34 +105,26 @@ export class Actors implements Life {
 
   // --- What the tree asks. ---
 
-  async start(pool: Pool, id: string, generation: number): Promise<void> {
-    const actor = new Actor(pool, id, generation);
+  async start(pool: Pool, id: string, generation: number, isBurst: boolean): Promise<void> {
+    const actor = new Actor(pool, id, generation, isBurst);
     this.#actors.set(id, actor);
     pool.actors.add(actor);
     this.#pools.add(pool);
     try {
       const compiled = await this.#options.load(pool);
-      const carrier = await this.#takeCarrier(actor);
-      actor.pid = this.#pids.next();
-      actor.carrier = carrier;
-      this.#starting.set(carrier, actor);
-      this.#dispatch.watch();
-      const why = await carrier.start(specOf(actor, compiled)).finally(() => this.#starting.delete(carrier));
-      if (why !== null) {
-        this.#carriers.giveBack(carrier);
-        throw new Error(why);
-      }
-      if (actor.state !== "starting") {
-        // It was told to stop meanwhile.
-        await this.#finishStop(actor);
-        return;
-      }
+      do actor.isDisplaced = false;
+      while (!(await this.#startOn(actor, compiled)));
     } catch (thrown) {
       this.#startFailed(actor, actor.startFailure ?? reasonOf(thrown));
       return;
     }
+    if (actor.state !== "starting") {
+      await this.#finishStop(actor); // it was told to stop meanwhile
+      return;
+    }
     this.#outcomes.started(actor);
     this.#dispatch.addActor(actor);
+    if (pool.isHot) for (const each of [...pool.ready]) if (each.carrier?.isShared) this.#outcomes.surplus(each);
   }
 
   /** Stops an actor in order: no new request, the running one ends. `stopped` tells when it has. */
@@ -123,9 +140,8 @@ export class Actors implements Life {
     }
     if (actor.state !== "starting") return;
     actor.state = "stopping";
-    const at = this.#waiting.findIndex((each) => each.actor === actor);
-    if (at >= 0) this.#waiting.splice(at, 1)[0]?.take(null);
-    else if (actor.carrier !== null) this.#carriers.kill(actor.carrier);
+    // In a shared carrier it must not end the others: the deadline of its start ends it at the latest.
+    if (!this.#placement.withdraw(actor) && actor.carrier?.isShared === false) this.#carriers.kill(actor.carrier);
   }
 
   /** Ends an actor at once; a request that it had begun fails. */
@@ -134,7 +150,8 @@ export class Actors implements Life {
     if (actor === undefined || actor.generation !== generation) return;
     if (actor.state === "ready" || (actor.state === "stopping" && actor.sent.length > 0)) {
       this.#dispatch.killActor(actor, { reason: "killed", text: "killed by its supervisor" }, "carrier_lost");
-    } else this.stop(id, generation);
+    } else if (this.#starting.has(actor.pid)) this.#carriers.kill(actor.carrier as Carrier);
+    else this.stop(id, generation);
   }
 
   // --- What the dispatcher tells (Life). ---
@@ -147,6 +164,16 @@ export class Actors implements Life {
     this.#forget(actor);
     this.#countExit(actor, exit);
     this.#outcomes.exited(actor, exit);
+  }
+
+  actorDisplaced(actor: Actor): void {
+    this.#forget(actor);
+    this.#countExit(actor, { reason: "killed", text: "its shared carrier ended because of another service" });
+    this.#outcomes.displaced(actor);
+  }
+
+  burstDone(actor: Actor): void {
+    this.#outcomes.surplus(actor);
   }
 
   guestExited(actor: Actor, exit: Exit): void {
@@ -162,12 +189,15 @@ export class Actors implements Life {
   }
 
   carrierGone(carrier: Carrier, why: string): void {
-    const actor = this.#starting.get(carrier);
-    if (actor !== undefined) actor.startFailure ??= why;
+    for (const actor of this.#starting.values()) {
+      if (actor.carrier !== carrier || actor.startFailure !== null) continue;
+      if (carrier.isShared) actor.isDisplaced = true;
+      else actor.startFailure = why;
+    }
   }
 
-  actorStarting(carrier: Carrier, ms: number): void {
-    const actor = this.#starting.get(carrier);
+  actorStarting(carrier: Carrier, pid: number, ms: number): void {
+    const actor = this.#starting.get(pid);
     const limitMs = actor?.pool.policy.limits.start_deadline ?? Number.POSITIVE_INFINITY;
     if (actor === undefined || ms < limitMs) return;
     actor.startFailure ??= `its start code ran for more than ${limitMs} ms`;
@@ -175,11 +205,7 @@ export class Actors implements Life {
   }
 
   spareCarrier(): void {
-    while (this.#waiting.length > 0) {
-      const carrier = this.#carriers.take();
-      if (carrier === null) return;
-      this.#waiting.shift()?.take(carrier);
-    }
+    this.#placement.serve();
   }
 
   output(actor: Actor, stream: number, text: Buffer): void {
@@ -191,6 +217,30 @@ export class Actors implements Life {
   }
 
   // --- Inside. ---
+
+  /** False if the carrier ended under it because of another service: then it needs another. @throws as it failed */
+  async #startOn(actor: Actor, compiled: CompiledModule): Promise<boolean> {
+    if (actor.state !== "starting") throw new Error("it was told to stop");
+    const carrier = await this.#placement.place(actor);
+    actor.carrier = carrier;
+    actor.pid = this.#pids.next();
+    this.#starting.set(actor.pid, actor);
+    this.#dispatch.watch();
+    let why: string | null = null;
+    try {
+      why = await carrier.start(specOf(actor, compiled));
+    } catch (thrown) {
+      if (actor.startFailure === null && actor.isDisplaced) {
+        this.#placement.release(actor);
+        return false;
+      }
+      throw thrown;
+    } finally {
+      this.#starting.delete(actor.pid);
+    }
+    if (why !== null) throw new Error(why);
+    return true;
+  }
 
   #startFailed(actor: Actor, why: string): void {
     const wasToldToStop = actor.state !== "starting";
@@ -209,15 +259,13 @@ export class Actors implements Life {
     if (actor.state === "gone") return;
     this.#dispatch.removeActor(actor);
     const carrier = actor.carrier as Carrier;
-    // A carrier that does not answer is in start code of the guest's next instance: no need to wait for its deadline.
-    const late = after(STOP_MS, () => this.#carriers.kill(carrier));
-    try {
-      await carrier.stop(actor.pid);
-      this.#carriers.giveBack(carrier);
-    } catch {
-      // The carrier has gone; so has the actor.
+    if (carrier.isShared) void carrier.stop(actor.pid).catch(() => {});
+    else {
+      // One that does not answer is in start code of the guest's next instance: no need to wait for its deadline.
+      const late = after(STOP_MS, () => this.#carriers.kill(carrier));
+      await carrier.stop(actor.pid).catch(() => {});
+      late.cancel();
     }
-    late.cancel();
     this.#forget(actor);
     if (actor.exit === null) this.#outcomes.stopped(actor.id, actor.generation);
     else this.#outcomes.exited(actor, actor.exit);
@@ -225,6 +273,7 @@ export class Actors implements Life {
 
   #forget(actor: Actor): void {
     actor.state = "gone";
+    this.#placement.release(actor);
     actor.pool.actors.delete(actor);
     if (actor.pool.actors.size === 0) this.#pools.delete(actor.pool);
     if (this.#actors.get(actor.id) === actor) this.#actors.delete(actor.id);
@@ -236,46 +285,20 @@ export class Actors implements Life {
     this.#options.onExit(actor, exit);
   }
 
-  #takeCarrier(actor: Actor): Promise<Carrier> {
-    const stopped = new Error("it was told to stop before it had a carrier");
-    if (actor.state !== "starting") return Promise.reject(stopped);
-    const carrier = this.#waiting.length === 0 ? this.#carriers.take() : null;
-    if (carrier !== null) return Promise.resolve(carrier);
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ actor, take: (given) => (given === null ? reject(stopped) : resolve(given)) });
-      this.#makeRoom();
-    });
-  }
-
-  /** Where actors wait and no carrier can be made, the actor that has been idle longest gives up its own. */
-  #makeRoom(): void {
-    if (this.#waiting.length === 0 || !this.#carriers.isExhausted) return;
-    let oldest: Actor | null = null;
+  *#idle(): Iterable<Actor> {
     for (const pool of this.#pools) {
       if (pool.waiting.length > 0 || pool.policy.state === "kept") continue;
-      for (const actor of pool.ready) {
-        if (actor.sent.length > 0) continue;
-        if (oldest === null || actor.lastUsedMs < oldest.lastUsedMs) oldest = actor;
-      }
+      for (const actor of pool.ready) if (actor.sent.length === 0) yield actor;
     }
-    if (oldest !== null) this.#outcomes.surplus(oldest);
   }
 
   #sweep(): void {
     const nowMs = performance.now();
     for (const pool of this.#pools) {
-      if (pool.ready.length === 0 || pool.waiting.length > 0) continue;
-      const { min, idle_timeout: idleTimeoutMs } = pool.policy.scale;
-      const residents = pool.ready.map((actor) => ({
-        actor,
-        work: actor.sent.length,
-        idleSinceMs: actor.lastUsedMs,
-      }));
-      for (const { actor } of reapable(residents, 0, { min, idleTimeoutMs }, nowMs)) {
-        this.#outcomes.surplus(actor);
-      }
+      for (const actor of pool.surplus(nowMs)) this.#outcomes.surplus(actor);
+      if (pool.heatsUp(SWEEP_MS) && this.#placement.hasRoomFor(pool)) this.#outcomes.grow(pool);
     }
-    this.#makeRoom();
+    this.#placement.sweep(nowMs);
   }
 }
 

@@ -30,6 +30,8 @@ export type CarrierState = "warming" | "spare" | "taken" | "condemned" | "gone";
 export interface Running {
   /** Sequence number of the request, or SEQ_STARTING while an actor starts. */
   readonly seq: number;
+  /** The actor that runs it. */
+  readonly pid: number;
   readonly ms: number;
 }
 
@@ -59,6 +61,12 @@ export class Carrier {
   isZombie = false;
   /** True while an actor's start is asked for and not answered. */
   isStarting = false;
+  /** Shared: actors of several services, one request at a time. Dedicated: one actor, requests ahead in its ring. */
+  isShared = false;
+  /** Actors that are placed here, starting ones included. */
+  tenants = 0;
+  /** Requests in its ring, begun or not. */
+  sent = 0;
   readonly #words: Int32Array;
   readonly #asleep: Bell;
   readonly #worker: Worker;
@@ -153,9 +161,11 @@ export class Carrier {
     const seq = Atomics.load(this.#words, CONTROL.state);
     if (seq <= STATE_IDLE) return null;
     const began = Atomics.load(this.#words, CONTROL.beganMs);
+    const low = Atomics.load(this.#words, CONTROL.pidLow) >>> 0;
+    const pid = low + Atomics.load(this.#words, CONTROL.pidHigh) * 2 ** 32;
     // The carrier writes its time first and swaps the state then: the same state before and after means they belong together.
     if (Atomics.load(this.#words, CONTROL.state) !== seq) return null;
-    return { seq, ms: elapsedMs(began, monotonicMs()) };
+    return { seq, pid, ms: elapsedMs(began, monotonicMs()) };
   }
 
   /** Swaps `seq` (0: idle) to condemned. If true the carrier takes nothing more, and the main thread decides alone. */

@@ -90,13 +90,24 @@ export class Carriers {
     return this.#spares.length === 0 && !this.#isWarming && this.all.size >= this.#options.threadsMax;
   }
 
-  /** Takes an empty carrier back. */
+  /** True if `take` would give one now or soon. */
+  get canTake(): boolean {
+    return this.#spares.length > 0 || this.#isWarming || this.all.size < this.#options.threadsMax;
+  }
+
+  /** True if more are spare than are kept in reserve. */
+  get hasSurplus(): boolean {
+    return this.#spares.length > this.#options.spares;
+  }
+
+  /** Ends spares above the number that is kept in reserve. */
+  trim(): void {
+    while (this.hasSurplus) this.kill(this.#spares.shift() as Carrier);
+  }
+
+  /** Takes an empty carrier back. It stays warm; `trim` ends what is too many. */
   giveBack(carrier: Carrier): void {
     if (carrier.state !== "taken") return;
-    if (this.#spares.length >= this.#options.spares) {
-      this.kill(carrier);
-      return;
-    }
     carrier.state = "spare";
     this.#spares.push(carrier);
     this.#events.spare();

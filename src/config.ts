@@ -34,6 +34,12 @@ export const policyTable = {
     false,
     "Reset to an image taken after start-up code used a clock or randomness: every request sees the same of it.",
   ),
+  significant: bool(false, "Its end counts for its supervisor's auto_shutdown (OTP); not with restart permanent."),
+  placement: oneOf(
+    "auto",
+    ["auto", "shared", "dedicated"],
+    "shared: its actors share carriers with others; dedicated: a carrier each; auto: shared until busy. kept: dedicated.",
+  ),
   retry: oneOf(
     "never",
     ["never", "idempotent"],
@@ -60,6 +66,11 @@ export const policyTable = {
     min: int(0, [0, 512], "Actors kept running without requests."),
     max: int(8, [1, 512], "Actors at once. 1 for a kept service that says nothing: each actor has a state of its own."),
     idle_timeout: duration("1m", ["100ms", "never"], "An idle actor ends after this. never for kept, unless stated."),
+    window: duration("1m", ["100ms", "1h"], "No fewer actors are kept than were busy at once within this window."),
+    pressure: {
+      depth: int(64, [1, 100_000], "More requests waiting for each actor than this: one more is started."),
+      wait: duration("20ms", ["1ms", "1h"], "A longer expected wait than this: one more is started."),
+    },
   },
   breaker: {
     failures: int(10, [1, million], "Failures within the window before the breaker may open …"),
@@ -83,6 +94,11 @@ export const supervisorTable = {
   max_restarts: int(5, [0, 10_000], "More restarts than this within max_seconds: it gives up."),
   max_seconds: int(30, [1, 86_400], "The window of max_restarts, in seconds."),
   parent: optional(text("", name, "The supervisor above it; none: the root of services.")),
+  auto_shutdown: oneOf(
+    "never",
+    ["never", "any_significant", "all_significant"],
+    "Whether the end of significant services ends it (OTP).",
+  ),
   order: list(name, "Its children in starting order; those not named follow in the order of the file."),
 };
 export type SupervisorConfig = ValuesOf<typeof supervisorTable>;
@@ -149,6 +165,7 @@ export const nodeTable = {
       [0, 512],
       "Warm carriers in reserve, at most all of them; starting one takes 42-71 ms.",
     ),
+    share: float(0.25, [0.01, 1], "Part of the carriers that one service may hold while others wait for one."),
     instances: int(
       4_096,
       [1, 12_000],

@@ -17,8 +17,9 @@ import type { Actor, InFlight } from "./service.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export class Dispatch implements CarrierEvents {
+  /** Ready and stopping actors by pid, and those of each carrier. */
   readonly #actors = new Map<number, Actor>();
-  readonly #byCarrier = new Map<Carrier, Actor>();
+  readonly #byCarrier = new Map<Carrier, Set<Actor>>();
   readonly #cancelled: InFlight[] = [];
   readonly #answer = new Answer();
   readonly #ledger: Ledger;
@@ -35,9 +36,9 @@ export class Dispatch implements CarrierEvents {
     this.#life = life;
     this.#watchdog = new Watchdog({
       carriers: () => this.#carriers.all,
-      actorOf: (carrier) => this.#byCarrier.get(carrier),
+      actorOf: (pid) => this.#actors.get(pid),
       drain: () => this.#carriers.drain(),
-      actorStarting: (carrier, ms) => life.actorStarting(carrier, ms),
+      actorStarting: (carrier, pid, ms) => life.actorStarting(carrier, pid, ms),
       condemn: (actor, seq, exit, code) => this.#condemn(actor, seq, exit, code),
       timeOut: (nowMs) => this.#timeOut(nowMs),
     });
@@ -94,7 +95,10 @@ export class Dispatch implements CarrierEvents {
     actor.state = "ready";
     actor.pool.ready.push(actor);
     this.#actors.set(actor.pid, actor);
-    this.#byCarrier.set(actor.carrier as Carrier, actor);
+    const carrier = actor.carrier as Carrier;
+    const tenants = this.#byCarrier.get(carrier);
+    if (tenants === undefined) this.#byCarrier.set(carrier, new Set([actor]));
+    else tenants.add(actor);
     this.queues.pump(actor.pool);
   }
 
@@ -112,17 +116,25 @@ export class Dispatch implements CarrierEvents {
     actor.state = "gone";
     actor.pool.removeReady(actor);
     this.#actors.delete(actor.pid);
-    if (actor.carrier !== null && this.#byCarrier.get(actor.carrier) === actor) this.#byCarrier.delete(actor.carrier);
+    const carrier = actor.carrier as Carrier;
+    const tenants = this.#byCarrier.get(carrier);
+    tenants?.delete(actor);
+    if (tenants?.size === 0) this.#byCarrier.delete(carrier);
   }
 
-  /** Ends an actor at once, with its carrier: a request it had begun fails with `code`. */
+  /** Ends an actor at once; if it runs, with its carrier: a request it had begun fails with `code`. */
   killActor(actor: Actor, exit: Exit, code: ErrorCode): void {
     const carrier = actor.carrier as Carrier;
     this.#carriers.drain();
+    if (carrier.isShared && actor.sent.length === 0) {
+      this.removeActor(actor);
+      this.#life.actorEnded(actor, exit);
+      return;
+    }
     // Whatever it is doing: once condemned it takes nothing more. It moves between states only between our reads.
     while (carrier.state === "taken" && !carrier.condemn(carrier.running()?.seq ?? 0)) this.#carriers.drain();
     this.#carriers.drain();
-    this.#lose(actor, exit, code);
+    this.#lose(carrier, actor, exit, code);
   }
 
   /** Something runs that the watchdog must see: an actor starts. */
@@ -167,6 +179,7 @@ export class Dispatch implements CarrierEvents {
     }
     this.#ledger.finish(request);
     if (actor.state === "stopping" && actor.sent.length === 0) this.#life.actorIdle(actor);
+    else if (actor.isBurst) this.#life.burstDone(actor);
     if (exit.reason !== "normal" && actor.state === "ready") this.#life.guestExited(actor, exit);
   }
 
@@ -182,14 +195,13 @@ export class Dispatch implements CarrierEvents {
     this.#takeBackAll(actor);
     this.removeActor(actor);
     carrier.wake();
-    this.#carriers.giveBack(carrier);
     this.#life.actorEnded(actor, exit);
   }
 
   gone(carrier: Carrier, why: string): void {
-    const actor = this.#byCarrier.get(carrier);
-    if (actor === undefined) this.#life.carrierGone(carrier, why);
-    else this.#lose(actor, { reason: "killed", text: why }, "carrier_lost");
+    const culprit = this.#actors.get(carrier.running()?.pid ?? 0) ?? null;
+    this.#lose(carrier, culprit, { reason: "killed", text: why }, "carrier_lost");
+    this.#life.carrierGone(carrier, why);
   }
 
   spare(): void {
@@ -213,8 +225,7 @@ export class Dispatch implements CarrierEvents {
     carrier.wake();
     request.actor = actor;
     request.stage = "sent";
-    actor.sent.push(request);
-    actor.pool.sent++;
+    actor.add(request);
     this.#watchdog.arm();
     return true;
   }
@@ -247,35 +258,47 @@ export class Dispatch implements CarrierEvents {
     this.queues.putBack(request);
   }
 
-  /** An actor's carrier has gone or is condemned. Only the request that had begun pays for it. */
-  #lose(actor: Actor, exit: Exit, code: ErrorCode): void {
-    const carrier = actor.carrier as Carrier;
-    const { pool } = actor;
-    this.#takeBackAll(actor);
-    for (const request of [...actor.sent]) {
-      if (code === "carrier_lost" && request.exchange !== null && request.mayRunAgain) {
-        this.#ledger.reopen(request, (replyPid) => request.runAgain(carrier, replyPid));
-        this.#handOver(actor, request);
-        continue;
-      }
-      if (request.exchange !== null) {
-        const details = { service: pool.service.prefix, why: exit.text, ms: pool.policy.limits.deadline };
-        this.#ledger.failGuest(request, new FrenezuloError(code, details));
-      }
-      pool.sent--;
-      this.#ledger.finish(request);
+  /**
+   * A carrier has gone or is condemned. Only the request that had begun pays for it: what its actors had not begun goes
+   * to others, and co-tenants of the culprit are started anew when they are needed.
+   */
+  #lose(carrier: Carrier, culprit: Actor | null, exit: Exit, code: ErrorCode): void {
+    const tenants = [...(this.#byCarrier.get(carrier) ?? [])];
+    for (const actor of tenants) {
+      this.#takeBackAll(actor);
+      for (const request of [...actor.sent]) this.#loseBegun(actor, request, exit, code);
+      this.removeActor(actor);
     }
-    actor.sent.length = 0;
-    this.removeActor(actor);
     this.#carriers.kill(carrier);
-    this.#life.actorEnded(actor, exit);
+    for (const actor of tenants) {
+      if (actor === culprit) this.#life.actorEnded(actor, exit);
+      else this.#life.actorDisplaced(actor);
+    }
+  }
+
+  /** A request that had begun is never run twice unless its method is idempotent and its policy allows (DECISIONS 4). */
+  #loseBegun(actor: Actor, request: InFlight, exit: Exit, code: ErrorCode): void {
+    if (code === "carrier_lost" && request.exchange !== null && request.mayRunAgain) {
+      this.#ledger.reopen(request, (replyPid) => request.runAgain(actor.carrier as Carrier, replyPid));
+      this.#handOver(actor, request);
+      return;
+    }
+    if (request.exchange !== null) {
+      const { service, policy } = actor.pool;
+      const details = { service: service.prefix, why: exit.text, ms: policy.limits.deadline };
+      this.#ledger.failGuest(request, new FrenezuloError(code, details));
+    }
+    actor.remove(request);
+    this.#ledger.finish(request);
   }
 
   /** Whoever wins the swap decides (DECISIONS 2.2): if the carrier ended the request first, its reply is in the ring. */
   #condemn(actor: Actor, seq: number, exit: Exit, code: ErrorCode): void {
-    if (!(actor.carrier as Carrier).condemn(seq)) return;
+    const carrier = actor.carrier as Carrier;
+    if (!carrier.condemn(seq)) return;
     this.#carriers.drain();
-    this.#lose(actor, exit, code);
+    if (exit.reason === "deadline") actor.pool.isQuarantined = true;
+    this.#lose(carrier, actor, exit, code);
   }
 
   /** What has waited too long gets 503, in a ring or here. True if something still waits. */

@@ -6,16 +6,20 @@ import type { Actor, InFlight, Pool } from "./service.ts";
 
 /** Told while rings are drained or by the watchdog, never inside an acceptor's handler, but for `wantActor`. */
 export interface Life {
-  /** Requests wait and no actor is there or coming. */
+  /** Requests wait: perhaps one more actor should be started. */
   wantActor(pool: Pool): void;
   /** A ready actor has ended by itself or by the watchdog. Its carrier has been dealt with. */
   actorEnded(actor: Actor, exit: Exit): void;
+  /** The carrier ended under an actor that had not caused it: it is no exit, and it is started anew when it is needed. */
+  actorDisplaced(actor: Actor): void;
+  /** A burst actor has done its one request. */
+  burstDone(actor: Actor): void;
   /** An actor that was told to stop has no request left. */
   actorIdle(actor: Actor): void;
-  /** A carrier that no ready actor uses has gone: one that starts an actor, or a spare. */
+  /** A carrier has gone; its ready actors have been dealt with, one that starts in it has not. */
   carrierGone(carrier: Carrier, why: string): void;
-  /** A starting actor's guest code has run for so long. */
-  actorStarting(carrier: Carrier, ms: number): void;
+  /** The guest code of a starting actor has run for so long. */
+  actorStarting(carrier: Carrier, pid: number, ms: number): void;
   /** A request ended its guest: by a trap, by proc_exit, or for its memory. The actor goes on in a new instance. */
   guestExited(actor: Actor, exit: Exit): void;
   spareCarrier(): void;

@@ -1,4 +1,5 @@
 // Puts a node together: store, carriers, services, acceptors, in the order in which they start, and drains it. Main thread.
+import { availableParallelism } from "node:os";
 import { Pids } from "../actors/pids.ts";
 import { type Acceptor, type AcceptorOptions, BodyBudget, type MakeAcceptor } from "./acceptor/contract.ts";
 import { makeNodeAcceptor } from "./acceptor/node-http.ts";
@@ -92,6 +93,9 @@ class Node implements Verbs, RunningNode {
     });
     this.#actors = new Actors({
       load: (pool) => this.#registry.load(pool),
+      sharedMax: availableParallelism(),
+      shareMax: Math.max(1, Math.floor(limits.carriers * limits.share)),
+      instancesMax: limits.instances,
       onOutput: ({ pool }, stream, text) =>
         log.guest(pool.service.prefix, stream === 1 ? "stdout" : "stderr", text.toString("utf8")),
       onFailure: ({ pool, requestId }, error, note) =>

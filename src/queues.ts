@@ -6,7 +6,7 @@ import type { Actor, InFlight, Pool } from "./service.ts";
 export interface QueueEvents {
   /** Puts a waiting request into an actor's ring. False if that has no room now. */
   send(actor: Actor, request: InFlight): boolean;
-  /** Requests wait, and the pool has no actor. */
+  /** Requests wait: perhaps the pool needs one more actor. */
   wantActor(pool: Pool): void;
   /** Something waits: its time must be watched. */
   waits(): void;
@@ -36,7 +36,7 @@ export class Queues {
     if (!pool.hasQueueRoom) return false;
     pool.waiting.push(request);
     this.#add(request);
-    if (pool.actors.size === 0) this.#events.wantActor(pool);
+    this.#events.wantActor(pool);
     return true;
   }
 
@@ -52,26 +52,29 @@ export class Queues {
       const actor = pool.pick();
       if (actor === null) {
         if (pool.actors.size === 0) this.#events.wantActor(pool);
-        return;
+        break;
       }
-      if (!this.#events.send(actor, pool.waiting[0] as InFlight)) return;
+      if (!this.#events.send(actor, pool.waiting[0] as InFlight)) break;
       pool.waiting.shift();
     }
-    if (pool.waiting.length === 0) this.#pools.delete(pool);
+    // Behind the others that wait for the same shared carriers: they take turns.
+    this.#pools.delete(pool);
+    if (pool.waiting.length > 0) this.#pools.add(pool);
   }
 
   pumpAll(): void {
-    for (const pool of this.#pools) this.pump(pool);
+    for (const pool of [...this.#pools]) this.pump(pool);
   }
 
   /** Answers what has waited too long with 503. True if something still waits. */
   timeOut(nowMs: number): boolean {
-    for (const pool of this.#pools) {
+    for (const pool of [...this.#pools]) {
       const limitMs = pool.policy.limits.queue_timeout;
       while (pool.waiting.length > 0 && nowMs - (pool.waiting[0] as InFlight).admittedMs >= limitMs) {
         this.failTimedOut(pool.waiting.shift() as InFlight);
       }
       this.pump(pool);
+      if (pool.waiting.length > 0) this.#events.wantActor(pool);
     }
     return this.#pools.size > 0;
   }

@@ -1,6 +1,7 @@
 // A service as the node knows it: its versions' pools, their actors, and the requests they have. State only. Main thread.
 import type { Exit } from "../actors/exits.ts";
 import type { Breaker } from "../supervisors/breaker.ts";
+import { Peak, reapable } from "../supervisors/reaping.ts";
 import type { Exchange } from "./acceptor/contract.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Policy } from "./config.ts";
@@ -38,9 +39,15 @@ export class Actor {
   /** Its child id in the supervision tree, and the start attempt it stands for. */
   readonly id: string;
   readonly generation: number;
+  /** Started for one request, because the residents were under pressure. */
+  readonly isBurst: boolean;
   state: ActorState = "starting";
   pid = 0;
   carrier: Carrier | null = null;
+  /** True while it holds its place in its carrier. */
+  isPlaced = false;
+  /** Its carrier ended while it started, because of another service. */
+  isDisplaced = false;
   /** Requests in its carrier's ring, begun or not, in order. */
   readonly sent: InFlight[] = [];
   requests = 0;
@@ -51,10 +58,18 @@ export class Actor {
   /** Why its start failed, where the main thread knows it better than the carrier. */
   startFailure: string | null = null;
 
-  constructor(pool: Pool, id: string, generation: number) {
+  constructor(pool: Pool, id: string, generation: number, isBurst: boolean) {
     this.pool = pool;
     this.id = id;
     this.generation = generation;
+    this.isBurst = isBurst;
+  }
+
+  /** A request has been put into its carrier's ring. */
+  add(request: InFlight): void {
+    this.sent.push(request);
+    this.pool.sent++;
+    (this.carrier as Carrier).sent++;
   }
 
   /** A request that it had will not be run by it. */
@@ -63,6 +78,7 @@ export class Actor {
     if (at < 0) return;
     this.sent.splice(at, 1);
     this.pool.sent--;
+    (this.carrier as Carrier).sent--;
   }
 
   /** The request of that number has ended after so many microseconds. Undefined if it has none of that number. */
@@ -72,12 +88,17 @@ export class Actor {
     if (request === this.sent[0]) this.sent.shift();
     else this.sent.splice(this.sent.indexOf(request), 1);
     this.pool.sent--;
+    (this.carrier as Carrier).sent--;
     this.requests++;
     this.lastUsedMs = performance.now();
     this.pool.observe(micros);
     return request;
   }
 }
+
+/** A service in shared carriers gets its own when it uses this share of one, or has this many requests, in a sweep. */
+const HOT_SHARE = 0.1;
+const HOT_REQUESTS = 20;
 
 /** Pools made since the start. */
 let pools = 0;
@@ -101,6 +122,18 @@ export class Pool {
   sent = 0;
   /** Recent service time, begin to end: an exponentially weighted mean. ms */
   serviceMs = 0;
+  /** Time its guests have run since the start. ms */
+  busyMs = 0;
+  /** Busy enough for carriers of its own (placement auto). */
+  isHot = false;
+  /** Killed for its deadline: it shares no carrier any more. */
+  isQuarantined = false;
+  #aheadMax = 2;
+  readonly #peak: Peak;
+  #busyMsThen = 0;
+  #requestsThen = 0;
+  /** Those of its children in the supervision tree that are burst actors. */
+  bursts = 0;
   /** Its actors in the supervision tree, those that wait out a backoff included. */
   children = 0;
   lastStartFailure: string | null = null;
@@ -111,6 +144,14 @@ export class Pool {
     this.id = `${service.prefix}#${version}.${++pools}`;
     this.digest = digest;
     this.policy = policy;
+    this.#peak = new Peak(policy.scale.window);
+  }
+
+  /** True if its actors get carriers of their own. */
+  get wantsDedicated(): boolean {
+    const { placement, state } = this.policy;
+    if (placement === "dedicated" || state === "kept" || this.isQuarantined) return true;
+    return placement === "auto" && this.isHot;
   }
 
   /** True if one more request may be put into a ring. */
@@ -123,13 +164,21 @@ export class Pool {
     return this.waiting.length < this.policy.limits.queue;
   }
 
-  /** The actor for the next request: the one with the fewest ahead, among equals the most recently used. */
+  /**
+   * The actor for the next request, the most recently used first, so that the others stay idle and can be reaped. One
+   * in a shared carrier only while that is idle; one in a carrier of its own may have requests ahead, the one with the
+   * fewest first, up to what is expected to take no longer than the policy's pressure.wait. Null if none can take it.
+   */
   pick(): Actor | null {
     let best: Actor | null = null;
     for (let i = this.ready.length - 1; i >= 0; i--) {
       const actor = this.ready[i] as Actor;
-      if (actor.sent.length === 0) return actor;
-      if (best === null || actor.sent.length < best.sent.length) best = actor;
+      const carrier = actor.carrier as Carrier;
+      if (carrier.isShared ? carrier.sent === 0 : actor.sent.length === 0) {
+        if (!actor.isBurst || actor.requests === 0) return actor;
+      } else if (!carrier.isShared && !actor.isBurst && actor.sent.length < this.#aheadMax) {
+        if (best === null || actor.sent.length < best.sent.length) best = actor;
+      }
     }
     return best;
   }
@@ -158,10 +207,36 @@ export class Pool {
     return Math.max(1, Math.min(60, Math.ceil((ahead * this.serviceMs) / actors / 1000)));
   }
 
+  /** Idle actors to end: those beyond what was busy at once within the window. An actor with work is never among them. */
+  surplus(nowMs: number): Actor[] {
+    const { min, idle_timeout: idleTimeoutMs } = this.policy.scale;
+    this.#peak.record(this.ready.filter(({ sent }) => sent.length > 0).length, nowMs);
+    if (this.ready.length === 0 || this.waiting.length > 0) return [];
+    const residents = this.ready
+      .filter(({ isBurst }) => !isBurst)
+      .map((actor) => ({ actor, work: actor.sent.length, idleSinceMs: actor.lastUsedMs }));
+    // With nothing in the whole window the timeout alone decides about the last one.
+    const peak = this.#peak.at(nowMs);
+    return reapable(residents, peak, { min, idleTimeoutMs }, nowMs).map(({ actor }) => actor);
+  }
+
+  /** Asked every `ms`: true while it shares carriers and has become so busy that it should have its own. */
+  heatsUp(ms: number): boolean {
+    const share = (this.busyMs - this.#busyMsThen) / ms;
+    const requests = this.service.metrics.requests - this.#requestsThen;
+    this.#busyMsThen = this.busyMs;
+    this.#requestsThen = this.service.metrics.requests;
+    if (this.policy.placement !== "auto" || this.wantsDedicated) return false;
+    this.isHot = share >= HOT_SHARE || requests >= HOT_REQUESTS;
+    return this.isHot && this.ready.some(({ carrier }) => carrier?.isShared === true);
+  }
+
   /** Takes a measured service time into the mean. */
   observe(micros: number): void {
     const ms = micros / 1000;
+    this.busyMs += ms;
     this.serviceMs = this.serviceMs === 0 ? ms : this.serviceMs + (ms - this.serviceMs) * 0.1;
+    this.#aheadMax = Math.max(2, Math.ceil(this.policy.scale.pressure.wait / this.serviceMs));
   }
 }
 

@@ -5,6 +5,7 @@
 // of version 3 of hello, "hello#3.17/7" an actor of it. Everything else is a worker of the node (store, carriers, acceptor).
 import type { Exit } from "../actors/exits.ts";
 import type { Command, Report } from "../supervisors/commands.ts";
+import { scale } from "../supervisors/scaling.ts";
 import { type ChildSpec, supervisorSpec } from "../supervisors/spec.ts";
 import { Tree } from "../supervisors/tree.ts";
 import type { ActorOutcomes, Actors } from "./actors.ts";
@@ -52,6 +53,8 @@ export class Supervision implements ActorOutcomes {
   readonly #timers = new Map<number, Timer>();
   /** Pools by the ids of their supervisors and of the actors that the tree knows. */
   readonly #pools = new Map<string, Pool>();
+  /** Ids of burst actors. */
+  readonly #bursts = new Set<string>();
   readonly #trials = new Map<string, Outcome>();
   readonly #removals = new Map<string, () => void>();
   #started: Outcome | null = null;
@@ -151,11 +154,32 @@ export class Supervision implements ActorOutcomes {
     this.#run(this.#tree.removeChild(id, performance.now()));
   }
 
+  displaced({ id, generation }: Actor): void {
+    const nowMs = performance.now();
+    this.#run(this.#tree.removeChild(id, nowMs));
+    this.#run(this.#tree.childStopped(id, generation, nowMs));
+  }
+
   wanted(pool: Pool): void {
-    // A child that waits out its backoff is an actor that is coming.
-    if (pool.children > 0 || pool.service.pool !== pool || !this.#tree.isRunning(pool.id)) return;
-    this.coldStarts++;
-    this.#run(this.#tree.addChild(pool.id, this.#newActor(pool), performance.now()));
+    if (pool.service.pool !== pool || !this.#tree.isRunning(pool.id)) return;
+    const { scale: policy } = pool.policy;
+    const { depth, wait: waitMs } = policy.pressure;
+    // Children that wait out a backoff are actors that are coming.
+    const residents = pool.children - pool.bursts;
+    const running = Math.min(pool.sent, pool.ready.length);
+    const queued = pool.waiting.length + pool.sent - running;
+    const load = { residents, bursts: pool.bursts, inFlight: running, queued, serviceTimeMs: pool.serviceMs };
+    const { min, max } = policy;
+    const decision = scale(load, { min, max, pressure: { depth, waitMs } });
+    if (decision === "nothing") return;
+    // Permit before start: one that would only wait for a carrier helps nobody, but the first must come.
+    if (pool.children > 0 && !this.#options.actors.hasRoomFor(pool)) return;
+    if (residents === 0) this.coldStarts++;
+    this.#grow(pool, decision === "burst");
+  }
+
+  grow(pool: Pool): void {
+    if (pool.service.pool === pool && this.#tree.isRunning(pool.id)) this.#grow(pool, false);
   }
 
   // --- Carrying out commands. ---
@@ -168,7 +192,7 @@ export class Supervision implements ActorOutcomes {
     switch (command.type) {
       case "start":
         if (this.#options.parts.has(command.id)) void this.#startPart(command.id, command.generation);
-        else void this.#options.actors.start(this.#pools.get(command.id) as Pool, command.id, command.generation);
+        else this.#startActor(command.id, command.generation);
         return;
       case "stop":
         if (this.#options.parts.has(command.id)) void this.#stopPart(command.id, command.generation);
@@ -244,11 +268,23 @@ export class Supervision implements ActorOutcomes {
 
   // --- Actors. ---
 
-  #newActor(pool: Pool): ChildSpec {
+  #startActor(id: string, generation: number): void {
+    void this.#options.actors.start(this.#pools.get(id) as Pool, id, generation, this.#bursts.has(id));
+  }
+
+  #grow(pool: Pool, isBurst: boolean): void {
+    this.#run(this.#tree.addChild(pool.id, this.#newActor(pool, isBurst), performance.now()));
+  }
+
+  #newActor(pool: Pool, isBurst = false): ChildSpec {
     const id = `${pool.id}/${++this.#children}`;
     this.#pools.set(id, pool);
     pool.children++;
-    return actorSpec(id, pool);
+    if (isBurst) {
+      pool.bursts++;
+      this.#bursts.add(id);
+    }
+    return actorSpec(id, pool, isBurst);
   }
 
   #settleTrial(id: string, why: string | null): void {
@@ -263,6 +299,7 @@ export class Supervision implements ActorOutcomes {
     if (pool !== undefined && id !== pool.id) {
       this.#pools.delete(id);
       pool.children--;
+      if (this.#bursts.delete(id)) pool.bursts--;
       this.#settleTrial(id, "its supervisor was stopped");
     }
     this.#removals.get(id)?.();
@@ -271,10 +308,7 @@ export class Supervision implements ActorOutcomes {
 
   #ensureMinimum(pool: Pool | undefined): void {
     if (pool === undefined || pool.service.pool !== pool) return;
-    const missing = Math.min(1, pool.policy.scale.min) - pool.children;
-    if (missing > 0) {
-      this.#run(this.#tree.addChild(pool.id, this.#newActor(pool), performance.now()));
-    }
+    for (let missing = pool.policy.scale.min - pool.children; missing > 0; missing--) this.#grow(pool, false);
   }
 
   /** The service's supervisor gave up: nothing is tried until the breaker lets a probe through. */

@@ -25,6 +25,7 @@ export function groupSpec(id: string, group: SupervisorConfig): SupervisorSpec {
     strategy: group.strategy,
     maxRestarts: group.max_restarts,
     maxSeconds: group.max_seconds,
+    autoShutdown: group.auto_shutdown,
     order: group.order,
   });
 }
@@ -54,8 +55,9 @@ export function poolSpec({ id, policy, service }: Pool): SupervisorSpec {
 }
 
 /** Its start is watched by the dispatcher: only the guest's own start code has a deadline, not the wait for a carrier. */
-export function actorSpec(id: string, { policy }: Pool): ChildSpec {
-  const { restart, shutdown } = policy;
+export function actorSpec(id: string, { policy }: Pool, isBurst: boolean): ChildSpec {
+  const { shutdown } = policy;
+  const restart = isBurst ? "temporary" : policy.restart;
   return childSpec({ id, restart, shutdown, backoff: backoffOf(policy), startTimeoutMs: Number.POSITIVE_INFINITY });
 }
 

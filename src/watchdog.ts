@@ -10,12 +10,12 @@ const TICK_MS = 10;
 /** What the watchdog looks at, and whom it tells (dispatch.ts). */
 export interface Watched {
   carriers(): Iterable<Carrier>;
-  /** The ready or stopping actor in a carrier. */
-  actorOf(carrier: Carrier): Actor | undefined;
+  /** A ready or stopping actor. */
+  actorOf(pid: number): Actor | undefined;
   /** Replies that are in the rings count: they came before the tick. */
   drain(): void;
   /** An actor that starts in this carrier has run its start code for so long. */
-  actorStarting(carrier: Carrier, ms: number): void;
+  actorStarting(carrier: Carrier, pid: number, ms: number): void;
   /** Ends an actor whose request (or start) number `seq` has run too long, if it still runs. */
   condemn(actor: Actor, seq: number, exit: Exit, code: ErrorCode): void;
   /** Ends what has waited too long. @returns true if something still waits */
@@ -52,12 +52,12 @@ export class Watchdog {
   /** True if something runs or is about to. */
   #look(carrier: Carrier): boolean {
     const running = carrier.running();
-    const actor = this.#watched.actorOf(carrier);
+    if (running === null) return carrier.sent > 0 || carrier.isStarting;
+    const actor = this.#watched.actorOf(running.pid);
     if (actor === undefined) {
-      if (running?.seq === SEQ_STARTING) this.#watched.actorStarting(carrier, running.ms);
-      return running !== null || carrier.isStarting;
+      if (running.seq === SEQ_STARTING) this.#watched.actorStarting(carrier, running.pid, running.ms);
+      return true;
     }
-    if (running === null) return actor.sent.length > 0;
     const { deadline, start_deadline } = actor.pool.policy.limits;
     if (running.seq === SEQ_STARTING) {
       if (running.ms >= start_deadline) {

@@ -1,7 +1,7 @@
 // The admin routes behind /services: decides on the head alone, then runs the route. Main thread; never throws.
 import { asFrenezuloError, errorTable, FrenezuloError } from "../errors.ts";
-import type { Verbs } from "../verbs.ts";
 import { assertPrefix } from "../router.ts";
+import type { Verbs } from "../verbs.ts";
 import { type AuthOptions, Door } from "./auth.ts";
 import type { AdminDecision, AdminHead, AdminLog, AdminRequest, AdminResponse } from "./contract.ts";
 import type { BodyKind, Outcome, Route } from "./route.ts";

@@ -1,8 +1,8 @@
 // THE table of admin routes: method, path, who may, what goes in and out, handler. OpenAPI and tests come from it.
 import { createHash } from "node:crypto";
 import type { ErrorCode } from "../errors.ts";
-import type { AddOptions } from "../verbs.ts";
 import { assertPrefix } from "../router.ts";
+import type { AddOptions } from "../verbs.ts";
 import type { Listener } from "./contract.ts";
 import { openApi } from "./openapi.ts";
 import { type Audit, type Call, type Outcome, type Route, route } from "./route.ts";

@@ -1,0 +1,177 @@
+// Which carrier an actor gets: one of its own, or one it shares; who waits for one, and who must give one up. Main thread.
+//
+// Dedicated: busy, kept and quarantined services; requests may wait in the carrier's ring. Shared: cold and idle
+// services; the carrier runs one request at a time, the others wait on the main thread (DECISIONS 8.3).
+import type { Carrier } from "./carrier.ts";
+import type { Carriers } from "./carriers.ts";
+import type { Actor, Pool, Service } from "./service.ts";
+
+export interface PlacementOptions {
+  /** Shared carriers that are kept in use before others are made shared. */
+  readonly sharedMax: number;
+  /** Carriers that one service may hold while others wait for one. */
+  readonly shareMax: number;
+  /** Instances in the process; beyond them the least recently used idle actor goes. */
+  readonly instancesMax: number;
+  /** Actors that have no requests, for giving up what they hold. */
+  readonly idle: () => Iterable<Actor>;
+  /** An actor that should be stopped in order. */
+  readonly surplus: (actor: Actor) => void;
+}
+
+interface Waiter {
+  readonly actor: Actor;
+  readonly take: (carrier: Carrier | null) => void;
+}
+
+/** Spares above the wanted number are kept this long, for the next burst. ms */
+const SPARE_MS = 2000;
+
+export class Placement {
+  readonly #carriers: Carriers;
+  readonly #options: PlacementOptions;
+  readonly #shared = new Set<Carrier>();
+  readonly #waiting: Waiter[] = [];
+  /** Carriers of its own that each service holds. */
+  readonly #held = new Map<Service, number>();
+  #instances = 0;
+  #surplusSinceMs: number | null = null;
+
+  constructor(carriers: Carriers, options: PlacementOptions) {
+    this.#carriers = carriers;
+    this.#options = options;
+  }
+
+  /** Actors that wait for a carrier. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** True if one more actor of this service could be placed now without taking from those who wait. */
+  hasRoomFor(pool: Pool): boolean {
+    if (this.#waiting.length > 0 && this.#heldBy(pool.service) >= this.#options.shareMax) return false;
+    return this.#carriers.canTake;
+  }
+
+  /** A carrier for a starting actor. @throws Error if it is told to stop while it waits */
+  place(actor: Actor): Promise<Carrier> {
+    const carrier = this.#find(actor);
+    if (carrier !== null) return Promise.resolve(this.#give(actor, carrier));
+    return new Promise((resolve, reject) => {
+      const take = (given: Carrier | null): void => {
+        if (given === null) reject(new Error("it was told to stop before it had a carrier"));
+        else resolve(this.#give(actor, given));
+      };
+      this.#waiting.push({ actor, take });
+      this.#makeRoom();
+    });
+  }
+
+  /** An actor that waits for a carrier needs none any more. False if it does not wait. */
+  withdraw(actor: Actor): boolean {
+    const at = this.#waiting.findIndex((each) => each.actor === actor);
+    if (at < 0) return false;
+    this.#waiting.splice(at, 1)[0]?.take(null);
+    return true;
+  }
+
+  /** An actor has ended. Its carrier, if that lives, is free for others. */
+  release(actor: Actor): void {
+    const carrier = actor.carrier;
+    if (carrier === null || !actor.isPlaced) return;
+    actor.isPlaced = false;
+    carrier.tenants--;
+    this.#instances--;
+    if (!carrier.isShared) {
+      const { service } = actor.pool;
+      const held = this.#heldBy(service) - 1;
+      if (held > 0) this.#held.set(service, held);
+      else this.#held.delete(service);
+    }
+    if (carrier.tenants > 0) return;
+    this.#shared.delete(carrier);
+    carrier.isShared = false;
+    this.#carriers.giveBack(carrier);
+  }
+
+  /** A carrier is free: whoever holds the fewest gets it, among equals the one that waits longest. */
+  serve(): void {
+    while (this.#waiting.length > 0) {
+      let next = this.#waiting[0] as Waiter;
+      for (const each of this.#waiting) {
+        if (this.#heldBy(each.actor.pool.service) < this.#heldBy(next.actor.pool.service)) next = each;
+      }
+      const carrier = this.#find(next.actor);
+      if (carrier === null) return;
+      this.#waiting.splice(this.#waiting.indexOf(next), 1);
+      next.take(carrier);
+    }
+  }
+
+  /** From time to time: makes room for those who wait, and ends spares that nobody needed for a while. */
+  sweep(nowMs: number): void {
+    this.#makeRoom();
+    if (!this.#carriers.hasSurplus) this.#surplusSinceMs = null;
+    else {
+      this.#surplusSinceMs ??= nowMs;
+      if (nowMs - this.#surplusSinceMs >= SPARE_MS) this.#carriers.trim();
+    }
+  }
+
+  #heldBy(service: Service): number {
+    return this.#held.get(service) ?? 0;
+  }
+
+  #give(actor: Actor, carrier: Carrier): Carrier {
+    actor.isPlaced = true;
+    carrier.tenants++;
+    this.#instances++;
+    if (!carrier.isShared) this.#held.set(actor.pool.service, this.#heldBy(actor.pool.service) + 1);
+    return carrier;
+  }
+
+  #find(actor: Actor): Carrier | null {
+    if (this.#instances >= this.#options.instancesMax) return null;
+    if (actor.pool.wantsDedicated) return this.#carriers.take();
+    let least: Carrier | null = null;
+    let leastIdle: Carrier | null = null;
+    for (const carrier of this.#shared) {
+      if (carrier.state !== "taken") continue;
+      if (least === null || carrier.tenants < least.tenants) least = carrier;
+      const isIdle = carrier.sent === 0 && !carrier.isStarting && carrier.running() === null;
+      if (isIdle && (leastIdle === null || carrier.tenants < leastIdle.tenants)) leastIdle = carrier;
+    }
+    const isGrowing = this.#shared.size < this.#options.sharedMax;
+    if (leastIdle !== null && !isGrowing) return leastIdle;
+    const fresh = this.#carriers.take();
+    if (fresh === null) return leastIdle ?? least;
+    fresh.isShared = true;
+    this.#shared.add(fresh);
+    return fresh;
+  }
+
+  /**
+   * Where actors wait and no carrier can be made: the actor that has been idle longest gives up its own; if none is
+   * idle, a service that holds more than its share ends one actor (its running request is finished first).
+   */
+  #makeRoom(): void {
+    const isFull = this.#instances >= this.#options.instancesMax;
+    if (this.#waiting.length === 0 || !(isFull || this.#carriers.isExhausted)) return;
+    let oldest: Actor | null = null;
+    for (const actor of this.#options.idle()) {
+      if (!isFull && actor.carrier?.isShared === true) continue;
+      if (oldest === null || actor.lastUsedMs < oldest.lastUsedMs) oldest = actor;
+    }
+    if (oldest !== null) {
+      this.#options.surplus(oldest);
+      return;
+    }
+    const fewest = Math.min(...this.#waiting.map(({ actor }) => this.#heldBy(actor.pool.service)));
+    for (const [service, held] of this.#held) {
+      if (held <= this.#options.shareMax || held <= fewest + 1) continue;
+      const last = [...service.pool.ready].find((actor) => actor.carrier?.isShared === false);
+      if (last !== undefined) this.#options.surplus(last);
+      return;
+    }
+  }
+}
