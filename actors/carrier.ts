@@ -65,10 +65,12 @@ const control: CarrierControl = {
     if (exit === null) return "its carrier was condemned";
     if (exit.reason !== "normal") return exit.text;
     actors.set(spec.pid, actor);
+    countInstances();
     return null;
   },
   stop(pid: number): void {
     actors.delete(pid);
+    countInstances();
   },
 };
 Comlink.expose(control, nodeEndpoint(data.port));
@@ -127,6 +129,7 @@ function restart(actor: Actor): boolean {
   if (exit === null) return false;
   if (exit.reason !== "normal") {
     actors.delete(actor.spec.pid);
+    countInstances();
     report(KIND.ended, 0, actor.spec.pid, exit, 0);
     bell.ring();
   }
@@ -139,8 +142,11 @@ function startActor(actor: Actor): Exit | null {
   if (Atomics.compareExchange(words, CONTROL.state, STATE_IDLE, SEQ_STARTING) !== STATE_IDLE) return null;
   running = actor;
   const exit = actor.start();
-  Atomics.store(words, CONTROL.instances, actors.size + 1);
   return Atomics.compareExchange(words, CONTROL.state, SEQ_STARTING, STATE_IDLE) === SEQ_STARTING ? exit : null;
+}
+
+function countInstances(): void {
+  Atomics.store(words, CONTROL.instances, actors.size);
 }
 
 function payload(): [Uint8Array, number, number] {
