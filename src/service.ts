@@ -118,9 +118,10 @@ export class Pool {
     return this.sent < this.policy.limits.concurrency;
   }
 
-  /** True if one more request may wait. */
+  /** True if one more request may wait: for its turn, or for an actor while there is none, which takes no queue. */
   get hasQueueRoom(): boolean {
-    return this.waiting.length < this.policy.limits.queue;
+    const { concurrency, queue } = this.policy.limits;
+    return this.sent + this.waiting.length < concurrency + queue;
   }
 
   /** The actor for the next request: the one with the fewest ahead, among equals the most recently used. */
