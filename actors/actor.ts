@@ -54,6 +54,7 @@ export class Actor {
   start(): Exit {
     this.#instance = null;
     this.#host.entropyAsked = false;
+    this.#host.pidAsked = false;
     const exit = this.#enter(null, () => {
       const instance = new GuestInstance(this.spec, this.#imports);
       this.#host.instance = instance;
@@ -61,7 +62,8 @@ export class Actor {
       this.#instance = instance;
     });
     if (exit.reason !== "normal" || this.#instance === null) {
-      const why = exit.text === "" ? "its start code called proc_exit" : exit.text;
+      const isExit = exit.reason === "normal" || exit.reason === "exit";
+      const why = isExit ? `its start code called proc_exit(${exit.text === "" ? 0 : exit.text})` : exit.text;
       this.failed = { reason: "start_failed", text: why };
       return this.failed;
     }
@@ -109,6 +111,9 @@ export class Actor {
   #takeImage(instance: GuestInstance): void {
     const { spec } = this;
     if (spec.state === "kept" || spec.info.notResettable !== null) return;
+    // What start code knows of its own process, or left in it, would be wrong or missing in the next one.
+    const { scratch, mailbox } = this.process;
+    if (this.#host.pidAsked || scratch !== null || mailbox.arrived > 0) return;
     const hasEntropy = this.#host.entropyAsked;
     if (hasEntropy && !spec.snapshotEntropy) return;
     // Start code without entropy always ends the same: the first image serves every later instance.

@@ -65,10 +65,12 @@ const control: CarrierControl = {
     if (exit === null) return "its carrier was condemned";
     if (exit.reason !== "normal") return exit.text;
     actors.set(spec.pid, actor);
+    countInstances();
     return null;
   },
   stop(pid: number): void {
     actors.delete(pid);
+    countInstances();
   },
 };
 Comlink.expose(control, nodeEndpoint(data.port));
@@ -126,6 +128,7 @@ function restart(actor: Actor): boolean {
   if (exit === null) return false;
   if (exit.reason !== "normal") {
     actors.delete(actor.spec.pid);
+    countInstances();
     report(KIND.ended, 0, actor.spec.pid, exit, 0);
     bell.ring();
   }
@@ -137,7 +140,6 @@ function startActor(actor: Actor): Exit | null {
   if (!enter(SEQ_STARTING, actor.spec.pid)) return null;
   running = actor;
   const exit = actor.start();
-  Atomics.store(words, CONTROL.instances, actors.size + 1);
   return Atomics.compareExchange(words, CONTROL.state, SEQ_STARTING, STATE_IDLE) === SEQ_STARTING ? exit : null;
 }
 
@@ -147,6 +149,10 @@ function enter(state: number, pid: number): boolean {
   Atomics.store(words, CONTROL.pidLow, pid | 0);
   Atomics.store(words, CONTROL.pidHigh, (pid / 2 ** 32) | 0);
   return Atomics.compareExchange(words, CONTROL.state, STATE_IDLE, state) === STATE_IDLE;
+}
+
+function countInstances(): void {
+  Atomics.store(words, CONTROL.instances, actors.size);
 }
 
 function payload(): [Uint8Array, number, number] {

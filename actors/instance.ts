@@ -55,11 +55,10 @@ export class GuestInstance {
     return this.#bytesMax > 0 && this.#memoryBytes.length > (this.#bytesMax / 4) * 3;
   }
 
-  takeImage(): PristineImage {
-    return new PristineImage(
-      this.#memoryBytes,
-      this.#globals.map((global) => global.value),
-    );
+  /** Null where putting back would not be exact: JavaScript cannot give a NaN back with the payload it had. */
+  takeImage(): PristineImage | null {
+    const globals = this.#globals.map((global) => global.value);
+    return globals.some(Number.isNaN) ? null : new PristineImage(this.#memoryBytes, globals);
   }
 
   /**

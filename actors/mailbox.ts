@@ -36,7 +36,7 @@ export interface MailboxLimits {
 /**
  * Keeps arrival order. A receive without tags takes the oldest message of any kind; with tags the oldest whose tag is
  * among them, and untagged messages never match, even if 0 is listed (lunatic-abi.md §2.5). Unlike lunatic's it is
- * bounded: `push` refuses data above the limits; the other kinds always fit (DECISIONS 9.5).
+ * bounded: `push` refuses data above the limits; the other kinds and the request itself always fit (DECISIONS 9.5).
  */
 export class Mailbox {
   readonly #limits: MailboxLimits;
@@ -61,9 +61,9 @@ export class Mailbox {
     return this.#arrived;
   }
 
-  /** False if the mailbox is full; the message is then not in it. */
-  push(message: Message): boolean {
-    if (message.kind === "data") {
+  /** False if the mailbox is full; the message is then not in it. Without bound it always fits. */
+  push(message: Message, isBounded = message.kind === "data"): boolean {
+    if (isBounded) {
       if (this.#queue.length >= this.#limits.messagesMax) return false;
       if (this.#bytes + message.length > this.#limits.bytesMax) return false;
     }

@@ -24,12 +24,13 @@ export class Output {
     const room = this.#room(actor, from);
     const passed = Math.min(room, bytes.length, this.#replies.payloadMax - 1);
     const wasOver = from.outputDropped;
-    if (passed > 0 && this.#put(from.pid, actor.spec.pid, stream, bytes.subarray(0, passed))) {
+    const isPut = passed > 0 && this.#put(from.pid, actor.spec.pid, stream, bytes.subarray(0, passed));
+    if (isPut) {
       from.outputBytes += passed;
       actor.outputSecondBytes += passed;
       if (passed === bytes.length) return;
     }
-    Atomics.add(this.#control, CONTROL.outputDropped, bytes.length - Math.max(passed, 0));
+    Atomics.add(this.#control, CONTROL.outputDropped, bytes.length - (isPut ? passed : 0));
     from.outputDropped = true;
     if (!wasOver) this.#put(from.pid, actor.spec.pid, STDERR, Buffer.from("[output over the limit is dropped]\n"));
   }

@@ -77,7 +77,7 @@ export class Process {
     this.replyPid = replyPid;
     this.outputBytes = 0;
     this.outputDropped = false;
-    this.mailbox.push(new Message("data", 0n, bytes, start, length));
+    this.mailbox.push(new Message("data", 0n, bytes, start, length), false);
   }
 
   /**

@@ -53,7 +53,8 @@ export class RingWriter {
 
   /**
    * Makes room for a payload of at most `payload` bytes.
-   * @returns the payload's offset in `bytes`, or -1 if there is no room now (or never: above the capacity).
+   * @returns the payload's offset in `bytes`, or -1 if there is no room now (or never: above the capacity). Then a pad
+   *   may have been committed: whoever sleeps until there is room wakes the consumer first.
    */
   reserve(payload: number): number {
     const size = frameBytes(payload);
@@ -94,11 +95,15 @@ export class RingWriter {
     Atomics.store(this.words, RING.starved, 1);
   }
 
-  /** Blocks until the consumer has released something or `ms` have passed. Carriers only. */
-  waitForRoom(payload: number, ms: number): number {
+  /**
+   * Blocks until the consumer has released something or `ms` have passed. Carriers only.
+   * @param wake wakes the consumer; called after the last look for room
+   */
+  waitForRoom(payload: number, ms: number, wake: () => void): number {
     this.starve();
     const offset = this.reserve(payload);
     if (offset >= 0) return offset;
+    wake();
     Atomics.wait(this.words, RING.starved, 1, ms);
     return this.reserve(payload);
   }

@@ -14,6 +14,7 @@ export class Sender {
   readonly #replies: RingWriter;
   readonly #tickets: MessagePort;
   readonly #bell: Bell;
+  readonly #wake = (): void => this.#bell.ring();
   readonly #control: Int32Array;
   #ticket = 0;
 
@@ -42,11 +43,7 @@ export class Sender {
   /** Room for a payload in the ring to the main thread; blocks until there is. The main thread always drains. */
   reserve(length: number): number {
     let at = this.#replies.reserve(length);
-    while (at < 0) {
-      this.#replies.starve();
-      this.#bell.ring();
-      at = this.#replies.waitForRoom(length, ROOM_MS);
-    }
+    while (at < 0) at = this.#replies.waitForRoom(length, ROOM_MS, this.#wake);
     return at;
   }
 

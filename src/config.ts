@@ -246,6 +246,7 @@ export function applyPolicy(base: Policy, part: PolicyPart): Policy {
   const usual = part.state === "kept" ? { max: 1, idle_timeout: Number.POSITIVE_INFINITY } : defaultPolicy.scale;
   const max = part.scale?.max ?? usual.max;
   policy.scale = {
+    ...policy.scale,
     min: part.scale?.min ?? Math.min(base.scale.min, max),
     max,
     idle_timeout: part.scale?.idle_timeout ?? usual.idle_timeout,
@@ -266,6 +267,17 @@ export function policyProblems(policy: Policy, scope: Omit<PolicyScope, "default
     problems.push({
       path: ["limits", "body_in"],
       text: `limits.body_in: ${limits.body_in} bytes are more than the node's limits.body_bytes, ${bodyBytes}`,
+    });
+  if (policy.significant && policy.restart === "permanent")
+    problems.push({
+      path: ["significant"],
+      text: "significant: not with restart permanent, which never lets its supervisor end; use transient or temporary",
+    });
+  const group = scope.supervisors.get(supervisor);
+  if (policy.significant && (group?.auto_shutdown ?? "never") === "never")
+    problems.push({
+      path: ["significant"],
+      text: `significant: its supervisor ${supervisor} has auto_shutdown never; set any_significant or all_significant`,
     });
   const known = [defaultSupervisor, ...scope.supervisors.keys()];
   if (!known.includes(supervisor))

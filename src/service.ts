@@ -97,8 +97,8 @@ export class Actor {
 }
 
 /** A service in shared carriers gets its own when it uses this share of one, or has this many requests, in a sweep. */
-const HOT_SHARE = 0.1;
-const HOT_REQUESTS = 20;
+const HOT_SHARE = 0.5;
+const HOT_REQUESTS = 100;
 
 /** Pools made since the start. */
 let pools = 0;
@@ -159,9 +159,10 @@ export class Pool {
     return this.sent < this.policy.limits.concurrency;
   }
 
-  /** True if one more request may wait. */
+  /** True if one more request may wait: for its turn, or for an actor while there is none, which takes no queue. */
   get hasQueueRoom(): boolean {
-    return this.waiting.length < this.policy.limits.queue;
+    const { concurrency, queue } = this.policy.limits;
+    return this.sent + this.waiting.length < concurrency + queue;
   }
 
   /**

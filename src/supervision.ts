@@ -15,11 +15,11 @@ import type { Actor, Pool, Service } from "./service.ts";
 import { after, type Timer } from "./timer.ts";
 import {
   actorSpec,
-  backoffOf,
   groupBackoff,
   groupSpec,
   parentsFirst,
   partSpec,
+  poolAsChild,
   poolSpec,
   SERVICES,
   servicesSpec,
@@ -105,7 +105,7 @@ export class Supervision implements ActorOutcomes {
     const spec = poolSpec(pool);
     this.#pools.set(spec.id, pool);
     service.pools.add(pool);
-    this.#run(this.#tree.addSupervisor(group, spec, { backoff: backoffOf(policy) }, performance.now()));
+    this.#run(this.#tree.addSupervisor(group, spec, poolAsChild(pool), performance.now()));
   }
 
   /** Starts a version's first actor. @throws first_start_failed */
@@ -161,7 +161,13 @@ export class Supervision implements ActorOutcomes {
   }
 
   wanted(pool: Pool): void {
-    if (pool.service.pool !== pool || !this.#tree.isRunning(pool.id)) return;
+    if (pool.service.pool !== pool) return;
+    if (!this.#tree.isRunning(pool.id)) {
+      // Its supervisor has ended for good, by its restart type: nobody will come. (Not now: this may be a handler.)
+      const state = this.#tree.stateOf(pool.id);
+      if (state === null || state === "down") setImmediate(() => this.#openBreaker(pool.service.prefix));
+      return;
+    }
     const { scale: policy } = pool.policy;
     const { depth, wait: waitMs } = policy.pressure;
     // Children that wait out a backoff are actors that are coming.

@@ -54,6 +54,12 @@ export function poolSpec({ id, policy, service }: Pool): SupervisorSpec {
   });
 }
 
+/** A service's supervisor as the child of its group. */
+export function poolAsChild({ policy }: Pool): Partial<ChildSpec> {
+  const { restart, significant } = policy;
+  return { restart, significant, backoff: backoffOf(policy) };
+}
+
 /** Its start is watched by the dispatcher: only the guest's own start code has a deadline, not the wait for a carrier. */
 export function actorSpec(id: string, { policy }: Pool, isBurst: boolean): ChildSpec {
   const { shutdown } = policy;

@@ -43,6 +43,8 @@ export class Host {
   guest!: Guest;
   /** True once the guest asked for randomness or a clock (DECISIONS 5.2). */
   entropyAsked = false;
+  /** True once the guest asked for its pid. */
+  pidAsked = false;
   readonly #trap: () => void;
   #buffer: ArrayBuffer | null = null;
   #bytes: Buffer = Buffer.alloc(0);

@@ -33,7 +33,9 @@ function abort(host: Host): (message: number, file: number, line: number, column
   const text = (pointer: number): string => {
     if (pointer >>> 0 < 4) return "";
     const length = host.view().getUint32(host.range((pointer >>> 0) - 4, 4), true);
-    return host.slice(pointer, Math.min(length, ABORT_TEXT_BYTES_MAX)).toString("utf16le");
+    // An exit's text is one line: what comes after a line feed would pass for the node's own note.
+    const bytes = host.slice(pointer, Math.min(length, ABORT_TEXT_BYTES_MAX));
+    return bytes.toString("utf16le").replace(/\p{Cc}/gu, " ");
   };
   return (message, file, line, column) => {
     host.enter();

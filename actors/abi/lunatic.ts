@@ -143,7 +143,10 @@ function distributedFunctions(host: Host): HostFunctions {
 
 function processFunctions(host: Host): HostFunctions {
   return {
-    process_id: () => BigInt(host.enter().pid),
+    process_id: () => {
+      host.pidAsked = true;
+      return BigInt(host.enter().pid);
+    },
     environment_id: () => 1n,
     sleep_ms: (ms: bigint) => {
       host.enter();

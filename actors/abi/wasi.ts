@@ -228,6 +228,7 @@ function cut(parts: readonly Buffer[], bytesMax: number): Buffer[] {
 /** Sleeps until the first clock is due; reads and writes on the standard streams are ready at once. */
 function poll(host: Host, subscriptions: number, events: number, count: number, written: number): number {
   host.enter();
+  host.entropyAsked = true; // which of its clocks is due tells the time
   if (count === 0 || count > IOVECS_MAX) return INVAL;
   const start = host.range(subscriptions, count * SUBSCRIPTION_BYTES);
   host.range(events, count * EVENT_BYTES);

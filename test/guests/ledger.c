@@ -1,5 +1,5 @@
-// Keeps a ledger in its log: writes "begun ?id=" before all else, then does as ?do= says: spin (?ms=N), loop, trap, exit, memory
-// (grows until that is refused, then traps), none (no reply), invalid (no answer at all); else, and after spin, replies with the id.
+// Keeps a ledger in its log: writes "begun ?id=" before all else, then does as ?do= says: spin or sleep (?ms=N), loop, trap, exit, memory
+// (grows until that is refused, then traps), none (no reply), invalid (no answer at all); else, and after spin and sleep, replies with the id.
 #include "guest.h"
 
 static void write_line(struct span value) {
@@ -17,6 +17,7 @@ ENTRY {
   struct span number = parameter("id");
   write_line(number);
   if (parameter_is("do", "spin")) spin(parameter_number("ms", 10));
+  if (parameter_is("do", "sleep")) sleep_ms(parameter_number("ms", 10));
   if (parameter_is("do", "loop")) for (volatile uint32_t i = 0;; i++) {}
   if (parameter_is("do", "trap")) __builtin_trap();
   if (parameter_is("do", "exit")) proc_exit(3);
