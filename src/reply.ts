@@ -18,7 +18,10 @@ export interface ReplyLimits {
   readonly bodyBytesMax: number;
 }
 
-/** Framing and hop-by-hop fields are the acceptor's business (RFC 9110 §7.6.1); a guest's are left out. */
+/**
+ * Framing and hop-by-hop fields are the acceptor's business (RFC 9110 §7.6.1); a guest's are left out. So is its request
+ * id: the node echoes the request's own, and a service that copies the request's headers would double it.
+ */
 const dropped = new Set([
   "connection",
   "content-length",
@@ -28,6 +31,7 @@ const dropped = new Set([
   "trailer",
   "transfer-encoding",
   "upgrade",
+  "x-request-id",
 ]);
 const variant = Buffer.from("CompleteRequest");
 /** 1 for the bytes of a token (RFC 9110 §5.6.2). */
