@@ -27,6 +27,7 @@ import { Store } from "./store.ts";
 import { type NodePart, Supervision } from "./supervision.ts";
 import { sleep } from "./timer.ts";
 import { SERVICES } from "./tree-specs.ts";
+import { Turnover } from "./turnover.ts";
 import type { Verbs } from "./verbs.ts";
 import { serviceDetail, serviceView } from "./views.ts";
 
@@ -127,9 +128,12 @@ class Node implements Verbs, RunningNode {
       router: this.#router,
       modules: this.#modules,
       sources: new Sources({ folder, allow, bytesMax: moduleBytesMax, timeoutMs: SOURCE_MS }),
-      metrics: this.#metrics,
-      dispatch: this.#dispatch,
-      supervision: this.#supervision,
+      turnover: new Turnover({
+        router: this.#router,
+        metrics: this.#metrics,
+        dispatch: this.#dispatch,
+        supervision: this.#supervision,
+      }),
     });
     registerGauges(this.#metrics, {
       carriers: this.#carriers,

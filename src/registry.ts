@@ -1,24 +1,18 @@
-// The services of a node and the changes they go through: add, replace, roll back, remove, load at start. Main thread.
+// The services of a node: those of the config and those of the API, and the changes they go through. Main thread.
 //
 // Order of an accepted change (DECISIONS 6.2): compile → first instance → commit → switch the route → answer. Changes of
 // one prefix take turns. Whatever fails before the commit leaves everything as it was.
-import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
-import { Breaker } from "../supervisors/breaker.ts";
-import { type NodeConfig, type Policy, parsePolicy, type ServiceConfig } from "./config.ts";
-import type { Dispatch } from "./dispatch.ts";
+import { type NodeConfig, type Policy, parsePolicy } from "./config.ts";
+import { DeclaredServices, type ServiceChanges } from "./declared.ts";
 import { FrenezuloError, reasonOf } from "./errors.ts";
 import type { Log } from "./log.ts";
-import type { Metrics } from "./metrics/metrics.ts";
 import type { CompiledModule, IntakeLimits, Modules } from "./modules.ts";
 import { assertPrefix, type Router } from "./router.ts";
-import { Pool, Service } from "./service.ts";
+import type { Pool, Service } from "./service.ts";
 import type { Sources } from "./sources.ts";
 import type { Store, StoredService, StoredVersion } from "./store.ts";
-import type { Supervision } from "./supervision.ts";
-import { sleep } from "./timer.ts";
-import { backoffOf } from "./tree-specs.ts";
-import type { AddOptions, AddResult, Origin, VersionView } from "./verbs.ts";
+import { isSamePolicy, type PoolVersion, type Turnover } from "./turnover.ts";
+import type { AddOptions, AddResult, VersionView } from "./verbs.ts";
 
 export interface RegistryParts {
   readonly config: NodeConfig;
@@ -26,36 +20,53 @@ export interface RegistryParts {
   readonly router: Router<Service>;
   readonly modules: Modules;
   readonly sources: Sources;
-  readonly metrics: Metrics;
-  readonly dispatch: Dispatch;
-  readonly supervision: Supervision;
+  readonly turnover: Turnover;
 }
-
-/** How often a removed service is looked at while its last requests end. ms */
-const DRAIN_POLL_MS = 10;
 
 export class Registry {
   readonly #parts: RegistryParts;
   readonly #turns = new Map<string, Promise<unknown>>();
-  /** Bytes of the modules of services declared in the config, by digest: the store does not have them. */
-  readonly #declared = new Map<string, Uint8Array>();
+  readonly #declared: DeclaredServices;
+  readonly #startedAt = new Date().toISOString();
+  #config: NodeConfig;
   #store!: Store;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
+    this.#config = parts.config;
+    const { router, sources, turnover } = parts;
+    const compile: Registry["compile"] = (bytes, policy) => this.compile(bytes, policy);
+    this.#declared = new DeclaredServices({ router, sources, turnover, compile });
   }
 
   /** Routes what the config declares and what the store has. Nothing of the store is compiled yet. @throws bad_config */
   async open(store: Store): Promise<void> {
     this.#store = store;
-    for (const [prefix, declared] of this.#parts.config.services) await this.#declare(prefix, declared);
+    this.#declared.open(await this.#declared.prepare(this.#config.services));
     for (const stored of store.services()) {
       const known = this.#parts.router.get(stored.prefix);
-      if (known === undefined) this.#route(this.#newService(stored.prefix, { kind: "api" }), currentOf(stored));
+      if (known === undefined) this.#routeStored(stored);
       else if (known.origin.kind === "config") {
         const { where } = known.origin;
         this.#parts.log.warn({ service: stored.prefix, where }, "the config hides a service of the store");
       }
+    }
+  }
+
+  /**
+   * Makes the services those of another config: declared ones, and those of the API whose policy follows from other
+   * defaults. @throws bad_config; then nothing has changed
+   */
+  async reload(config: NodeConfig): Promise<ServiceChanges> {
+    const before = this.#config;
+    this.#config = config;
+    try {
+      const changes = await this.#declared.reload(await this.#declared.prepare(config.services));
+      for (const stored of this.#store.services()) await this.#followDefaults(stored, changes);
+      return changes;
+    } catch (thrown) {
+      this.#config = before;
+      throw thrown;
     }
   }
 
@@ -68,7 +79,7 @@ export class Registry {
       const policy = this.#policyOf(options.policy, options.env ?? {});
       const bytes =
         options.source.kind === "bytes" ? options.source.bytes : await this.#parts.sources.read(options.source.url);
-      const compiled = await this.#parts.modules.compile(bytes, this.#limitsOf(policy));
+      const compiled = await this.compile(bytes, policy);
       const { digest } = compiled;
       if (options.sha256 !== undefined && options.sha256.toLowerCase() !== digest) {
         throw new FrenezuloError("digest_mismatch", { actual: digest, expected: options.sha256 });
@@ -81,9 +92,8 @@ export class Registry {
       }
       const version = { digest, bytes: bytes.length, addedAt: new Date().toISOString(), ...given };
       const number = stored?.next ?? 1;
-      await this.#replace(prefix, service, { number, digest, policy }, () =>
-        this.#store.putVersion(prefix, version, bytes),
-      );
+      const pool = { version: number, digest, policy };
+      await this.#replace(prefix, service, pool, () => this.#store.putVersion(prefix, version, bytes));
       return { prefix, version: number, sha256: digest, changed: true };
     });
   }
@@ -101,9 +111,7 @@ export class Registry {
       if (stored.current === version) return { ...result, changed: false };
       const { digest } = wanted;
       const policy = this.#policyOf(wanted.policy, wanted.env);
-      await this.#replace(prefix, service, { number: version, digest, policy }, () =>
-        this.#store.setCurrent(prefix, version),
-      );
+      await this.#replace(prefix, service, { version, digest, policy }, () => this.#store.setCurrent(prefix, version));
       return { ...result, changed: true };
     });
   }
@@ -114,9 +122,7 @@ export class Registry {
       const service = this.#changeable(prefix);
       if (service === undefined) throw new FrenezuloError("unknown_service", { service: prefix });
       await this.#store.remove(prefix);
-      this.#parts.router.remove(prefix);
-      this.#parts.metrics.remove(prefix);
-      void this.#end(service.pool);
+      this.#parts.turnover.remove(service);
     });
   }
 
@@ -125,16 +131,21 @@ export class Registry {
     const limits = this.#limitsOf(pool.policy);
     const kept = this.#parts.modules.get(pool.digest, limits);
     if (kept !== undefined) return kept;
-    const bytes = this.#declared.get(pool.digest) ?? (await this.#store.moduleBytes(pool.digest));
+    const bytes = this.#declared.bytes(pool.digest) ?? (await this.#store.moduleBytes(pool.digest));
     if (bytes === undefined) throw new Error(`the store has no module ${pool.digest}`);
     return this.#parts.modules.compile(bytes, limits);
+  }
+
+  /** @throws as Modules.compile */
+  compile(bytes: Uint8Array, policy: Policy): Promise<CompiledModule> {
+    return this.#parts.modules.compile(bytes, this.#limitsOf(policy));
   }
 
   /** Versions of a service, oldest first. */
   versions(service: Service): VersionView[] {
     const { version, digest } = service.pool;
     if (service.origin.kind === "config") {
-      const bytes = this.#declared.get(digest)?.length ?? 0;
+      const bytes = this.#declared.bytes(digest)?.length ?? 0;
       return [{ version, sha256: digest, bytes, addedAt: this.#startedAt, current: true }];
     }
     const stored = this.#store.get(service.prefix);
@@ -147,70 +158,54 @@ export class Registry {
     }));
   }
 
-  readonly #startedAt = new Date().toISOString();
-
-  /** A service of the config: the file is the truth (DECISIONS 6.1), so its module is checked now. */
-  async #declare(prefix: string, declared: ServiceConfig): Promise<void> {
+  /** Routes a stored service without starting it. */
+  #routeStored(stored: StoredService): void {
+    const { turnover, log } = this.#parts;
+    const { version, digest, policy: given, env } = currentOf(stored);
+    let policy = this.#config.defaults;
     try {
-      const bytes = await this.#readDeclared(declared.source);
-      const compiled = await this.#parts.modules.compile(bytes, this.#limitsOf(declared.policy));
-      if (declared.sha256 !== undefined && declared.sha256.toLowerCase() !== compiled.digest) {
-        throw new FrenezuloError("digest_mismatch", { actual: compiled.digest, expected: declared.sha256 });
+      policy = this.#policyOf(given, env);
+    } catch (thrown) {
+      const fields = { service: stored.prefix, why: reasonOf(thrown) };
+      log.error(fields, "a stored policy is not acceptable any more; the defaults are used");
+    }
+    turnover.routeCold(turnover.newService(stored.prefix, { kind: "api" }, policy), { version, digest, policy });
+  }
+
+  /** After a reload: a stored service whose policy is another now gets it; one that the config hid is back. */
+  #followDefaults(stored: StoredService, changes: ServiceChanges): Promise<void> {
+    return this.#inTurn(stored.prefix, async () => {
+      const service = this.#parts.router.get(stored.prefix);
+      if (service === undefined) {
+        this.#routeStored(stored);
+        changes.added.push(stored.prefix);
+      } else if (service.origin.kind === "api") {
+        const { policy: given, env } = currentOf(stored);
+        const policy = this.#policyOf(given, env);
+        if (isSamePolicy(policy, service.pool.policy)) return;
+        const { version, digest } = service.pool;
+        this.#parts.turnover.takeOver(await this.#parts.turnover.start(service, { version, digest, policy }));
+        changes.changed.push(stored.prefix);
       }
-      this.#declared.set(compiled.digest, bytes);
-      const service = this.#newService(prefix, { kind: "config", where: declared.where }, declared.policy);
-      this.#switch(service, new Pool(service, 1, compiled.digest, declared.policy), true);
-    } catch (thrown) {
-      throw new FrenezuloError("bad_config", { where: declared.where, why: reasonOf(thrown) }, { cause: thrown });
-    }
-  }
-
-  /** What the config names is the operator's choice: any path; URLs as for everybody. */
-  async #readDeclared(source: string): Promise<Uint8Array> {
-    if (/^https?:/.test(source)) return this.#parts.sources.read(source);
-    return readFile(source.startsWith("file:") ? fileURLToPath(source) : source);
-  }
-
-  #newService(prefix: string, origin: Origin, policy: Policy = this.#parts.config.defaults): Service {
-    const { failures, ratio, window: windowMs } = policy.breaker;
-    const settings = { failures, ratio, windowMs, backoff: backoffOf(policy) };
-    return new Service(prefix, origin, new Breaker(settings, Math.random), this.#parts.metrics.service(prefix));
-  }
-
-  /** Routes a stored version without starting it. */
-  #route(service: Service, version: StoredVersion): void {
-    let policy = this.#parts.config.defaults;
-    try {
-      policy = this.#policyOf(version.policy, version.env);
-    } catch (thrown) {
-      const why = reasonOf(thrown);
-      this.#parts.log.error(
-        { service: service.prefix, why },
-        "a stored policy is not acceptable; the defaults are used",
-      );
-    }
-    this.#switch(service, new Pool(service, version.version, version.digest, policy), true);
+    });
   }
 
   /** Starts a new pool's first actor, commits, and lets the pool take over. */
   async #replace(
     prefix: string,
     known: Service | undefined,
-    version: { number: number; digest: string; policy: Policy },
+    version: PoolVersion,
     commit: () => Promise<unknown>,
   ): Promise<void> {
-    const { supervision } = this.#parts;
-    const service = known ?? this.#newService(prefix, { kind: "api" }, version.policy);
-    const pool = new Pool(service, version.number, version.digest, version.policy);
-    supervision.addPool(pool);
+    const { turnover } = this.#parts;
+    const pool = await turnover.start(known ?? turnover.newService(prefix, { kind: "api" }, version.policy), version);
     try {
-      await supervision.startFirst(pool);
       await commit();
     } catch (thrown) {
-      void supervision.removePool(pool);
+      turnover.discard(pool);
       throw thrown;
     }
-    this.#switch(service, pool, false);
+    turnover.takeOver(pool);
   }
 
   /** The same module again never makes a new version; a changed policy takes effect in a new pool of the same one. */
@@ -222,34 +217,12 @@ export class Registry {
   ): Promise<AddResult> {
     const { prefix } = service;
     const result = { prefix, version: current.version, sha256: current.digest };
-    if (isSame(policy, service.pool.policy)) return { ...result, changed: false };
-    const { version: number, digest } = current;
-    await this.#replace(prefix, service, { number, digest, policy }, () =>
-      this.#store.setPolicy(prefix, number, given),
+    if (isSamePolicy(policy, service.pool.policy)) return { ...result, changed: false };
+    const { version, digest } = current;
+    await this.#replace(prefix, service, { version, digest, policy }, () =>
+      this.#store.setPolicy(prefix, version, given),
     );
     return { ...result, changed: true };
-  }
-
-  /** New requests go to `pool` from now on, and so do those that wait; older pools drain and end. */
-  #switch(service: Service, pool: Pool, isNew: boolean): void {
-    const { supervision, router, dispatch } = this.#parts;
-    const old = service.pool as Pool | undefined;
-    service.pool = pool;
-    if (isNew) supervision.addPool(pool);
-    if (old === undefined) router.add(service.prefix, service);
-    else {
-      service.breaker.reset();
-      dispatch.queues.move(old, pool);
-      void this.#end(old);
-    }
-  }
-
-  /** Ends a pool that takes no new requests, once those it has are answered. */
-  async #end(pool: Pool): Promise<void> {
-    const { queue_timeout, deadline } = pool.policy.limits;
-    const lastMs = performance.now() + queue_timeout + deadline;
-    while (pool.sent + pool.waiting.length > 0 && performance.now() < lastMs) await sleep(DRAIN_POLL_MS);
-    await this.#parts.supervision.removePool(pool);
   }
 
   /** @throws config_origin */
@@ -262,12 +235,12 @@ export class Registry {
   }
 
   #policyOf(given: unknown, env: Readonly<Record<string, string>>): Policy {
-    const policy = parsePolicy(given, this.#parts.config);
+    const policy = parsePolicy(given, this.#config);
     return { ...policy, env: { ...policy.env, ...env } };
   }
 
   #limitsOf({ limits }: Policy): IntakeLimits {
-    const { module_bytes: moduleBytesMax, compile: compileMs } = this.#parts.config.limits;
+    const { module_bytes: moduleBytesMax, compile: compileMs } = this.#config.limits;
     return { memoryBytes: limits.memory, tableElements: limits.table, moduleBytesMax, compileMs };
   }
 
@@ -285,10 +258,4 @@ export class Registry {
 
 function currentOf(stored: StoredService): StoredVersion {
   return stored.versions.find((each) => each.version === stored.current) as StoredVersion;
-}
-
-function isSame(a: Policy, b: Policy): boolean {
-  const text = (policy: Policy): string =>
-    JSON.stringify(policy, (_key, value: unknown) => (value === Number.POSITIVE_INFINITY ? "never" : value));
-  return text(a) === text(b);
 }

@@ -11,7 +11,8 @@ import type { Origin } from "./verbs.ts";
 
 export class Service {
   readonly prefix: string;
-  readonly origin: Origin;
+  /** Its place in the config may move. */
+  origin: Origin;
   readonly breaker: Breaker;
   readonly metrics: ServiceMetrics;
   /** Where new requests go. Set before the service is routed. */

@@ -1,0 +1,104 @@
+// One pool of a service takes over from another: first instance, switch, drain of the old one. Main thread.
+import { Breaker } from "../supervisors/breaker.ts";
+import type { Policy } from "./config.ts";
+import type { Dispatch } from "./dispatch.ts";
+import type { Metrics } from "./metrics/metrics.ts";
+import type { Router } from "./router.ts";
+import { Pool, Service } from "./service.ts";
+import type { Supervision } from "./supervision.ts";
+import { sleep } from "./timer.ts";
+import { backoffOf } from "./tree-specs.ts";
+import type { Origin } from "./verbs.ts";
+
+export interface TurnoverParts {
+  readonly router: Router<Service>;
+  readonly metrics: Metrics;
+  readonly dispatch: Dispatch;
+  readonly supervision: Supervision;
+}
+
+/** What a pool is made of. */
+export interface PoolVersion {
+  readonly version: number;
+  /** sha256 of the module, hex. */
+  readonly digest: string;
+  readonly policy: Policy;
+}
+
+/** How often a replaced pool is looked at while its last requests end. ms */
+const DRAIN_POLL_MS = 10;
+
+export class Turnover {
+  readonly #parts: TurnoverParts;
+
+  constructor(parts: TurnoverParts) {
+    this.#parts = parts;
+  }
+
+  /** A service that is not routed yet. */
+  newService(prefix: string, origin: Origin, policy: Policy): Service {
+    const { failures, ratio, window: windowMs } = policy.breaker;
+    const settings = { failures, ratio, windowMs, backoff: backoffOf(policy) };
+    return new Service(prefix, origin, new Breaker(settings, Math.random), this.#parts.metrics.service(prefix));
+  }
+
+  /** A pool whose first actor runs, but that takes no requests yet. @throws first_start_failed; then it is gone again */
+  async start(service: Service, { version, digest, policy }: PoolVersion): Promise<Pool> {
+    const pool = new Pool(service, version, digest, policy);
+    this.#parts.supervision.addPool(pool);
+    try {
+      await this.#parts.supervision.startFirst(pool);
+      return pool;
+    } catch (thrown) {
+      this.discard(pool);
+      throw thrown;
+    }
+  }
+
+  /** Ends a pool that never took requests. */
+  discard(pool: Pool): void {
+    void this.#parts.supervision.removePool(pool);
+  }
+
+  /** Routes a service with a pool that is started by its first request. */
+  routeCold(service: Service, { version, digest, policy }: PoolVersion): void {
+    service.pool = new Pool(service, version, digest, policy);
+    this.#parts.supervision.addPool(service.pool);
+    this.#parts.router.add(service.prefix, service);
+  }
+
+  /** New requests go to a started pool from now on, and so do those that wait; the pool before it drains and ends. */
+  takeOver(pool: Pool): void {
+    const { service } = pool;
+    const old = service.pool as Pool | undefined;
+    service.pool = pool;
+    if (old === undefined) {
+      this.#parts.router.add(service.prefix, service);
+      return;
+    }
+    service.breaker.reset();
+    this.#parts.dispatch.queues.move(old, pool);
+    void this.#end(old);
+  }
+
+  /** Takes a service out of the route; requests that it has are answered. */
+  remove(service: Service): void {
+    this.#parts.router.remove(service.prefix);
+    this.#parts.metrics.remove(service.prefix);
+    void this.#end(service.pool);
+  }
+
+  async #end(pool: Pool): Promise<void> {
+    const { queue_timeout, deadline } = pool.policy.limits;
+    const lastMs = performance.now() + queue_timeout + deadline;
+    while (pool.sent + pool.waiting.length > 0 && performance.now() < lastMs) await sleep(DRAIN_POLL_MS);
+    await this.#parts.supervision.removePool(pool);
+  }
+}
+
+/** True if two policies say the same. */
+export function isSamePolicy(a: Policy, b: Policy): boolean {
+  const text = (policy: Policy): string =>
+    JSON.stringify(policy, (_key, value: unknown) => (value === Number.POSITIVE_INFINITY ? "never" : value));
+  return text(a) === text(b);
+}
