@@ -19,7 +19,7 @@ const chunk = (bytes: Buffer): Buffer =>
 
 /** A POST whose body has no announced length, in chunks of `size` bytes. */
 function chunkedPost(path: string, body: Buffer, size: number): Buffer {
-  const chunks = [Buffer.from(`POST ${path} ${HEAD}Transfer-Encoding: chunked\r\n\r\n`)];
+  const chunks: Buffer[] = [Buffer.from(`POST ${path} ${HEAD}Transfer-Encoding: chunked\r\n\r\n`)];
   for (let at = 0; at < body.length; at += size) chunks.push(chunk(body.subarray(at, at + size)));
   return Buffer.concat([...chunks, Buffer.from("0\r\n\r\n")]);
 }

@@ -1,0 +1,243 @@
+// What a carrier has around its actors, in the test's own thread: host, sender, output and ring are the real ones.
+import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
+import { Host, type Services } from "../../../actors/abi/host.ts";
+import { makeImports } from "../../../actors/abi/imports.ts";
+import { abiTable } from "../../../actors/abi/table.ts";
+import { Actor } from "../../../actors/actor.ts";
+import { Bell } from "../../../actors/bell.ts";
+import type { Exit } from "../../../actors/exits.ts";
+import { Output } from "../../../actors/output.ts";
+import { Pids } from "../../../actors/pids.ts";
+import { makeRing, RingReader, RingWriter } from "../../../actors/ring.ts";
+import { Sender } from "../../../actors/sender.ts";
+import { waitDedicated } from "../../../actors/waiting/dedicated.ts";
+import { type ActorSpec, BELL, CONTROL, KIND, type ModuleInfo, type Ticket } from "../../../actors/wire.ts";
+import { compileModule } from "../../../src/modules/compile-worker.ts";
+import { type GuestName, guest } from "../../guests/index.ts";
+import { type RequestParts, requestMessage } from "../../guests/minimal-host.ts";
+import { wasm } from "../modules-fixtures.ts";
+
+export type Compiled = Pick<ActorSpec, "module" | "info">;
+
+/** Through the real intake. @throws what the intake says */
+export async function compile(guestOrBytes: GuestName | Uint8Array, memoryBytes = 32 << 20): Promise<Compiled> {
+  const source = typeof guestOrBytes === "string" ? guest(guestOrBytes) : guestOrBytes;
+  const limits = { memoryBytes, tableElements: 10_000 };
+  const outcome = await compileModule({ bytes: new Uint8Array(source), limits });
+  if (!outcome.ok) throw new Error(`${outcome.code}: ${JSON.stringify(outcome.details)}`);
+  return outcome;
+}
+
+export function specOf(compiled: Compiled, overrides: Partial<ActorSpec> = {}): ActorSpec {
+  return {
+    pid: 0,
+    service: "test",
+    module: compiled.module,
+    info: compiled.info,
+    state: "fresh",
+    snapshotEntropy: false,
+    env: {},
+    args: [],
+    replyBytesMax: 8 << 20,
+    outputRequestBytesMax: 64 << 10,
+    outputSecondBytesMax: 1 << 20,
+    ...overrides,
+  };
+}
+
+/** A message that came out of the carrier, in the order of the ring. */
+export interface Frame {
+  readonly kind: number;
+  readonly seq: number;
+  readonly pid: number;
+  readonly about: number;
+  readonly bytes: Buffer;
+}
+
+export interface Ran {
+  readonly exit: Exit;
+  readonly replies: readonly Frame[];
+  readonly output: string;
+}
+
+export class LocalCarrier {
+  readonly host: Host;
+  readonly pids: Pids;
+  /** Milliseconds of every wait that a guest asked for. */
+  readonly waits: number[] = [];
+  readonly #imports: WebAssembly.Imports;
+  readonly #reader: RingReader;
+  readonly #words = new Int32Array(new SharedArrayBuffer(CONTROL.bytes));
+  readonly #channel = new MessageChannel();
+  #running: Actor | null = null;
+
+  /** @param more imports besides those of the table, for guests that only a test has */
+  constructor(more: WebAssembly.Imports = {}) {
+    const bellBlock = new SharedArrayBuffer(BELL.bytes);
+    const bell = new Bell(new Int32Array(bellBlock), BELL.asleep);
+    const ring = makeRing(4 << 20);
+    const writer = new RingWriter(ring);
+    this.#reader = new RingReader(ring);
+    this.pids = new Pids(bellBlock);
+    const sender = new Sender(writer, this.#channel.port1, bell, this.#words);
+    const output = new Output(writer, bell, this.#words);
+    const services: Services = {
+      send: (from, pid, message) => sender.send(this.host, from, pid, message),
+      output: (from, stream, bytes) => output.write(this.#running, from, stream, bytes),
+      wait: (ready, ms) => {
+        this.waits.push(ms);
+        return waitDedicated(ready, ms);
+      },
+    };
+    this.host = new Host(services);
+    this.#imports = { ...makeImports(this.host), ...more };
+  }
+
+  get deadLetters(): number {
+    return this.#words[CONTROL.deadLetters] as number;
+  }
+
+  get outputDropped(): number {
+    return this.#words[CONTROL.outputDropped] as number;
+  }
+
+  actor(compiled: Compiled, overrides: Partial<ActorSpec> = {}): Actor {
+    return new Actor(specOf(compiled, { pid: this.pids.next(), ...overrides }), this.host, this.#imports, this.pids);
+  }
+
+  /** An actor whose start went well. */
+  started(compiled: Compiled, overrides: Partial<ActorSpec> = {}): Actor {
+    const actor = this.actor(compiled, overrides);
+    this.#running = actor;
+    const exit = actor.start();
+    if (exit.reason !== "normal") throw new Error(`the actor did not start: ${exit.text}`);
+    return actor;
+  }
+
+  /** One request, and what the carrier does after it: put back, kept, or a new instance. */
+  run(actor: Actor, parts: RequestParts = {}): Ran {
+    const pid = this.pids.next();
+    const message = requestMessage({ pid, tag: pid, ...parts });
+    const ran = this.runMessage(actor, message, pid);
+    if (!actor.settle(ran.exit)) actor.start();
+    return ran;
+  }
+
+  /** Only the guest's run. The message lies amid other bytes, as in a ring. */
+  runMessage(actor: Actor, message: Uint8Array, replyPid: number): Ran {
+    const ring = new Uint8Array(message.length + 96).fill(0xee);
+    ring.set(message, 32);
+    this.#running = actor;
+    const exit = actor.run(ring, 32, message.length, replyPid);
+    const frames = this.frames();
+    const texts = frames.filter(({ kind }) => kind === KIND.output).map(({ bytes }) => bytes.subarray(1));
+    const replies = frames.filter(({ kind }) => kind === KIND.reply);
+    return { exit, replies, output: Buffer.concat(texts).toString() };
+  }
+
+  frames(): Frame[] {
+    const frames: Frame[] = [];
+    const reader = this.#reader;
+    while (reader.next()) {
+      const { kind, seq, pid, about, offset, length } = reader;
+      const bytes =
+        (kind & KIND.ticket) === 0 ? Buffer.from(reader.bytes.subarray(offset, offset + length)) : this.#block();
+      frames.push({ kind: kind & ~KIND.ticket, seq, pid, about, bytes });
+      reader.release();
+    }
+    return frames;
+  }
+
+  #block(): Buffer {
+    const received = receiveMessageOnPort(this.#channel.port2);
+    if (received === undefined) throw new Error("the frame's ticket is not in the port");
+    return Buffer.from((received.message as Ticket).block);
+  }
+}
+
+/** A host function as the guest calls it: with wasm's conversions and types. */
+export type Call = (name: string, ...args: (number | bigint)[]) => number | bigint | undefined;
+
+const valueTypes: Readonly<Record<string, string>> = { i: "i32", I: "i64", f: "f32", F: "f64" };
+
+/** A guest that imports every function of the table and, when it runs, hands them to `test.step`. */
+function everyFunction(age: "new" | "old"): Uint8Array<ArrayBuffer> {
+  const imports: string[] = [];
+  for (const [module, functions] of Object.entries(abiTable)) {
+    for (const [name, signatures] of Object.entries(functions)) {
+      const [parameters = "", results = ""] = (signatures.at(age === "new" ? 0 : -1) as string).split(">");
+      const types = (letters: string) => [...letters].map((letter) => valueTypes[letter]).join(" ");
+      const type = `(param ${types(parameters)}) (result ${types(results)})`;
+      imports.push(`(import "${module}" "${name}" (func $${imports.length} ${type}))`);
+    }
+  }
+  const all = imports.map((_each, i) => `$${i}`);
+  return wasm(`(module
+    ${imports.join("\n")}
+    (import "test" "step" (func $step (param ${all.map(() => "funcref").join(" ")})))
+    (memory (export "memory") 2 8)
+    (elem declare func ${all.join(" ")})
+    (func (export "frenezulo_main") (call $step ${all.map((each) => `(ref.func ${each})`).join(" ")})))`);
+}
+
+const info: ModuleInfo = {
+  memory: "memory",
+  memoryPagesMin: 2,
+  memoryPagesMax: 8,
+  globals: [],
+  entry: "frenezulo_main",
+  initialize: false,
+  notResettable: "it is not put back",
+};
+const modules = {
+  new: new WebAssembly.Module(everyFunction("new")),
+  old: new WebAssembly.Module(everyFunction("old")),
+};
+const names = Object.entries(abiTable).flatMap(([module, functions]) =>
+  Object.keys(functions).map(
+    (name) => `${module.replace("lunatic::", "").replace("wasi_snapshot_preview1", "wasi")}.${name}`,
+  ),
+);
+
+/** A guest's inside: its memory, and its imports by names such as "message.send", "wasi.fd_write". */
+export interface Inside {
+  readonly call: Call;
+  readonly memory: () => Buffer;
+  readonly carrier: LocalCarrier;
+  readonly actor: Actor;
+}
+
+export interface InsideOptions {
+  readonly age?: "new" | "old";
+  readonly request?: RequestParts | Uint8Array;
+  readonly spec?: Partial<ActorSpec>;
+}
+
+/** Runs `step` as a guest that was asked something. What it throws by itself comes through; a trap ends it as a guest. */
+export function inside(step: (inside: Inside) => void, options: InsideOptions = {}): Ran & { carrier: LocalCarrier } {
+  const { age = "new", request = {}, spec = {} } = options;
+  let failure: unknown;
+  const carrier = new LocalCarrier({
+    test: {
+      step: (...functions: ((...args: (number | bigint)[]) => number | bigint | undefined)[]) => {
+        const call: Call = (name, ...args) => {
+          const found = functions[names.indexOf(name)];
+          if (found === undefined) throw new Error(`there is no import ${name}`);
+          return found(...args);
+        };
+        try {
+          step({ call, memory: () => carrier.host.memory(), carrier, actor });
+        } catch (thrown) {
+          if (!(thrown instanceof WebAssembly.RuntimeError)) failure = thrown;
+          throw thrown;
+        }
+      },
+    },
+  });
+  const actor = carrier.started({ module: modules[age], info }, spec);
+  const pid = 7;
+  const message = request instanceof Uint8Array ? request : requestMessage({ pid, ...request });
+  const ran = carrier.runMessage(actor, message, pid);
+  if (failure !== undefined) throw failure;
+  return { ...ran, carrier };
+}
