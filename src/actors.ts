@@ -3,12 +3,12 @@
 // When and why is decided by the supervision tree (supervision.ts); requests are the dispatcher's (dispatch.ts).
 import type { Exit } from "../actors/exits.ts";
 import type { Pids } from "../actors/pids.ts";
-import type { ActorSpec } from "../actors/wire.ts";
+import { specOf } from "./actor-spec.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Carriers } from "./carriers.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { type FrenezuloError, reasonOf } from "./errors.ts";
-import type { Life } from "./life.ts";
+import type { ActorOutcomes, Life } from "./life.ts";
 import type { CompiledModule } from "./modules.ts";
 import { Placement } from "./placement.ts";
 import { Actor, type InFlight, type Pool } from "./service.ts";
@@ -18,23 +18,6 @@ import { after } from "./timer.ts";
 const SWEEP_MS = 100;
 /** How long a carrier may take to forget an actor that has no request. ms */
 const STOP_MS = 1000;
-
-/** What became of an actor, for the supervision tree. */
-export interface ActorOutcomes {
-  started(actor: Actor): void;
-  startFailed(actor: Actor, why: string): void;
-  /** It has ended as it was told; also for one that was not there. */
-  stopped(id: string, generation: number): void;
-  exited(actor: Actor, exit: Exit): void;
-  /** It has ended without its doing: no exit that counts. */
-  displaced(actor: Actor): void;
-  /** It is idle for long, or its carrier is needed: it should be stopped in order. */
-  surplus(actor: Actor): void;
-  /** Requests wait: perhaps the pool needs one more actor. */
-  wanted(pool: Pool): void;
-  /** One more resident, whatever waits. */
-  grow(pool: Pool): void;
-}
 
 export interface ActorsOptions {
   /** The compiled module of a pool: from the cache, or read and compiled now (part of a cold start). */
@@ -99,8 +82,13 @@ export class Actors implements Life {
     clearInterval(this.#sweeper);
   }
 
-  *all(): Iterable<Actor> {
-    yield* this.#actors.values();
+  all(): Iterable<Actor> {
+    return this.#actors.values();
+  }
+
+  /** By their ids in the supervision tree. */
+  get byId(): ReadonlyMap<string, Actor> {
+    return this.#actors;
   }
 
   // --- What the tree asks. ---
@@ -300,21 +288,4 @@ export class Actors implements Life {
     }
     this.#placement.sweep(nowMs);
   }
-}
-
-function specOf(actor: Actor, { module, info }: CompiledModule): ActorSpec {
-  const { policy, service } = actor.pool;
-  return {
-    pid: actor.pid,
-    service: service.prefix,
-    module,
-    info,
-    state: policy.state,
-    snapshotEntropy: policy.snapshot_entropy,
-    env: policy.env,
-    args: [service.prefix],
-    replyBytesMax: policy.limits.body_out,
-    outputRequestBytesMax: policy.limits.output_request,
-    outputSecondBytesMax: policy.limits.output_second,
-  };
 }

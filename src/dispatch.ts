@@ -9,6 +9,7 @@ import { exitError, REQUEST_ID } from "./answers.ts";
 import type { Carrier, CarrierEvents } from "./carrier.ts";
 import type { Carriers } from "./carriers.ts";
 import { type ErrorCode, FrenezuloError } from "./errors.ts";
+import { HandOver } from "./hand-over.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Life } from "./life.ts";
 import { Queues } from "./queues.ts";
@@ -25,6 +26,7 @@ export class Dispatch implements CarrierEvents {
   readonly #ledger: Ledger;
   readonly #life: Life;
   readonly #watchdog: Watchdog;
+  readonly #handOver: HandOver;
   /** Requests that no ring has. */
   readonly queues: Queues;
   #carriers!: Carriers;
@@ -47,6 +49,7 @@ export class Dispatch implements CarrierEvents {
       wantActor: (pool) => life.wantActor(pool),
       waits: () => this.#watchdog.arm(),
     });
+    this.#handOver = new HandOver(ledger, this.queues);
   }
 
   /** The carriers whose events this object takes; they need each other. */
@@ -107,7 +110,7 @@ export class Dispatch implements CarrierEvents {
     actor.state = "stopping";
     actor.pool.removeReady(actor);
     this.#carriers.drain();
-    this.#takeBackAll(actor);
+    this.#handOver.takeBack(actor);
     if (actor.sent.length === 0) this.#life.actorIdle(actor);
   }
 
@@ -192,7 +195,7 @@ export class Dispatch implements CarrierEvents {
   ended(carrier: Carrier, actorPid: number, exit: Exit): void {
     const actor = this.#actors.get(actorPid);
     if (actor === undefined) return;
-    this.#takeBackAll(actor);
+    this.#handOver.takeBack(actor);
     this.removeActor(actor);
     carrier.wake();
     this.#life.actorEnded(actor, exit);
@@ -241,23 +244,6 @@ export class Dispatch implements CarrierEvents {
     }
   }
 
-  /** Takes back what an actor has not begun, in order, so that others run it. */
-  #takeBackAll(actor: Actor): void {
-    const carrier = actor.carrier as Carrier;
-    for (const request of [...actor.sent]) if (request.takeBack(carrier)) this.#handOver(actor, request);
-  }
-
-  #handOver(actor: Actor, request: InFlight): void {
-    actor.remove(request);
-    if (request.exchange === null) {
-      this.#ledger.finish(request);
-      return;
-    }
-    request.actor = null;
-    request.followService();
-    this.queues.putBack(request);
-  }
-
   /**
    * A carrier has gone or is condemned. Only the request that had begun pays for it: what its actors had not begun goes
    * to others, and co-tenants of the culprit are started anew when they are needed.
@@ -265,8 +251,8 @@ export class Dispatch implements CarrierEvents {
   #lose(carrier: Carrier, culprit: Actor | null, exit: Exit, code: ErrorCode): void {
     const tenants = [...(this.#byCarrier.get(carrier) ?? [])];
     for (const actor of tenants) {
-      this.#takeBackAll(actor);
-      for (const request of [...actor.sent]) this.#loseBegun(actor, request, exit, code);
+      this.#handOver.takeBack(actor);
+      for (const request of [...actor.sent]) this.#handOver.loseBegun(actor, request, exit, code);
       this.removeActor(actor);
     }
     this.#carriers.kill(carrier);
@@ -274,22 +260,6 @@ export class Dispatch implements CarrierEvents {
       if (actor === culprit) this.#life.actorEnded(actor, exit);
       else this.#life.actorDisplaced(actor);
     }
-  }
-
-  /** A request that had begun is never run twice unless its method is idempotent and its policy allows (DECISIONS 4). */
-  #loseBegun(actor: Actor, request: InFlight, exit: Exit, code: ErrorCode): void {
-    if (code === "carrier_lost" && request.exchange !== null && request.mayRunAgain) {
-      this.#ledger.reopen(request, (replyPid) => request.runAgain(actor.carrier as Carrier, replyPid));
-      this.#handOver(actor, request);
-      return;
-    }
-    if (request.exchange !== null) {
-      const { service, policy } = actor.pool;
-      const details = { service: service.prefix, why: exit.text, ms: policy.limits.deadline };
-      this.#ledger.failGuest(request, new FrenezuloError(code, details));
-    }
-    actor.remove(request);
-    this.#ledger.finish(request);
   }
 
   /** Whoever wins the swap decides (DECISIONS 2.2): if the carrier ended the request first, its reply is in the ring. */

@@ -97,7 +97,8 @@ export const errorTable = {
   store_failed: row(500, "error", "The store failed: {why}. Nothing was changed."),
   internal: row(500, "error", "Something went wrong inside the node; the log has it under this request id."),
   // Start-up and command line
-  bad_config: row(null, "error", "{where}: {why}"),
+  bad_config: row(422, "error", "{where}: {why}"),
+  nothing_to_reload: row(409, "info", "The node was started without a config file."),
   data_locked: row(
     null,
     "error",

@@ -1,4 +1,4 @@
-// What the dispatcher asks of whoever lets actors live and die (actors.ts). Types only.
+// What the dispatcher tells of actors (to actors.ts), and what became of them (to supervision.ts). Types only.
 import type { Exit } from "../actors/exits.ts";
 import type { Carrier } from "./carrier.ts";
 import type { FrenezuloError } from "./errors.ts";
@@ -26,4 +26,21 @@ export interface Life {
   output(actor: Actor, stream: number, text: Buffer): void;
   /** A failure of a service's request, for the log. */
   requestFailed(request: InFlight, error: FrenezuloError, note: string): void;
+}
+
+/** What became of an actor, for the supervision tree. */
+export interface ActorOutcomes {
+  started(actor: Actor): void;
+  startFailed(actor: Actor, why: string): void;
+  /** It has ended as it was told; also for one that was not there. */
+  stopped(id: string, generation: number): void;
+  exited(actor: Actor, exit: Exit): void;
+  /** It has ended without its doing: no exit that counts. */
+  displaced(actor: Actor): void;
+  /** It is idle for long, or its carrier is needed: it should be stopped in order. */
+  surplus(actor: Actor): void;
+  /** Requests wait: perhaps the pool needs one more actor. */
+  wanted(pool: Pool): void;
+  /** One more resident, whatever waits. */
+  grow(pool: Pool): void;
 }

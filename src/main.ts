@@ -13,6 +13,8 @@ const verbs: Readonly<Record<string, { readonly summary: string; readonly load: 
   ls: { summary: "list the services", load: async () => (await import("./cli/ls.ts")).ls },
   rm: { summary: "remove a service", load: async () => (await import("./cli/rm.ts")).rm },
   rollback: { summary: "serve an earlier version", load: async () => (await import("./cli/rollback.ts")).rollback },
+  tree: { summary: "show the supervision tree", load: async () => (await import("./cli/tree.ts")).tree },
+  reload: { summary: "read the config again", load: async () => (await import("./cli/reload.ts")).reload },
   check: { summary: "validate config and modules", load: async () => (await import("./cli/check.ts")).check },
 };
 

@@ -1,25 +1,25 @@
 // Puts a node together: store, carriers, services, acceptors, in the order in which they start, and drains it. Main thread.
 import { availableParallelism } from "node:os";
 import { Pids } from "../actors/pids.ts";
-import { type Acceptor, type AcceptorOptions, BodyBudget, type MakeAcceptor } from "./acceptor/contract.ts";
-import { makeNodeAcceptor } from "./acceptor/node-http.ts";
-import { makeUwsAcceptor } from "./acceptor/uws.ts";
+import { BodyBudget } from "./acceptor/contract.ts";
 import { Actors } from "./actors.ts";
 import { Admin } from "./admin/admin.ts";
 import { type ListenAddress, readTokenFile } from "./admin/auth.ts";
-import type { Listener } from "./admin/contract.ts";
 import { RequestIds } from "./answers.ts";
 import { Carriers } from "./carriers.ts";
+import type { LoadedConfig } from "./config/load.ts";
 import type { NodeConfig } from "./config.ts";
 import { Dispatch } from "./dispatch.ts";
 import { type ErrorCode, FrenezuloError } from "./errors.ts";
 import { NodeFront } from "./front.ts";
 import { registerGauges } from "./gauges.ts";
 import { Ledger } from "./ledger.ts";
+import { Listeners } from "./listeners.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { Modules } from "./modules.ts";
 import { Registry } from "./registry.ts";
+import { Reload, type Reread } from "./reload.ts";
 import { Router } from "./router.ts";
 import type { Service } from "./service.ts";
 import { Sources } from "./sources.ts";
@@ -28,8 +28,8 @@ import { type NodePart, Supervision } from "./supervision.ts";
 import { sleep } from "./timer.ts";
 import { SERVICES } from "./tree-specs.ts";
 import { Turnover } from "./turnover.ts";
-import type { Verbs } from "./verbs.ts";
-import { serviceDetail, serviceView } from "./views.ts";
+import type { ReloadResult, Verbs } from "./verbs.ts";
+import { serviceDetail, serviceView, treeView } from "./views.ts";
 
 /** A thread that has not ended this long after it was told to is a zombie. ms */
 const ZOMBIE_MS = 2000;
@@ -41,13 +41,14 @@ const SOCKET_MODE = 0o600;
 
 export interface RunningNode {
   readonly addresses: { readonly listen: string; readonly admin: string | null };
+  reload(): Promise<ReloadResult>;
   /** Stops in order (DECISIONS 7.3). `cut`: requests that had no answer at the deadline. */
   drain(): Promise<{ cut: number }>;
 }
 
 /** Starts a node. @throws every code of start-up; then nothing of it runs any more */
-export async function startNode(config: NodeConfig, log: Log): Promise<RunningNode> {
-  const node = new Node(config, log, await adminToken(config));
+export async function startNode(loaded: LoadedConfig, log: Log, reread: Reread | null): Promise<RunningNode> {
+  const node = new Node(loaded, log, reread, await adminToken(loaded.config));
   await node.start();
   return node;
 }
@@ -57,9 +58,7 @@ async function adminToken({ admin }: NodeConfig): Promise<string | undefined> {
 }
 
 class Node implements Verbs, RunningNode {
-  readonly addresses: { listen: string; admin: string | null } = { listen: "", admin: null };
   readonly #config: NodeConfig;
-  readonly #log: Log;
   readonly #router = new Router<Service>();
   readonly #metrics = new Metrics();
   readonly #carriers: Carriers;
@@ -68,21 +67,19 @@ class Node implements Verbs, RunningNode {
   readonly #actors: Actors;
   readonly #supervision: Supervision;
   readonly #registry: Registry;
+  readonly #reload: Reload;
   readonly #modules: Modules;
   readonly #admin: Admin;
-  readonly #requestIds = new RequestIds();
-  readonly #bodyBudget: BodyBudget;
+  readonly #listeners: Listeners;
   readonly #refused = new Map<ErrorCode, number>();
-  readonly #acceptors: Acceptor[] = [];
   #store: Store | null = null;
   #isReady = false;
   #draining: Promise<{ cut: number }> | null = null;
 
-  constructor(config: NodeConfig, log: Log, token: string | undefined) {
+  constructor(loaded: LoadedConfig, log: Log, reread: Reread | null, token: string | undefined) {
+    const { config } = loaded;
     this.#config = config;
-    this.#log = log;
     const { limits, sources, admin, listen } = config;
-    this.#bodyBudget = new BodyBudget(limits.body_bytes);
     const moduleBytesMax = limits.module_bytes;
     const auth = { token, listen: listenAddress(listen.address), isPublic: admin.public };
     const adminListen = admin.listen === undefined ? undefined : listenAddress(admin.listen);
@@ -135,6 +132,13 @@ class Node implements Verbs, RunningNode {
         supervision: this.#supervision,
       }),
     });
+    this.#reload = new Reload({
+      registry: this.#registry,
+      supervision: this.#supervision,
+      log,
+      loaded,
+      reread,
+    });
     registerGauges(this.#metrics, {
       carriers: this.#carriers,
       ledger: this.#ledger,
@@ -144,8 +148,23 @@ class Node implements Verbs, RunningNode {
       router: this.#router,
       log,
       refused: this.#refused,
-      connections: () => this.#acceptors.reduce((sum, { connections }) => sum + connections, 0),
+      connections: () => this.#listeners.connections,
     });
+    const fronts = {
+      inFlightMax: limits.in_flight,
+      router: this.#router,
+      ledger: this.#ledger,
+      dispatch: this.#dispatch,
+      admin: this.#admin,
+      requestIds: new RequestIds(),
+      onRefused: (code: ErrorCode) => void this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1),
+    };
+    const bodyBudget = new BodyBudget(limits.body_bytes);
+    this.#listeners = new Listeners(config, bodyBudget, (listener) => new NodeFront({ listener, ...fronts }), log);
+  }
+
+  get addresses(): RunningNode["addresses"] {
+    return this.#listeners.addresses;
   }
 
   async start(): Promise<void> {
@@ -172,6 +191,8 @@ class Node implements Verbs, RunningNode {
     return serviceDetail(service, this.#registry);
   };
 
+  tree: Verbs["tree"] = () => treeView(this.#supervision.view(), this.#actors.byId);
+  reload: Verbs["reload"] = () => this.#reload.run();
   isReady: Verbs["isReady"] = () => this.#isReady && this.#carriers.warm > 0;
   metrics: Verbs["metrics"] = () => this.#metrics.render();
 
@@ -203,66 +224,8 @@ class Node implements Verbs, RunningNode {
       ],
       [SERVICES, SERVICES],
       ["routes", { start: () => this.#registry.open(this.#store as Store), stop: async () => {} }],
-      ["acceptor", { start: () => this.#listen(), stop: () => this.#closeAcceptors() }],
+      ["acceptor", { start: () => this.#listeners.open(), stop: () => this.#listeners.close() }],
     ]);
-  }
-
-  async #listen(): Promise<void> {
-    const { listen, admin } = this.#config;
-    const { cert, key } = listen.tls;
-    const tls = cert === undefined || key === undefined ? {} : { tls: { certPath: cert, keyPath: key } };
-    try {
-      this.addresses.listen = await this.#open("public", { ...this.#acceptorOptions(listen.address), ...tls });
-      if (admin.listen !== undefined) {
-        this.addresses.admin = await this.#open("admin", this.#acceptorOptions(admin.listen));
-      }
-    } catch (thrown) {
-      await this.#closeAcceptors();
-      throw thrown;
-    }
-  }
-
-  #acceptorOptions(address: string): AcceptorOptions {
-    const { listen } = this.#config;
-    return {
-      address,
-      connectionsMax: listen.connections,
-      idleMs: listen.idle_timeout,
-      writeMs: listen.write_timeout,
-      bodyMs: listen.body_timeout,
-      bodyBudget: this.#bodyBudget,
-    };
-  }
-
-  async #open(listener: Listener, options: AcceptorOptions): Promise<string> {
-    const front = new NodeFront({
-      listener,
-      inFlightMax: this.#config.limits.in_flight,
-      router: this.#router,
-      ledger: this.#ledger,
-      dispatch: this.#dispatch,
-      admin: this.#admin,
-      requestIds: this.#requestIds,
-      onRefused: (code) => this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1),
-    });
-    const acceptor = this.#makeAcceptor(options, front);
-    this.#acceptors.push(acceptor);
-    return acceptor.listen();
-  }
-
-  #makeAcceptor(...[options, front]: Parameters<MakeAcceptor>): Acceptor {
-    if (this.#config.listen.http === "node") return makeNodeAcceptor(options, front);
-    try {
-      return makeUwsAcceptor(options, front);
-    } catch (thrown) {
-      if (!(thrown instanceof FrenezuloError) || thrown.code !== "bad_platform") throw thrown;
-      this.#log.warn({ why: thrown.message }, "uWebSockets.js does not run here: serving with node:http, slower");
-      return makeNodeAcceptor(options, front);
-    }
-  }
-
-  async #closeAcceptors(): Promise<void> {
-    await Promise.all(this.#acceptors.splice(0).map((acceptor) => acceptor.close()));
   }
 
   async #drain(): Promise<{ cut: number }> {
@@ -270,7 +233,7 @@ class Node implements Verbs, RunningNode {
     this.#isReady = false;
     await sleep(grace);
     this.#ledger.isDraining = true;
-    for (const acceptor of this.#acceptors) acceptor.stopListening();
+    this.#listeners.stopListening();
     const endMs = performance.now() + deadline;
     while (this.#ledger.size > 0 && performance.now() < endMs) await sleep(DRAIN_POLL_MS);
     const cut = this.#ledger.size;

@@ -5,25 +5,18 @@
 // of version 3 of hello, "hello#3.17/7" an actor of it. Everything else is a worker of the node (store, carriers, acceptor).
 import type { Exit } from "../actors/exits.ts";
 import type { Command, Report } from "../supervisors/commands.ts";
-import { scale } from "../supervisors/scaling.ts";
 import { type ChildSpec, supervisorSpec } from "../supervisors/spec.ts";
 import { Tree } from "../supervisors/tree.ts";
-import type { ActorOutcomes, Actors } from "./actors.ts";
+import type { SupervisorView } from "../supervisors/view.ts";
+import type { Actors } from "./actors.ts";
 import type { SupervisorConfig } from "./config.ts";
 import { FrenezuloError, reasonOf } from "./errors.ts";
+import { Groups } from "./groups.ts";
+import type { ActorOutcomes } from "./life.ts";
+import { wantedActor } from "./pressure.ts";
 import type { Actor, Pool, Service } from "./service.ts";
-import { after, type Timer } from "./timer.ts";
-import {
-  actorSpec,
-  groupBackoff,
-  groupSpec,
-  parentsFirst,
-  partSpec,
-  poolAsChild,
-  poolSpec,
-  SERVICES,
-  servicesSpec,
-} from "./tree-specs.ts";
+import { actorSpec, partSpec, poolAsChild, poolSpec, SERVICES } from "./tree-specs.ts";
+import { TreeTimers } from "./tree-timers.ts";
 
 /** A part of the node that is a worker of the tree's root. */
 export interface NodePart {
@@ -50,7 +43,9 @@ interface Outcome {
 export class Supervision implements ActorOutcomes {
   readonly #options: SupervisionOptions;
   readonly #tree: Tree;
-  readonly #timers = new Map<number, Timer>();
+  /** The supervisors of the config. */
+  readonly groups: Groups;
+  readonly #timers = new TreeTimers((id, token) => this.#run(this.#tree.timer(id, token, performance.now())));
   /** Pools by the ids of their supervisors and of the actors that the tree knows. */
   readonly #pools = new Map<string, Pool>();
   /** Ids of burst actors. */
@@ -70,12 +65,13 @@ export class Supervision implements ActorOutcomes {
       supervisorSpec({ id: "node", maxRestarts: Number.POSITIVE_INFINITY, order: [...options.parts.keys()] }),
       Math.random,
     );
+    this.groups = new Groups(this.#tree, options.groups, (commands) => this.#run(commands));
   }
 
   /** Starts the node's parts in order. @throws what the part that failed threw; those started before are stopped */
   start(): Promise<void> {
     for (const [id, part] of this.#options.parts) {
-      if (part === SERVICES) this.#addGroups();
+      if (part === SERVICES) this.groups.open();
       else this.#run(this.#tree.addChild("node", partSpec(id), performance.now()));
     }
     return new Promise((resolve, reject) => {
@@ -130,6 +126,11 @@ export class Supervision implements ActorOutcomes {
     pool.service.pools.delete(pool);
   }
 
+  /** A picture of the tree; costs as much as there is. */
+  view(): SupervisorView {
+    return this.#tree.view();
+  }
+
   // --- What became of actors (ActorOutcomes). ---
 
   started({ id, generation }: Actor): void {
@@ -168,19 +169,11 @@ export class Supervision implements ActorOutcomes {
       if (state === null || state === "down") setImmediate(() => this.#openBreaker(pool.service.prefix));
       return;
     }
-    const { scale: policy } = pool.policy;
-    const { depth, wait: waitMs } = policy.pressure;
-    // Children that wait out a backoff are actors that are coming.
-    const residents = pool.children - pool.bursts;
-    const running = Math.min(pool.sent, pool.ready.length);
-    const queued = pool.waiting.length + pool.sent - running;
-    const load = { residents, bursts: pool.bursts, inFlight: running, queued, serviceTimeMs: pool.serviceMs };
-    const { min, max } = policy;
-    const decision = scale(load, { min, max, pressure: { depth, waitMs } });
+    const decision = wantedActor(pool);
     if (decision === "nothing") return;
     // Permit before start: one that would only wait for a carrier helps nobody, but the first must come.
     if (pool.children > 0 && !this.#options.actors.hasRoomFor(pool)) return;
-    if (residents === 0) this.coldStarts++;
+    if (pool.children === 0) this.coldStarts++;
     this.#grow(pool, decision === "burst");
   }
 
@@ -207,18 +200,11 @@ export class Supervision implements ActorOutcomes {
       case "kill":
         this.#options.actors.kill(command.id, command.generation);
         return;
-      case "arm": {
-        const { id, token, atMs } = command;
-        const fire = (): void => {
-          this.#timers.delete(token);
-          this.#run(this.#tree.timer(id, token, performance.now()));
-        };
-        this.#timers.set(token, after(Math.max(0, atMs - performance.now()), fire));
+      case "arm":
+        this.#timers.arm(command.id, command.token, command.atMs);
         return;
-      }
       case "disarm":
-        this.#timers.get(command.token)?.cancel();
-        this.#timers.delete(command.token);
+        this.#timers.disarm(command.token);
         return;
       case "report":
         this.#options.onReport(command.report);
@@ -243,17 +229,6 @@ export class Supervision implements ActorOutcomes {
   }
 
   // --- The node's parts. ---
-
-  #addGroups(): void {
-    const nowMs = performance.now();
-    const root = servicesSpec(this.#options.groups.get(SERVICES));
-    this.#run(this.#tree.addSupervisor("node", root, {}, nowMs));
-    for (const id of parentsFirst(this.#options.groups)) {
-      const group = this.#options.groups.get(id) as SupervisorConfig;
-      const parent = group.parent ?? SERVICES;
-      this.#run(this.#tree.addSupervisor(parent, groupSpec(id, group), { backoff: groupBackoff }, nowMs));
-    }
-  }
 
   async #startPart(id: string, generation: number): Promise<void> {
     try {

@@ -64,6 +64,48 @@ export interface AddResult {
   readonly changed: boolean;
 }
 
+/** A supervisor of the tree and all below it. */
+export interface TreeView {
+  readonly id: string;
+  readonly strategy: "one_for_one" | "one_for_all" | "rest_for_one";
+  /** starting, running, stopping, ended */
+  readonly phase: string;
+  /** Prefix of the service it supervises, or null. */
+  readonly service: string | null;
+  /** Restarts within the window that count against max_restarts (null: it never gives up), as of the last one. */
+  readonly recent_restarts: number;
+  readonly max_restarts: number | null;
+  readonly max_seconds: number;
+  readonly children: readonly TreeChild[];
+}
+
+export interface TreeChild {
+  readonly id: string;
+  readonly type: "supervisor" | "worker";
+  readonly restart: "permanent" | "transient" | "temporary";
+  /** down, waiting (for its backoff), starting, running, exited, stopping */
+  readonly state: string;
+  /** Since the node started. */
+  readonly restarts: number;
+  readonly last_exit: { readonly reason: string; readonly text: string } | null;
+  /** Of an actor that runs: where, and how many requests are in its mailbox, the running one included. */
+  readonly actor: { readonly pid: number; readonly carrier: number; readonly depth: number } | null;
+  /** Of a supervisor: what is below it. */
+  readonly supervisor: TreeView | null;
+}
+
+/** What a reload of the config changed. */
+export interface ReloadResult {
+  /** Prefixes of services. */
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
+  /** Names of supervisors that were added, changed or removed. */
+  readonly supervisors: readonly string[];
+  /** Settings that changed in the file but need a restart of the node. */
+  readonly restart_needed: readonly string[];
+}
+
 /** What admin and the command line can ask of a running node. All reject with a FrenezuloError and then change nothing. */
 export interface Verbs {
   /** Adds or replaces; resolves after the first instance ran and the store has it (DECISIONS 6.2). */
@@ -73,6 +115,10 @@ export interface Verbs {
   list(): readonly ServiceView[];
   /** @throws unknown_service */
   describe(prefix: string): ServiceDetail;
+  /** The supervision tree, now. */
+  tree(): TreeView;
+  /** Reads the config again and applies what changed. @throws bad_config; then nothing has changed */
+  reload(): Promise<ReloadResult>;
   /** True when not draining and at least one carrier is warm. */
   isReady(): boolean;
   /** Prometheus text. */

@@ -1,7 +1,9 @@
 // Services as admin and the command line see them. Main thread.
+
+import type { SupervisorView } from "../supervisors/view.ts";
 import type { Registry } from "./registry.ts";
 import type { Actor, Pool, Service } from "./service.ts";
-import type { ActorView, ServiceDetail, ServiceView } from "./verbs.ts";
+import type { ActorView, ServiceDetail, ServiceView, TreeView } from "./verbs.ts";
 
 export function serviceView(service: Service): ServiceView {
   const { origin, pool, breaker, metrics } = service;
@@ -28,6 +30,33 @@ export function serviceView(service: Service): ServiceView {
 
 export function serviceDetail(service: Service, registry: Registry): ServiceDetail {
   return { ...serviceView(service), versions: registry.versions(service), policy: service.pool.policy };
+}
+
+/** @param actors by their ids in the tree */
+export function treeView(view: SupervisorView, actors: ReadonlyMap<string, Actor>): TreeView {
+  const { id, strategy, phase, service, recentRestarts, maxRestarts, maxSeconds, children } = view;
+  return {
+    id,
+    strategy,
+    phase,
+    service,
+    recent_restarts: recentRestarts,
+    max_restarts: maxRestarts === Number.POSITIVE_INFINITY ? null : maxRestarts,
+    max_seconds: maxSeconds,
+    children: children.map(({ supervisor, lastExit, ...child }) => {
+      const actor = actors.get(child.id);
+      return {
+        id: child.id,
+        type: child.type,
+        restart: child.restart,
+        state: child.state,
+        restarts: child.restarts,
+        last_exit: lastExit,
+        actor: actor?.carrier ? { pid: actor.pid, carrier: actor.carrier.id, depth: actor.sent.length } : null,
+        supervisor: supervisor === null ? null : treeView(supervisor, actors),
+      };
+    }),
+  };
 }
 
 function actorView(actor: Actor, pool: Pool): ActorView {

@@ -82,6 +82,31 @@ export const routes: readonly Route[] = [
   }),
   route({
     method: "GET",
+    path: "/services/-/tree",
+    id: "tree",
+    summary: "The supervision tree: supervisors and actors with state, restarts and last exit.",
+    auth: "admin",
+    body: "none",
+    answers: { 200: schemas.treeView },
+    failures: [],
+    handle: ({ verbs }) => ({ status: 200, body: verbs.tree() }),
+  }),
+  route({
+    method: "POST",
+    path: "/services/-/reload",
+    id: "reload",
+    summary: "Reads the config file again and applies what changed; an invalid file changes nothing.",
+    auth: "admin",
+    body: "none",
+    answers: { 200: schemas.reloadResult },
+    failures: ["bad_config", "nothing_to_reload", "draining"],
+    handle: async ({ verbs }) => {
+      const result = await verbs.reload();
+      return { status: 200, body: result, audit: { verb: "reload", ...result } };
+    },
+  }),
+  route({
+    method: "GET",
     path: "/services",
     id: "listServices",
     summary: "All services, with state and counts.",

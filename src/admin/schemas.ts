@@ -67,6 +67,43 @@ export const addResult: z.ZodType<AddResult> = named(
   }),
 );
 
+/** Recursive, so it is described where it is first met. */
+export const treeView: z.ZodType = named(
+  "Tree",
+  z.object({
+    id: z.string(),
+    strategy: z.enum(["one_for_one", "one_for_all", "rest_for_one"]),
+    phase: z.string().describe("starting, running, stopping or ended"),
+    service: z.string().nullable(),
+    recent_restarts: z.int(),
+    max_restarts: z.int().nullable().describe("null: it never gives up"),
+    max_seconds: z.int(),
+    children: z.array(
+      z.object({
+        id: z.string(),
+        type: z.enum(["supervisor", "worker"]),
+        restart: z.enum(["permanent", "transient", "temporary"]),
+        state: z.string().describe("down, waiting, starting, running, exited or stopping"),
+        restarts: z.int(),
+        last_exit: z.object({ reason: z.string(), text: z.string() }).nullable(),
+        actor: z.object({ pid: z.int(), carrier: z.int(), depth: z.int() }).nullable(),
+        supervisor: z.unknown().describe("of a supervisor: an object like this one; else null"),
+      }),
+    ),
+  }),
+);
+
+export const reloadResult = named(
+  "ReloadResult",
+  z.object({
+    added: z.array(z.string()),
+    changed: z.array(z.string()),
+    removed: z.array(z.string()),
+    supervisors: z.array(z.string()),
+    restart_needed: z.array(z.string()).describe("settings that changed but need a restart of the node"),
+  }),
+);
+
 const actorView = named(
   "Actor",
   z.object({

@@ -1,9 +1,14 @@
 // frenezulo up: runs a node until it is told to stop. Signals: the first drains, the second ends at once.
+import { watch } from "node:fs";
+import { basename, dirname } from "node:path";
 import { settingsTable } from "../config/describe.ts";
-import { type EffectiveSetting, loadConfig } from "../config/load.ts";
+import { type EffectiveSetting, type LoadedConfig, loadConfig } from "../config/load.ts";
+import { asFrenezuloError, FrenezuloError } from "../errors.ts";
 import { type Log, openLog } from "../log.ts";
 import { type Command, columns, textOf } from "./command.ts";
 
+/** How long a file must be left alone to count as saved. */
+const savedMs = 100;
 /** How long the last log lines may take to be written. */
 const flushMs = 1_000;
 
@@ -24,6 +29,7 @@ export const up: Command = {
     },
     "admin-listen": { type: "string", value: "ADDR", doc: "an address of its own for the admin routes" },
     data: { type: "string", value: "DIR", doc: "folder of the store" },
+    watch: { type: "boolean", doc: "read the config again whenever its file is saved (as SIGHUP does)" },
     verbose: { type: "boolean", doc: "print all settings in force, also those left at their defaults" },
   },
   details: () => {
@@ -39,22 +45,33 @@ export const up: Command = {
       data: textOf(values, "data"),
     };
     const file = textOf(values, "config");
-    const { config, effective, warnings } = await loadConfig({ file, flags, env: process.env, cwd: process.cwd() });
+    const load = (): Promise<LoadedConfig> => loadConfig({ file, flags, env: process.env, cwd: process.cwd() });
+    const loaded = await load();
+    const { config, effective, warnings } = loaded;
     const log = openLog(config.log);
     for (const text of warnings) log.warn({}, text);
     tellSettings(log, effective, values.verbose === true || config.log.level === "debug");
-    const code = await serve(config, log);
+    if (values.watch === true && loaded.file === null) {
+      throw new FrenezuloError("bad_usage", { why: "--watch needs a config file; give one with --config" });
+    }
+    const code = await serve(loaded, log, loaded.file === null ? null : load, values.watch === true);
     await log.flush(flushMs);
     // What still has a handle (a zombie thread, a stuck pipe) must not keep a node that is done.
     process.exit(code);
   },
 };
 
-async function serve(config: Awaited<ReturnType<typeof loadConfig>>["config"], log: Log): Promise<number> {
-  const stops = stopSignals(log);
+async function serve(
+  loaded: LoadedConfig,
+  log: Log,
+  reread: (() => Promise<LoadedConfig>) | null,
+  isWatching: boolean,
+): Promise<number> {
+  const { config } = loaded;
+  const stops = stopSignals();
   try {
     const { startNode } = await import("../node.ts");
-    const node = await Promise.race([startNode(config, log), stops.first.then(() => undefined)]);
+    const node = await Promise.race([startNode(loaded, log, reread), stops.first.then(() => undefined)]);
     if (node === undefined) {
       log.warn({}, "stopped while it started");
       return 1;
@@ -64,6 +81,10 @@ async function serve(config: Awaited<ReturnType<typeof loadConfig>>["config"], l
       address.startsWith("unix:") ? address : `${of}://${address}`;
     log.info({}, `listening on ${url(node.addresses.listen, scheme)}`);
     if (node.addresses.admin !== null) log.info({}, `admin on ${url(node.addresses.admin)}`);
+
+    const reload = (): void => void node.reload().catch((thrown: unknown) => log.error({}, reloadFailure(thrown)));
+    process.on("SIGHUP", reload);
+    if (isWatching && loaded.file !== null) watchFile(loaded.file, reload);
 
     log.info({ signal: await stops.first }, "draining; a second signal ends the node at once");
     const drained = await Promise.race([node.drain(), stops.second.then(() => undefined)]);
@@ -79,6 +100,20 @@ async function serve(config: Awaited<ReturnType<typeof loadConfig>>["config"], l
   }
 }
 
+function reloadFailure(thrown: unknown): string {
+  return `the config was not taken over, nothing has changed: ${asFrenezuloError(thrown).message}`;
+}
+
+/** Calls back when a file has been saved, also by a new file in its place. Editors write in several steps: one call. */
+function watchFile(path: string, onSaved: () => void): void {
+  let timer: NodeJS.Timeout | undefined;
+  watch(dirname(path), (_kind, name) => {
+    if (name !== null && name !== basename(path)) return;
+    clearTimeout(timer);
+    timer = setTimeout(onSaved, savedMs);
+  });
+}
+
 /** The settings that somebody gave, each with its source; all of them if asked for. */
 function tellSettings(log: Log, effective: readonly EffectiveSetting[], isAll: boolean): void {
   const told = effective.filter(({ from }) => isAll || from !== "default");
@@ -86,7 +121,7 @@ function tellSettings(log: Log, effective: readonly EffectiveSetting[], isAll: b
   log.info(settings, isAll ? "settings in force" : "settings in force (all others are defaults; --verbose tells them)");
 }
 
-function stopSignals(log: Log): { readonly first: Promise<NodeJS.Signals>; readonly second: Promise<NodeJS.Signals> } {
+function stopSignals(): { readonly first: Promise<NodeJS.Signals>; readonly second: Promise<NodeJS.Signals> } {
   let [onFirst, onSecond]: ((signal: NodeJS.Signals) => void)[] = [];
   const first = new Promise<NodeJS.Signals>((resolve) => {
     onFirst = resolve;
@@ -97,6 +132,5 @@ function stopSignals(log: Log): { readonly first: Promise<NodeJS.Signals>; reado
   let count = 0;
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.on(signal, () => (++count === 1 ? onFirst?.(signal) : onSecond?.(signal)));
-  process.on("SIGHUP", () => log.warn({}, "SIGHUP is ignored: the config is read at start only"));
   return { first, second };
 }

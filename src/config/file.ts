@@ -13,6 +13,8 @@ const reservedPrefixes = ["services", "add"];
 export class ConfigFile {
   /** Relative paths in it begin here. */
   readonly folder: string;
+  /** Absolute; null where there is no file. */
+  readonly path: string | null;
   readonly part: PartOf<typeof fileTable>;
   readonly problems: readonly Problem[];
   /** As it was asked for; for messages. */
@@ -25,19 +27,20 @@ export class ConfigFile {
    */
   static read(asked: string | undefined, cwd: string): ConfigFile {
     const path = resolve(cwd, asked ?? "frenezulo.toml");
-    if (asked === undefined && !existsSync(path)) return new ConfigFile(cwd, "config", "", false);
+    if (asked === undefined && !existsSync(path)) return new ConfigFile(cwd, null, "config", "", false);
     const file = asked ?? basename(path);
     try {
       const isPrivate = (statSync(path).mode & 0o077) === 0;
-      return new ConfigFile(dirname(path), file, readFileSync(path, "utf8"), isPrivate);
+      return new ConfigFile(dirname(path), path, file, readFileSync(path, "utf8"), isPrivate);
     } catch (error) {
       if (error instanceof FrenezuloError) throw error;
       throw new FrenezuloError("bad_config", { where: file, why: `it cannot be read (${reasonOf(error)})` });
     }
   }
 
-  private constructor(folder: string, file: string, text: string, isPrivate: boolean) {
+  private constructor(folder: string, path: string | null, file: string, text: string, isPrivate: boolean) {
     this.folder = folder;
+    this.path = path;
     this.#name = file;
     const given = parseToml(file, text);
     this.#positions = new KeyPositions(text);

@@ -42,6 +42,8 @@ export interface EffectiveSetting {
 export interface LoadedConfig {
   readonly config: NodeConfig;
   readonly effective: readonly EffectiveSetting[];
+  /** Absolute path of the config file, or null if there is none. */
+  readonly file: string | null;
   /** For people: variables that look like settings and are none. */
   readonly warnings: readonly string[];
 }
@@ -86,7 +88,8 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
   const problems = problemsBetween(config);
   if (problems.length > 0) throw failureOf(problems, file, given.from);
   if (config.admin.token_file !== undefined) config.admin.token = await readTokenFile(config.admin.token_file);
-  return { config, effective: effectiveOf(config, file, given.from), warnings: given.warnings };
+  const effective = effectiveOf(config, file, given.from);
+  return { config, effective, file: file.path, warnings: given.warnings };
 }
 
 interface Given {

@@ -1,0 +1,50 @@
+// What happens to an actor's requests when it takes no more of them: those it has not begun go to others. Main thread.
+import type { Exit } from "../actors/exits.ts";
+import type { Carrier } from "./carrier.ts";
+import { type ErrorCode, FrenezuloError } from "./errors.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Queues } from "./queues.ts";
+import type { Actor, InFlight } from "./service.ts";
+
+export class HandOver {
+  readonly #ledger: Ledger;
+  readonly #queues: Queues;
+
+  constructor(ledger: Ledger, queues: Queues) {
+    this.#ledger = ledger;
+    this.#queues = queues;
+  }
+
+  /** Takes back what an actor has not begun, in order, so that others run it. */
+  takeBack(actor: Actor): void {
+    const carrier = actor.carrier as Carrier;
+    for (const request of [...actor.sent]) if (request.takeBack(carrier)) this.#putBack(actor, request);
+  }
+
+  #putBack(actor: Actor, request: InFlight): void {
+    actor.remove(request);
+    if (request.exchange === null) {
+      this.#ledger.finish(request);
+      return;
+    }
+    request.actor = null;
+    request.followService();
+    this.#queues.putBack(request);
+  }
+
+  /** A request that had begun is never run twice unless its method is idempotent and its policy allows (DECISIONS 4). */
+  loseBegun(actor: Actor, request: InFlight, exit: Exit, code: ErrorCode): void {
+    if (code === "carrier_lost" && request.exchange !== null && request.mayRunAgain) {
+      this.#ledger.reopen(request, (replyPid) => request.runAgain(actor.carrier as Carrier, replyPid));
+      this.#putBack(actor, request);
+      return;
+    }
+    if (request.exchange !== null) {
+      const { service, policy } = actor.pool;
+      const details = { service: service.prefix, why: exit.text, ms: policy.limits.deadline };
+      this.#ledger.failGuest(request, new FrenezuloError(code, details));
+    }
+    actor.remove(request);
+    this.#ledger.finish(request);
+  }
+}
