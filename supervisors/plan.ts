@@ -105,9 +105,7 @@ function stopOrSettle(sup: Supervisor, child: Child, ambient: Ambient, out: Supe
   if (child.state === "running" || child.state === "starting") {
     stopChild(sup, child, ambient, out);
   } else if (child.state === "exited") {
-    if (!sup.killing && !endedAsTold(child, child.lastExit!)) {
-      report(sup, "shutdown_error", child.lastExit!, child, out);
-    }
+    if (!endedAsTold(child, child.lastExit!)) report(sup, "shutdown_error", child.lastExit!, child, out);
     afterStop(sup, child, out);
   }
 }

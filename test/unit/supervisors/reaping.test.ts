@@ -45,6 +45,16 @@ test("a peak is remembered for the window and forgotten at most a tenth later", 
   expect(peak.at(1160)).toBe(1);
 });
 
+test("a peak counts for the whole window, whenever in a tenth it was", () => {
+  for (let atMs = 0; atMs < 2000; atMs += 25) {
+    const peak = new Peak(1000);
+    peak.record(5, atMs);
+    peak.record(0, atMs);
+    expect(peak.at(atMs + 999)).toBe(5);
+    expect(peak.at(atMs + 1100)).toBe(0);
+  }
+});
+
 test("what is busy without a break stays the peak", () => {
   const peak = new Peak(1000);
   peak.record(3, 0);
