@@ -93,8 +93,8 @@ export class Actors implements Life {
 
   // --- What the tree asks. ---
 
-  async start(pool: Pool, id: string, generation: number, isBurst: boolean): Promise<void> {
-    const actor = new Actor(pool, id, generation, isBurst);
+  async start(pool: Pool, id: string, generation: number): Promise<void> {
+    const actor = new Actor(pool, id, generation, pool.burstIds.has(id));
     this.#actors.set(id, actor);
     pool.actors.add(actor);
     this.#pools.add(pool);

@@ -7,8 +7,8 @@ export function wantedActor(pool: Pool): Scaling {
   const { min, max, pressure } = pool.policy.scale;
   const inFlight = Math.min(pool.sent, pool.ready.length);
   const load = {
-    residents: pool.children - pool.bursts,
-    bursts: pool.bursts,
+    residents: pool.children - pool.burstIds.size,
+    bursts: pool.burstIds.size,
     inFlight,
     queued: pool.waiting.length + pool.sent - inFlight,
     serviceTimeMs: pool.serviceMs,

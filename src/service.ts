@@ -133,8 +133,8 @@ export class Pool {
   readonly #peak: Peak;
   #busyMsThen = 0;
   #requestsThen = 0;
-  /** Those of its children in the supervision tree that are burst actors. */
-  bursts = 0;
+  /** Ids of those of its children that are burst actors. */
+  readonly burstIds = new Set<string>();
   /** Its actors in the supervision tree, those that wait out a backoff included. */
   children = 0;
   lastStartFailure: string | null = null;

@@ -48,8 +48,6 @@ export class Supervision implements ActorOutcomes {
   readonly #timers = new TreeTimers((id, token) => this.#run(this.#tree.timer(id, token, performance.now())));
   /** Pools by the ids of their supervisors and of the actors that the tree knows. */
   readonly #pools = new Map<string, Pool>();
-  /** Ids of burst actors. */
-  readonly #bursts = new Set<string>();
   readonly #trials = new Map<string, Outcome>();
   readonly #removals = new Map<string, () => void>();
   #started: Outcome | null = null;
@@ -191,7 +189,7 @@ export class Supervision implements ActorOutcomes {
     switch (command.type) {
       case "start":
         if (this.#options.parts.has(command.id)) void this.#startPart(command.id, command.generation);
-        else this.#startActor(command.id, command.generation);
+        else void this.#options.actors.start(this.#pools.get(command.id) as Pool, command.id, command.generation);
         return;
       case "stop":
         if (this.#options.parts.has(command.id)) void this.#stopPart(command.id, command.generation);
@@ -216,15 +214,12 @@ export class Supervision implements ActorOutcomes {
         if (command.id === "node") this.#started?.resolve();
         else this.#ensureMinimum(this.#pools.get(command.id));
         return;
-      case "supervisor_ended":
-        return;
       case "removed":
         this.#removed(command.id);
         return;
       case "ended":
         this.#started?.reject(this.#startError as FrenezuloError);
         this.#ended?.();
-        return;
     }
   }
 
@@ -249,10 +244,6 @@ export class Supervision implements ActorOutcomes {
 
   // --- Actors. ---
 
-  #startActor(id: string, generation: number): void {
-    void this.#options.actors.start(this.#pools.get(id) as Pool, id, generation, this.#bursts.has(id));
-  }
-
   #grow(pool: Pool, isBurst: boolean): void {
     this.#run(this.#tree.addChild(pool.id, this.#newActor(pool, isBurst), performance.now()));
   }
@@ -261,10 +252,7 @@ export class Supervision implements ActorOutcomes {
     const id = `${pool.id}/${++this.#children}`;
     this.#pools.set(id, pool);
     pool.children++;
-    if (isBurst) {
-      pool.bursts++;
-      this.#bursts.add(id);
-    }
+    if (isBurst) pool.burstIds.add(id);
     return actorSpec(id, pool, isBurst);
   }
 
@@ -280,7 +268,7 @@ export class Supervision implements ActorOutcomes {
     if (pool !== undefined && id !== pool.id) {
       this.#pools.delete(id);
       pool.children--;
-      if (this.#bursts.delete(id)) pool.bursts--;
+      pool.burstIds.delete(id);
       this.#settleTrial(id, "its supervisor was stopped");
     }
     this.#removals.get(id)?.();

@@ -6,7 +6,15 @@ import type { AdminLog, AdminRequest, AdminResponse } from "../../src/admin/cont
 import type { Route } from "../../src/admin/route.ts";
 import type { Policy } from "../../src/config.ts";
 import { FrenezuloError } from "../../src/errors.ts";
-import type { AddOptions, AddResult, ServiceDetail, ServiceView, Verbs } from "../../src/verbs.ts";
+import type {
+  AddOptions,
+  AddResult,
+  ReloadResult,
+  ServiceDetail,
+  ServiceView,
+  TreeView,
+  Verbs,
+} from "../../src/verbs.ts";
 
 export const TOKEN = "correct-horse-battery-staple-0123456789";
 export const MODULE_BYTES_MAX = 4_096;
@@ -35,7 +43,9 @@ const policy: Policy = {
     output_request: 1,
     output_second: 1,
   },
-  scale: { min: 0, max: 1, idle_timeout: Number.POSITIVE_INFINITY },
+  scale: { min: 0, max: 1, idle_timeout: Number.POSITIVE_INFINITY, window: 1000, pressure: { depth: 1, wait: 1 } },
+  placement: "auto",
+  significant: false,
   breaker: { failures: 10, ratio: 0.5, window: 1 },
   env: {},
 };
@@ -108,6 +118,27 @@ export class MemoryNode implements Verbs {
 
   isReady(): boolean {
     return this.ready;
+  }
+
+  tree(): TreeView {
+    this.#fail();
+    const actor = { pid: 1, carrier: 1, depth: 0 };
+    const child = { type: "worker", restart: "permanent", state: "running", restarts: 0, last_exit: null } as const;
+    return {
+      id: "node",
+      strategy: "one_for_one",
+      phase: "running",
+      service: null,
+      recent_restarts: 0,
+      max_restarts: null,
+      max_seconds: 5,
+      children: [{ ...child, id: "hello#1.1/1", actor, supervisor: null }],
+    };
+  }
+
+  async reload(): Promise<ReloadResult> {
+    this.#fail();
+    return { added: [], changed: ["hello"], removed: [], supervisors: [], restart_needed: [] };
   }
 
   async metrics(): Promise<string> {

@@ -486,9 +486,9 @@ describe("policies", () => {
       ].join("\n"),
     );
     const scale = (prefix: string) => config.services.get(prefix)?.policy.scale;
-    expect(scale("a")).toEqual({ min: 1, max: 1, idle_timeout: Number.POSITIVE_INFINITY });
-    expect(scale("b")).toEqual({ min: 2, max: 3, idle_timeout: 1_000 });
-    expect(scale("c")).toEqual({ min: 2, max: 4, idle_timeout: 60_000 });
+    expect(scale("a")).toMatchObject({ min: 1, max: 1, idle_timeout: Number.POSITIVE_INFINITY });
+    expect(scale("b")).toMatchObject({ min: 2, max: 3, idle_timeout: 1_000 });
+    expect(scale("c")).toMatchObject({ min: 2, max: 4, idle_timeout: 60_000 });
     expect(parsePolicy({ state: "kept" }, config).scale.max).toBe(1);
     expect(parsePolicy({}, config).scale.max).toBe(4);
     const kept = await load('[defaults]\nstate = "kept"\n[services.a]\nsource = "a"\nstate = "fresh"\n');
