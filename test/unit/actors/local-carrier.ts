@@ -114,11 +114,15 @@ export class LocalCarrier {
     return actor;
   }
 
+  /** A request's bytes; its tag is the reply pid, as the node has it. */
+  message(replyPid: number, parts: RequestParts = {}): Buffer {
+    return requestMessage({ pid: replyPid, tag: replyPid, ...parts });
+  }
+
   /** One request, and what the carrier does after it: put back, kept, or a new instance. */
   run(actor: Actor, parts: RequestParts = {}): Ran {
     const pid = this.pids.next();
-    const message = requestMessage({ pid, tag: pid, ...parts });
-    const ran = this.runMessage(actor, message, pid);
+    const ran = this.runMessage(actor, this.message(pid, parts), pid);
     if (!actor.settle(ran.exit)) actor.start();
     return ran;
   }
