@@ -1,11 +1,12 @@
 // Pure: where a MessagePack value ends, and whether decoding it is harmless (DECISIONS 3.4).
 
 const DEPTH_MAX = 8;
-const ITEMS_MAX = 16 * 1024 * 1024;
+/** A legal reply has a few hundred; 8 MiB of empty maps would be more than a gigabyte of Map objects. */
+const ITEMS_MAX = 64 * 1024;
 
 /**
  * Walks one MessagePack value without decoding it: no extension types, no nesting above DEPTH_MAX, lengths inside the
- * bytes, so that decoding allocates no more than the message is long.
+ * bytes and few items, so that decoding allocates little more than the message is long.
  * @returns the offset after the value, or what is wrong
  */
 export function scanMessagePack(bytes: Buffer): number | string {

@@ -42,6 +42,7 @@ for (const char of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHI
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: false, int64AsType: "bigint" });
 
 const fault = (why: string): ReplyFault => ({ code: "invalid_reply", why });
+const tooLong = fault("more bytes follow its end");
 
 /**
  * Reads the reply at `bytes[start .. start + length)` into `answer`. Header values and body are views into `bytes`.
@@ -91,12 +92,18 @@ function readUsual(c: Cursor, tag: number, limits: ReplyLimits, answer: Answer):
   const bodyLength = c.span(BIN);
   if (bodyLength < 0) return undefined;
   if (bodyLength > limits.bodyBytesMax) return tooLarge(bodyLength);
+  if (!c.isAtEnd) return tooLong;
   answer.body = c.bytes.subarray(c.at - bodyLength, c.at);
   return null;
 }
 
-function wrongTag(got: number | bigint, tag: number): ReplyFault {
-  return fault(`it answers request ${got}, not ${tag}`);
+/** A name for an error's sentence: a guest chose it, and its length. */
+function quoted(name: string): string {
+  return JSON.stringify(name.length > 64 ? `${name.slice(0, 64)}…` : name);
+}
+
+function wrongTag(got: number, tag: number): ReplyFault {
+  return fault(Number.isNaN(got) ? "its request id is not a number" : `it answers request ${got}, not ${tag}`);
 }
 
 function checkStatus(status: number): ReplyFault | null {
@@ -114,19 +121,19 @@ class HeaderCheck {
   #bytes = 0;
 
   add(answer: Answer, name: string, bytes: Buffer, start: number, end: number): ReplyFault | null {
+    this.#bytes += name.length + (end - start) + 4;
+    if (++this.#count > HEADERS_MAX) return fault(`it has more than ${HEADERS_MAX} headers`);
+    if (this.#bytes > HEAD_BYTES_MAX) return fault(`its headers have more than ${HEAD_BYTES_MAX} bytes`);
     if (name.length === 0) return fault("a header has an empty name");
     for (let i = 0; i < name.length; i++) {
-      if (tokenBytes[name.charCodeAt(i)] !== 1) return fault(`header name ${JSON.stringify(name)} is not a token`);
+      if (tokenBytes[name.charCodeAt(i)] !== 1) return fault(`header name ${quoted(name)} is not a token`);
     }
     for (let i = start; i < end; i++) {
       const byte = bytes[i] as number;
       if ((byte < 0x20 && byte !== 0x09) || byte === 0x7f) {
-        return fault(`the value of header ${name} has a control character (byte ${byte})`);
+        return fault(`the value of header ${quoted(name)} has a control character (byte ${byte})`);
       }
     }
-    this.#bytes += name.length + (end - start) + 4;
-    if (++this.#count > HEADERS_MAX) return fault(`it has more than ${HEADERS_MAX} headers`);
-    if (this.#bytes > HEAD_BYTES_MAX) return fault(`its headers have more than ${HEAD_BYTES_MAX} bytes`);
     if (!dropped.has(name.toLowerCase())) answer.add(name, bytes.subarray(start, end));
     return null;
   }
@@ -151,6 +158,10 @@ class Cursor {
     this.bytes = bytes as LatinBuffer;
     this.at = at;
     this.#end = end;
+  }
+
+  get isAtEnd(): boolean {
+    return this.at === this.#end;
   }
 
   byteIs(value: number): boolean {
@@ -223,9 +234,10 @@ function readAny(
   const own = Buffer.from(bytes.subarray(start, start + length));
   const end = scanMessagePack(own);
   if (typeof end === "string") return fault(end);
+  if (end < own.length) return tooLong;
   let value: unknown;
   try {
-    value = unpackr.unpack(own.subarray(0, end));
+    value = unpackr.unpack(own);
   } catch (error) {
     return fault(`it is not MessagePack: ${error instanceof Error ? error.message : error}`);
   }
@@ -241,8 +253,9 @@ function readValue(value: unknown, tag: number, limits: ReplyLimits, answer: Ans
   if (id === null || response === null || metadata === null) {
     return fault('it is not {"CompleteRequest": [[tag], [[status, version, headers], body]]}');
   }
-  if (Number(id[0]) !== tag) return wrongTag(Number(id[0]), tag);
-  const status = Number(metadata[0]);
+  const repliedTag = numberOf(id[0]);
+  if (repliedTag !== tag) return wrongTag(repliedTag, tag);
+  const status = numberOf(metadata[0]);
   const statusFault = checkStatus(status);
   if (statusFault !== null) return statusFault;
   answer.reset(status);
@@ -250,10 +263,10 @@ function readValue(value: unknown, tag: number, limits: ReplyLimits, answer: Ans
   const check = new HeaderCheck();
   for (const [name, values] of metadata[2]) {
     if (typeof name !== "string") return fault("a header name is not a string");
-    if (!Array.isArray(values)) return fault(`the values of header ${name} are not an array`);
+    if (!Array.isArray(values)) return fault(`the values of header ${quoted(name)} are not an array`);
     for (const each of values) {
       const bytes = asBytes(each);
-      if (bytes === null) return fault(`a value of header ${name} is not a bin`);
+      if (bytes === null) return fault(`a value of header ${quoted(name)} is not a bin`);
       const wrong = check.add(answer, name, bytes, 0, bytes.length);
       if (wrong !== null) return wrong;
     }
@@ -263,6 +276,11 @@ function readValue(value: unknown, tag: number, limits: ReplyLimits, answer: Ans
   if (body.length > limits.bodyBytesMax) return tooLarge(body.length);
   answer.body = body;
   return null;
+}
+
+/** NaN for what MessagePack has no number for: Number("200") and Number([200]) are 200. */
+function numberOf(value: unknown): number {
+  return typeof value === "number" || typeof value === "bigint" ? Number(value) : Number.NaN;
 }
 
 /** The fields of a struct that came as an array or as a map by field names. */
