@@ -196,7 +196,7 @@ function judge(sup: Supervisor, child: Child, exit: Exit, ambient: Ambient, out:
     return;
   }
   gone(sup, child, out);
-  if (!significant || sup.spec.autoShutdown === "never") return;
+  if (!significant) return; // under auto_shutdown never no child is (spec.ts)
   if (sup.spec.autoShutdown === "any_significant" || sup.significantAlive === 0) {
     stopAll(sup, autoShutdown, ambient, out);
   }
