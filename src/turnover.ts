@@ -25,7 +25,7 @@ export interface PoolVersion {
   readonly policy: Policy;
 }
 
-/** How often a replaced pool is looked at while its last requests end. ms */
+/** How often a replaced pool or a removed service is looked at while its last requests end. ms */
 const DRAIN_POLL_MS = 10;
 
 export class Turnover {
@@ -85,7 +85,13 @@ export class Turnover {
   remove(service: Service): void {
     this.#parts.router.remove(service.prefix);
     this.#parts.metrics.remove(service.prefix);
-    void this.#end(service.pool);
+    void this.#endLast(service);
+  }
+
+  /** Its last pool also takes the requests whose bodies still come in: no other will. Each step has its own time limit. */
+  async #endLast(service: Service): Promise<void> {
+    while (service.inFlight > 0) await sleep(DRAIN_POLL_MS);
+    await this.#parts.supervision.removePool(service.pool);
   }
 
   async #end(pool: Pool): Promise<void> {
