@@ -23,7 +23,7 @@ const verbs = {
   "test-long": "test with TEST_LONG=1: long sizes of the stress and fuzz tests",
   dev: "start, and again whenever a source changes",
   load: "a k6 script against the built node: smoke, load, soak, stress, hold, replace",
-  bench: "side by side with raw uWebSockets.js and node:http, by wrk",
+  bench: "side by side with raw uWebSockets.js and node:http, by wrk; `bench ring`: the ring beside postMessage",
   docs: "write the generated tables of README.md and the JSON Schema of the config",
 };
 
@@ -55,6 +55,7 @@ async function main([verb, ...args]) {
       await guests("test/guests/build.mjs");
       return must("load/run.mjs", run(process.execPath, ["load/run.mjs", ...args]));
     case "bench":
+      if (args[0] === "ring") return must("ring-bench", run(process.execPath, ["load/ring-bench.mjs", ...args.slice(1)]));
       await build();
       return must("load/bench.mjs", run(process.execPath, ["load/bench.mjs", ...args]));
     case "docs":
