@@ -55,7 +55,8 @@ async function main([verb, ...args]) {
       await guests("test/guests/build.mjs");
       return must("load/run.mjs", run(process.execPath, ["load/run.mjs", ...args]));
     case "bench":
-      if (args[0] === "ring") return must("ring-bench", run(process.execPath, ["load/ring-bench.mjs", ...args.slice(1)]));
+      if (args[0] === "ring")
+        return must("ring-bench", run(process.execPath, ["load/ring-bench.mjs", ...args.slice(1)]));
       await build();
       return must("load/bench.mjs", run(process.execPath, ["load/bench.mjs", ...args]));
     case "docs":
