@@ -1,8 +1,9 @@
 // An actor inside its carrier: one service version's instance and process, made, run, put back or made anew.
 import type { Host } from "./abi/host.ts";
 import type { Exit } from "./exits.ts";
-import { GuestInstance, type PristineImage } from "./instance.ts";
+import { GuestInstance } from "./instance.ts";
 import type { Pids } from "./pids.ts";
+import type { PristineImage } from "./pristine.ts";
 import { Process, type ProcessLimits } from "./process.ts";
 import type { ActorSpec } from "./wire.ts";
 

@@ -1,25 +1,6 @@
 // One wasm instance: create it, call its entry, put it back to pristine, measure it. Runs in a carrier.
+import { PristineImage, Restorer } from "./pristine.ts";
 import type { ActorSpec } from "./wire.ts";
-
-const PAGE = 4096;
-/** Compared first as a whole: most of a memory is untouched. */
-const STRIDE = 16 * PAGE;
-const zeroPage = Buffer.alloc(PAGE);
-
-/** What an instance looked like after its start code: memory and mutable globals. */
-export class PristineImage {
-  readonly memory: Buffer;
-  readonly globals: readonly unknown[];
-
-  constructor(memory: Buffer, globals: readonly unknown[]) {
-    // Only pages with something in them are copied: the rest of a fresh allocation costs no resident memory.
-    this.memory = Buffer.from(new ArrayBuffer(memory.length));
-    for (let at = 0; at < memory.length; at += PAGE) {
-      if (memory.compare(zeroPage, 0, PAGE, at, at + PAGE) !== 0) memory.copy(this.memory, at, at, at + PAGE);
-    }
-    this.globals = globals;
-  }
-}
 
 export class GuestInstance {
   /** The guest's memory; null for a module without one. */
@@ -28,6 +9,8 @@ export class GuestInstance {
   readonly #initialize: (() => void) | null;
   readonly #globals: readonly WebAssembly.Global[];
   readonly #bytesMax: number;
+  #view: Buffer = Buffer.alloc(0);
+  #restorer: Restorer | null = null;
 
   /** Instantiates, which runs the start section. @throws whatever the start section does */
   constructor(spec: ActorSpec, imports: WebAssembly.Imports) {
@@ -62,20 +45,14 @@ export class GuestInstance {
   }
 
   /**
-   * Makes memory and globals equal to the image, writing only the pages that differ (DECISIONS 5.3).
+   * Makes memory and globals equal to the image, the same one each time.
    * @returns false, with nothing changed, if the memory has grown since: then only a new instance is exact
    */
   putBack(image: PristineImage): boolean {
     const memory = this.#memoryBytes;
-    const pristine = image.memory;
-    if (memory.length !== pristine.length) return false;
-    for (let stride = 0; stride < memory.length; stride += STRIDE) {
-      const strideEnd = Math.min(stride + STRIDE, memory.length);
-      if (memory.compare(pristine, stride, strideEnd, stride, strideEnd) === 0) continue;
-      for (let at = stride; at < strideEnd; at += PAGE) {
-        if (memory.compare(pristine, at, at + PAGE, at, at + PAGE) !== 0) pristine.copy(memory, at, at, at + PAGE);
-      }
-    }
+    if (memory.length !== image.memory.length) return false;
+    this.#restorer ??= new Restorer(memory, image);
+    this.#restorer.restore();
     for (let i = 0; i < this.#globals.length; i++) {
       const global = this.#globals[i] as WebAssembly.Global;
       if (!Object.is(global.value, image.globals[i])) global.value = image.globals[i];
@@ -83,7 +60,10 @@ export class GuestInstance {
     return true;
   }
 
+  /** The view is kept until the memory grows. */
   get #memoryBytes(): Buffer {
-    return this.memory === null ? Buffer.alloc(0) : Buffer.from(this.memory.buffer);
+    const buffer = this.memory?.buffer;
+    if (buffer !== undefined && buffer !== this.#view.buffer) this.#view = Buffer.from(buffer);
+    return this.#view;
   }
 }

@@ -49,7 +49,12 @@ export class Process {
   readonly pid: number;
   readonly mailbox: Mailbox;
   /** Texts of errors; id 0 is reserved and cannot be dropped, because lunatic-rs reads id 0 on a time-out (§7.2). */
-  readonly errors: ResourceTable<string>;
+  get errors(): ResourceTable<string> {
+    this.#errors ??= new ResourceTable(this.limits.resourcesMax, 1n);
+    return this.#errors;
+  }
+  /** Made when it is first needed: most processes live for one request and have none. */
+  #errors: ResourceTable<string> | null = null;
   readonly limits: ProcessLimits;
   /** The one message that is being written or read (lunatic-abi.md §3.1). */
   scratch: Message | null = null;
@@ -69,7 +74,6 @@ export class Process {
     this.limits = limits;
     this.builder = builder;
     this.mailbox = new Mailbox({ messagesMax: limits.messagesMax, bytesMax: limits.mailboxBytesMax });
-    this.errors = new ResourceTable(limits.resourcesMax, 1n);
   }
 
   /** Puts a request into the mailbox: one frame for each call of the entry (DECISIONS 4.1). */

@@ -74,6 +74,9 @@ export class Carrier {
   readonly #blocks = new Map<number, SharedArrayBuffer>();
   readonly #control: Comlink.Remote<CarrierControl>;
   readonly #ended: Promise<string>;
+  #giveUp: (why: string) => void = () => {};
+  /** Called when the thread has really ended. */
+  onExit: (() => void) | null = null;
   #ticket = 0;
   #seq = 0;
 
@@ -110,9 +113,11 @@ export class Carrier {
       why = reasonOf(error);
     });
     this.#ended = new Promise((resolve) => {
+      this.#giveUp = resolve;
       this.#worker.on("exit", (code) => {
         port.close();
         resolve(why === "" ? `its thread ended with code ${code}` : why);
+        this.onExit?.();
       });
     });
     void this.#ended.then((text) => {
@@ -205,6 +210,12 @@ export class Carrier {
 
   counter(word: "deadLetters" | "outputDropped" | "instances"): number {
     return Atomics.load(this.#words, CONTROL[word]) >>> 0;
+  }
+
+  /** The thread does not end: everybody who waits for its end is told that it has. */
+  declareDead(): void {
+    this.isZombie = true;
+    this.#giveUp("its thread could not be ended");
   }
 
   /** Ends the thread. A system call that blocks holds it (then it is a zombie). */

@@ -30,8 +30,14 @@ export class Carriers {
   readonly #options: CarriersOptions;
   readonly #events: CarrierEvents;
   readonly #spares: Carrier[] = [];
+  readonly #zombies = new Set<Carrier>();
   /** Counters of carriers that have gone. */
   readonly #past = { deadLetters: 0, outputDropped: 0 };
+  readonly #toWake: Carrier[] = [];
+  readonly #wakeAll = (): void => {
+    for (const carrier of this.#toWake) carrier.wake();
+    this.#toWake.length = 0;
+  };
   #made = 0;
   #failedInARow = 0;
   #isClosed = false;
@@ -60,8 +66,9 @@ export class Carriers {
     return this.count(({ state }) => state === "spare" || state === "taken");
   }
 
+  /** Threads that did not end when they were told to. */
   get zombies(): number {
-    return this.count((carrier) => carrier.isZombie);
+    return this.#zombies.size;
   }
 
   count(test: (carrier: Carrier) => boolean): number {
@@ -77,6 +84,15 @@ export class Carriers {
     return sum;
   }
 
+  /**
+   * Wakes a carrier once this turn of the loop has put all its requests into rings: one wake-up for many, and the
+   * carrier finds them together.
+   */
+  wakeSoon(carrier: Carrier): void {
+    if (this.#toWake.push(carrier) > 1) return;
+    setImmediate(this.#wakeAll);
+  }
+
   /** A warm carrier, or null: then one is being made if the budget allows, and `spare` will tell. */
   take(): Carrier | null {
     const carrier = this.#spares.pop() ?? null;
@@ -87,12 +103,14 @@ export class Carriers {
 
   /** True if no carrier is free and none can be made: somebody must give one up. */
   get isExhausted(): boolean {
-    return this.#spares.length === 0 && !this.#isWarming && this.all.size >= this.#options.threadsMax;
+    return (
+      this.#spares.length === 0 && !this.#isWarming && this.all.size + this.#zombies.size >= this.#options.threadsMax
+    );
   }
 
   /** True if `take` would give one now or soon. */
   get canTake(): boolean {
-    return this.#spares.length > 0 || this.#isWarming || this.all.size < this.#options.threadsMax;
+    return this.#spares.length > 0 || this.#isWarming || this.all.size + this.#zombies.size < this.#options.threadsMax;
   }
 
   /** True if more are spare than are kept in reserve. */
@@ -118,7 +136,9 @@ export class Carriers {
     if (carrier.state === "gone") return;
     carrier.state = "condemned";
     const timer = setTimeout(() => {
-      carrier.isZombie = this.all.has(carrier);
+      this.#zombies.add(carrier);
+      carrier.onExit = () => this.#zombies.delete(carrier);
+      carrier.declareDead();
     }, this.#options.graceMs);
     void carrier.terminate().finally(() => clearTimeout(timer));
     this.#refill();
@@ -156,7 +176,7 @@ export class Carriers {
     const warming = this.count((carrier) => carrier.state === "warming");
     let missing = this.#options.spares - this.#spares.length - warming;
     // Condemned threads end in a few milliseconds: they do not stand in the way of their replacement, zombies do.
-    let threads = this.count((carrier) => carrier.state !== "condemned" || carrier.isZombie);
+    let threads = this.count((carrier) => carrier.state !== "condemned") + this.#zombies.size;
     for (; missing > 0 && threads < this.#options.threadsMax; missing--, threads++) void this.#make();
   }
 

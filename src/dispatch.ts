@@ -225,7 +225,7 @@ export class Dispatch implements CarrierEvents {
       carrier.requests.starve();
       if (!request.send(carrier, actor.pid, seq, head)) return false;
     }
-    carrier.wake();
+    this.#carriers.wakeSoon(carrier);
     request.actor = actor;
     request.stage = "sent";
     actor.add(request);

@@ -50,6 +50,8 @@ export class Supervision implements ActorOutcomes {
   readonly #pools = new Map<string, Pool>();
   readonly #trials = new Map<string, Outcome>();
   readonly #removals = new Map<string, () => void>();
+  readonly #commands: Command[] = [];
+  #isRunning = false;
   #started: Outcome | null = null;
   #ended: (() => void) | null = null;
   #startError: unknown;
@@ -181,8 +183,13 @@ export class Supervision implements ActorOutcomes {
 
   // --- Carrying out commands. ---
 
+  /** In order, and one call's commands before those that follow from them: an answer may come while one is carried out. */
   #run(commands: readonly Command[]): void {
-    for (const command of commands) this.#carryOut(command);
+    this.#commands.push(...commands);
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    for (let next = this.#commands.shift(); next !== undefined; next = this.#commands.shift()) this.#carryOut(next);
+    this.#isRunning = false;
   }
 
   #carryOut(command: Command): void {

@@ -1,0 +1,103 @@
+// A memory put back to what it was: the image of it, and the writing back after each request (DECISIONS 5.3). In a carrier.
+
+const PAGE = 4096;
+/** Pages compared at once; small enough that the zeros below stay in the first cache. */
+const SPAN_PAGES = 4;
+const zeros = Buffer.alloc(SPAN_PAGES * PAGE);
+
+/** What an instance looked like after its start code: memory and mutable globals. */
+export class PristineImage {
+  readonly memory: Buffer;
+  readonly globals: readonly unknown[];
+  /** 1 for each page that has something in it. */
+  readonly hasData: Uint8Array;
+
+  constructor(memory: Buffer, globals: readonly unknown[]) {
+    this.globals = globals;
+    this.memory = Buffer.from(new ArrayBuffer(memory.length));
+    this.hasData = new Uint8Array(memory.length / PAGE);
+    for (let at = 0; at < memory.length; at += PAGE) {
+      if (memory.compare(zeros, 0, PAGE, at, at + PAGE) === 0) continue;
+      // Only pages with something in them are copied: the rest of a fresh allocation costs no resident memory.
+      memory.copy(this.memory, at, at, at + PAGE);
+      this.hasData[at / PAGE] = 1;
+    }
+  }
+}
+
+/** Neighbouring pages that were written once: copied back without looking, which is cheaper than comparing. */
+interface Run {
+  readonly target: Uint8Array;
+  readonly source: Uint8Array;
+}
+
+/** Up to SPAN_PAGES neighbouring pages that nobody has written yet. */
+interface Span {
+  readonly start: number;
+  readonly end: number;
+  readonly isZero: boolean;
+}
+
+/**
+ * Puts one memory back to its image, time after time. A page that a request wrote is written back after each request
+ * from then on; all others are compared, and never written while they are as they were: a page that is zero in both
+ * stays without resident memory.
+ */
+export class Restorer {
+  readonly #memory: Buffer;
+  readonly #image: PristineImage;
+  readonly #written: Uint8Array;
+  #runs: Run[] = [];
+  #spans: Span[] = [];
+
+  /** @param memory of the same length as the image's */
+  constructor(memory: Buffer, image: PristineImage) {
+    this.#memory = memory;
+    this.#image = image;
+    this.#written = new Uint8Array(memory.length / PAGE);
+    this.#plan();
+  }
+
+  restore(): void {
+    let isNew = false;
+    for (const span of this.#spans) {
+      if (this.#isUntouched(span)) continue;
+      this.#mark(span);
+      isNew = true;
+    }
+    if (isNew) this.#plan();
+    for (const { target, source } of this.#runs) target.set(source);
+  }
+
+  #isUntouched({ start, end, isZero }: Span): boolean {
+    return isZero
+      ? this.#memory.compare(zeros, 0, end - start, start, end) === 0
+      : this.#memory.compare(this.#image.memory, start, end, start, end) === 0;
+  }
+
+  /** Remembers which pages of a span were written. */
+  #mark({ start, end }: Span): void {
+    for (let at = start; at < end; at += PAGE) {
+      if (this.#memory.compare(this.#image.memory, at, at + PAGE, at, at + PAGE) !== 0) this.#written[at / PAGE] = 1;
+    }
+  }
+
+  /** Divides the memory into runs of written pages and spans of others. */
+  #plan(): void {
+    this.#runs = [];
+    this.#spans = [];
+    const pages = this.#written.length;
+    const { hasData, memory } = this.#image;
+    for (let page = 0, next = 0; page < pages; page = next) {
+      const isWritten = this.#written[page] === 1;
+      const isAlike = (other: number): boolean =>
+        this.#written[other] === this.#written[page] && (isWritten || hasData[other] === hasData[page]);
+      const most = isWritten ? pages : Math.min(pages, page + SPAN_PAGES);
+      for (next = page + 1; next < most && isAlike(next); next++);
+      const [start, end] = [page * PAGE, next * PAGE];
+      if (isWritten)
+        this.#runs.push({ target: this.#memory.subarray(start, end), source: memory.subarray(start, end) });
+      else this.#spans.push({ start, end, isZero: hasData[page] === 0 });
+    }
+  }
+}
