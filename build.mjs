@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The build and its verbs: start, build, check, test, dev, load, bench and so on. Needs only Node; it installs the rest.
+// The build and its verbs: start, build, check, test, dev, load, bench and so on. Needs only Node; it installs the
+// rest.
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, watch, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -67,10 +68,7 @@ async function main([verb, ...args]) {
 function checkNodeVersion() {
   const [major, minor] = process.versions.node.split(".").map(Number);
   if (major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1])) return;
-  stop(
-    1,
-    `Frenezulo needs Node ${NODE_MIN.join(".")} or newer (20, 22 and 24 are supported); this is ${process.versions.node}.`,
-  );
+  stop(1, `Frenezulo needs Node ${NODE_MIN.join(".")} or newer (20, 22, 24); this is ${process.versions.node}.`);
 }
 
 /** Installs when node_modules is missing or older than the lock file. No package here needs its install script. */

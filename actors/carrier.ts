@@ -93,7 +93,10 @@ async function serve(): Promise<void> {
   }
 }
 
-/** True if the ring shows a frame to deal with. One for an actor that has ended stays until the main thread takes it back. */
+/**
+ * True if the ring shows a frame to deal with. One for an actor that has ended stays until the main thread takes it
+ * back.
+ */
 function canRun(): boolean {
   if (!requests.next()) return false;
   return actors.get(requests.pid)?.isReady === true || !requests.isPending;

@@ -1,7 +1,9 @@
-// The bytes of the two messages a service reads and writes, by hand: MessagePack as rmp-serde writes it (lunatic-abi.md §3.5).
+// The bytes of the two messages a service reads and writes, by hand: MessagePack as rmp-serde writes it (lunatic-abi.md
+// §3.5).
 //
 // A request is encoded once, straight into the ring's bytes. That the bytes are what msgpackr and rmp-serde write is
-// held by test/unit/actors/codec.test.ts. Field order: {"Request": [[tag], [[method, uri, version, headers], body], [node, pid]]}.
+// held by test/unit/actors/codec.test.ts. Field order: {"Request": [[tag], [[method, uri, version, headers], body],
+// [node, pid]]}.
 
 /** Node's Buffer has these two for ages, but only its documented `write`, which is slower, is in the types. */
 type FastBuffer = Buffer & {

@@ -1,4 +1,5 @@
-// THE exit reasons of an actor: why it ended, as data. Shared by carriers, supervisors and the main thread. Imports nothing.
+// THE exit reasons of an actor: why it ended, as data. Shared by carriers, supervisors and the main thread.
+// Imports nothing.
 
 /** Why an actor or one of its requests ended. `normal` and `shutdown` are not failures. */
 export const exitReasons = [

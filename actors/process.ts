@@ -1,4 +1,5 @@
-// One lunatic process: pid, mailbox, scratch message, resources, and how it ends. Pure state; threads only carry it out.
+// One lunatic process: pid, mailbox, scratch message, resources, and how it ends.
+// Pure state; threads only carry it out.
 import type { Exit } from "./exits.ts";
 import { Mailbox, Message } from "./mailbox.ts";
 

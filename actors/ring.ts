@@ -1,4 +1,5 @@
-// Bounded single-producer single-consumer queue of frames in shared memory. One side is the main thread, the other a carrier.
+// Bounded single-producer single-consumer queue of frames in shared memory.
+// One side is the main thread, the other a carrier.
 //
 // A frame is a header of 32 bytes (wire.ts, FRAME) and its payload, contiguous, at a multiple of 8. The producer writes
 // the whole frame and then stores `head`: the commit. A producer that is terminated before that leaves nothing behind,
@@ -90,7 +91,9 @@ export class RingWriter {
     return offset;
   }
 
-  /** Says that the producer waits for room; the consumer's next release clears it and wakes. Look for room once more. */
+  /**
+   * Says that the producer waits for room; the consumer's next release clears it and wakes. Look for room once more.
+   */
   starve(): void {
     Atomics.store(this.words, RING.starved, 1);
   }

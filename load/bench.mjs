@@ -1,4 +1,5 @@
-// `npm run bench`: hello by us beside hello by raw uWebSockets.js, node:http and wasm in the acceptor's thread, under wrk.
+// `npm run bench`: hello by us beside hello by raw uWebSockets.js, node:http and wasm in the acceptor's thread, under
+// wrk.
 // Options: --quick (2 rounds), --rounds N, --seconds N (each run), --only WORD, --json,
 // --figures-only (a ratio that is too big is no failure).
 import { spawnSync } from "node:child_process";

@@ -1,4 +1,5 @@
-// `npm run bench -- ring`: the ring beside postMessage, between the main thread and a worker: one-way rate and ping-pong.
+// `npm run bench -- ring`: the ring beside postMessage, between the main thread and a worker: one-way rate and
+// ping-pong.
 // Options: --quick (2 rounds), --rounds N, --json. The machine's load stands beside it; only the ratios mean something.
 import { mkdirSync } from "node:fs";
 import { loadavg } from "node:os";

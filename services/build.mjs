@@ -1,4 +1,5 @@
-// Builds the example services into services/build: AssemblyScript and C always, Rust, Go and Zig where they are installed.
+// Builds the example services into services/build: AssemblyScript and C always, Rust, Go and Zig where they are
+// installed.
 //
 //   node services/build.mjs        builds what changed; build/skipped.json lists what could not be built and why
 import { readFileSync } from "node:fs";

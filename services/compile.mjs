@@ -1,7 +1,9 @@
 // Compiles the jobs it reads from standard input, in a process of its own: clang alone takes 400 MB while it runs.
 //
-// A job: { compiler: "clang" | "asc" | "wat", args, files, out }. `args` go to the compiler; `files` are paths of the sources
-// that clang sees, by their base names; `out` is the path of the module. The first failure ends the process with code 1.
+// A job: { compiler: "clang" | "asc" | "wat", args, files, out }. `args` go to the compiler; `files` are paths of the
+// sources
+// that clang sees, by their base names; `out` is the path of the module. The first failure ends the process with code
+// 1.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import process from "node:process";
@@ -37,7 +39,8 @@ async function asc({ args }) {
 }
 
 /**
- * Text to wasm. The files are lists of module fields and become one module; imports may stand in any of them, each on a line
+ * Text to wasm. The files are lists of module fields and become one module; imports may stand in any of them, each on a
+ * line
  * that begins with "(import". `args` are names of proposals to allow beyond the standard.
  */
 async function wat({ args, files }) {

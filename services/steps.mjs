@@ -1,7 +1,9 @@
 // Runs those build steps whose inputs, arguments or tools changed since the last run, and records what was skipped.
 //
-// A step: { name, out, inputs, salt, job } or { …, command }, or { name, skipped }. `inputs` are files and folders whose contents
-// count; `salt` is anything else that counts (versions, flags); `job` goes to compile.mjs, `command` is [program, args, options]
+// A step: { name, out, inputs, salt, job } or { …, command }, or { name, skipped }. `inputs` are files and folders
+// whose contents
+// count; `salt` is anything else that counts (versions, flags); `job` goes to compile.mjs, `command` is [program, args,
+// options]
 // and writes `out` itself, or `made` elsewhere; `skipped` says why the step cannot run here and how to make it run.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";

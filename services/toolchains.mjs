@@ -1,4 +1,5 @@
-// Finds the toolchains that npm does not bring: Rust with a wasm standard library, Go, Zig. `.ci/toolchains.sh` installs them.
+// Finds the toolchains that npm does not bring: Rust with a wasm standard library, Go, Zig.
+// `.ci/toolchains.sh` installs them.
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";

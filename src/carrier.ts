@@ -168,7 +168,8 @@ export class Carrier {
     const began = Atomics.load(this.#words, CONTROL.beganMs);
     const low = Atomics.load(this.#words, CONTROL.pidLow) >>> 0;
     const pid = low + Atomics.load(this.#words, CONTROL.pidHigh) * 2 ** 32;
-    // The carrier writes its time first and swaps the state then: the same state before and after means they belong together.
+    // The carrier writes its time first and swaps the state then: the same state before and after means they belong
+    // together.
     if (Atomics.load(this.#words, CONTROL.state) !== seq) return null;
     return { seq, pid, ms: elapsedMs(began, monotonicMs()) };
   }

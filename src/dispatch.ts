@@ -1,4 +1,5 @@
-// Request → actor → reply: who runs what, who takes over what another had not begun, and who fails for whom. Main thread.
+// Request → actor → reply: who runs what, who takes over what another had not begun, and who fails for whom.
+// Main thread.
 //
 // The main thread owns a request until its reply is seen. Two words decide races with a carrier: its state word
 // (DECISIONS 2.2) says who ends a running request, and a claim word in each frame says who has a request that waits in
@@ -262,7 +263,9 @@ export class Dispatch implements CarrierEvents {
     }
   }
 
-  /** Whoever wins the swap decides (DECISIONS 2.2): if the carrier ended the request first, its reply is in the ring. */
+  /**
+   * Whoever wins the swap decides (DECISIONS 2.2): if the carrier ended the request first, its reply is in the ring.
+   */
   #condemn(actor: Actor, seq: number, exit: Exit, code: ErrorCode): void {
     const carrier = actor.carrier as Carrier;
     if (!carrier.condemn(seq)) return;

@@ -1,4 +1,5 @@
-// The supervisors of the config, [supervisors.NAME], in the supervision tree: made at start, changed by a reload. Main thread.
+// The supervisors of the config, [supervisors.NAME], in the supervision tree: made at start, changed by a reload.
+// Main thread.
 import type { Command } from "../supervisors/commands.ts";
 import type { Tree } from "../supervisors/tree.ts";
 import type { SupervisorConfig } from "./config.ts";

@@ -32,7 +32,9 @@ export class HandOver {
     this.#queues.putBack(request);
   }
 
-  /** A request that had begun is never run twice unless its method is idempotent and its policy allows (DECISIONS 4). */
+  /**
+   * A request that had begun is never run twice unless its method is idempotent and its policy allows (DECISIONS 4).
+   */
   loseBegun(actor: Actor, request: InFlight, exit: Exit, code: ErrorCode): void {
     if (code === "carrier_lost" && request.exchange !== null && request.mayRunAgain) {
       this.#ledger.reopen(request, (replyPid) => request.runAgain(actor.carrier as Carrier, replyPid));

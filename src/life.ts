@@ -10,7 +10,9 @@ export interface Life {
   wantActor(pool: Pool): void;
   /** A ready actor has ended by itself or by the watchdog. Its carrier has been dealt with. */
   actorEnded(actor: Actor, exit: Exit): void;
-  /** The carrier ended under an actor that had not caused it: it is no exit, and it is started anew when it is needed. */
+  /**
+   * The carrier ended under an actor that had not caused it: it is no exit, and it is started anew when it is needed.
+   */
   actorDisplaced(actor: Actor): void;
   /** A burst actor has done its one request. */
   burstDone(actor: Actor): void;

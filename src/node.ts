@@ -1,4 +1,5 @@
-// Puts a node together: store, carriers, services, acceptors, in the order in which they start, and drains it. Main thread.
+// Puts a node together: store, carriers, services, acceptors, in the order in which they start, and drains it.
+// Main thread.
 import { availableParallelism } from "node:os";
 import { Pids } from "../actors/pids.ts";
 import { BodyBudget } from "./acceptor/contract.ts";
@@ -18,13 +19,14 @@ import { Listeners } from "./listeners.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { Modules } from "./modules.ts";
+import type { NodePart, Parts } from "./node-parts.ts";
 import { Registry } from "./registry.ts";
 import { Reload, type Reread } from "./reload.ts";
 import { Router } from "./router.ts";
 import type { Service } from "./service.ts";
 import { Sources } from "./sources.ts";
 import { Store } from "./store.ts";
-import { type NodePart, Supervision } from "./supervision.ts";
+import { Supervision } from "./supervision.ts";
 import { sleep } from "./timer.ts";
 import { SERVICES } from "./tree-specs.ts";
 import { Turnover } from "./turnover.ts";
@@ -199,7 +201,7 @@ class Node implements Verbs, RunningNode {
   // --- Start and stop. ---
 
   /** In start order; they stop in reverse (design, "Supervision"). */
-  #parts(): ReadonlyMap<string, NodePart | typeof SERVICES> {
+  #parts(): Parts {
     const { store } = this.#config;
     return new Map<string, NodePart | typeof SERVICES>([
       [
@@ -237,7 +239,8 @@ class Node implements Verbs, RunningNode {
     const endMs = performance.now() + deadline;
     while (this.#ledger.size > 0 && performance.now() < endMs) await sleep(DRAIN_POLL_MS);
     const cut = this.#ledger.size;
-    // Actors that work on after their reply have what is left of the time; the deadline caps `infinity` (DECISIONS 8.2).
+    // Actors that work on after their reply have what is left of the time; the deadline caps `infinity` (DECISIONS
+    // 8.2).
     const timer = setTimeout(() => this.#supervision.killServices(), Math.max(0, endMs - performance.now()));
     await this.#supervision.stop();
     clearTimeout(timer);

@@ -1,4 +1,5 @@
-// Which carrier an actor gets: one of its own, or one it shares; who waits for one, and who must give one up. Main thread.
+// Which carrier an actor gets: one of its own, or one it shares; who waits for one, and who must give one up.
+// Main thread.
 //
 // Dedicated: busy, kept and quarantined services; requests may wait in the carrier's ring. Shared: cold and idle
 // services; the carrier runs one request at a time, the others wait on the main thread (DECISIONS 8.3).

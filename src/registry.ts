@@ -1,6 +1,7 @@
 // The services of a node: those of the config and those of the API, and the changes they go through. Main thread.
 //
-// Order of an accepted change (DECISIONS 6.2): compile → first instance → commit → switch the route → answer. Changes of
+// Order of an accepted change (DECISIONS 6.2): compile → first instance → commit → switch the route → answer. Changes
+// of
 // one prefix take turns. Whatever fails before the commit leaves everything as it was.
 import { type NodeConfig, type Policy, parsePolicy } from "./config.ts";
 import { DeclaredServices, type ServiceChanges } from "./declared.ts";
@@ -39,7 +40,9 @@ export class Registry {
     this.#declared = new DeclaredServices({ router, sources, turnover, compile });
   }
 
-  /** Routes what the config declares and what the store has. Nothing of the store is compiled yet. @throws bad_config */
+  /**
+   * Routes what the config declares and what the store has. Nothing of the store is compiled yet. @throws bad_config
+   */
   async open(store: Store): Promise<void> {
     this.#store = store;
     this.#declared.open(await this.#declared.prepare(this.#config.services));

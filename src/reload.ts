@@ -1,10 +1,12 @@
-// Applies a changed config to the running node: supervisors and services; what else changed needs a restart. Main thread.
+// Applies a changed config to the running node: supervisors and services; what else changed needs a restart.
+// Main thread.
 import type { EffectiveSetting, LoadedConfig } from "./config/load.ts";
 import type { SupervisorConfig } from "./config.ts";
 import { FrenezuloError } from "./errors.ts";
 import type { Log } from "./log.ts";
 import type { Registry } from "./registry.ts";
 import type { Supervision } from "./supervision.ts";
+import { SERVICES } from "./tree-specs.ts";
 import type { ReloadResult } from "./verbs.ts";
 
 /** Reads the config again, as it was read at start. @throws bad_config */
@@ -73,7 +75,7 @@ function refuseMoves(
     if (known === undefined || known.parent === parent) continue;
     throw new FrenezuloError("bad_config", {
       where: `supervisors.${id}.parent`,
-      why: `a supervisor cannot move from ${known.parent ?? "the root"} to ${parent ?? "the root"} while the node runs; restart it`,
+      why: `it cannot move from ${known.parent ?? SERVICES} to ${parent ?? SERVICES} while the node runs; restart it`,
     });
   }
 }

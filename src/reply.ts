@@ -1,4 +1,5 @@
-// Pure: the bytes a guest sent as its reply → a checked answer. Status, header names and values, sizes (reliability.md §3.9).
+// Pure: the bytes a guest sent as its reply → a checked answer.
+// Status, header names and values, sizes (reliability.md §3.9).
 //
 // The usual form (what rmp-serde and the SDKs write) is read in one pass over the ring's bytes, without copies. Other
 // legal MessagePack forms of the same value (a struct as a map, a body as str or as an array of bytes) go through
@@ -19,7 +20,8 @@ export interface ReplyLimits {
 }
 
 /**
- * Framing and hop-by-hop fields are the acceptor's business (RFC 9110 §7.6.1); a guest's are left out. So is its request
+ * Framing and hop-by-hop fields are the acceptor's business (RFC 9110 §7.6.1); a guest's are left out. So is its
+ * request
  * id: the node echoes the request's own, and a service that copies the request's headers would double it.
  */
 const dropped = new Set([

@@ -1,4 +1,5 @@
-// A service as the node knows it: its versions' pools, their actors, and the requests they have. State only. Main thread.
+// A service as the node knows it: its versions' pools, their actors, and the requests they have. State only.
+// Main thread.
 import type { Exit } from "../actors/exits.ts";
 import type { Breaker } from "../supervisors/breaker.ts";
 import { Peak, reapable } from "../supervisors/reaping.ts";
@@ -108,7 +109,9 @@ let pools = 0;
 export class Pool {
   readonly service: Service;
   readonly version: number;
-  /** Its supervisor's id in the tree, "hello#3.17": version 3, and the node's 17th pool (a version can have several). */
+  /**
+   * Its supervisor's id in the tree, "hello#3.17": version 3, and the node's 17th pool (a version can have several).
+   */
   readonly id: string;
   /** sha256 of the module, hex. */
   readonly digest: string;
@@ -209,7 +212,9 @@ export class Pool {
     return Math.max(1, Math.min(60, Math.ceil((ahead * this.serviceMs) / actors / 1000)));
   }
 
-  /** Idle actors to end: those beyond what was busy at once within the window. An actor with work is never among them. */
+  /**
+   * Idle actors to end: those beyond what was busy at once within the window. An actor with work is never among them.
+   */
   surplus(nowMs: number): Actor[] {
     const { min, idle_timeout: idleTimeoutMs } = this.policy.scale;
     this.#peak.record(this.ready.filter(({ sent }) => sent.length > 0).length, nowMs);

@@ -1,8 +1,10 @@
-// Carries out what the supervision tree decides: its timers, the node's parts, actors; and tells it what became of them.
+// Carries out what the supervision tree decides: its timers, the node's parts, actors; and tells it what became of
+// them.
 // Main thread.
 //
 // Ids in the tree: "services" the root of services, NAME a group of the config, "hello#3.17" the supervisor of a pool
-// of version 3 of hello, "hello#3.17/7" an actor of it. Everything else is a worker of the node (store, carriers, acceptor).
+// of version 3 of hello, "hello#3.17/7" an actor of it. Everything else is a worker of the node (store, carriers,
+// acceptor).
 import type { Exit } from "../actors/exits.ts";
 import type { Command, Report } from "../supervisors/commands.ts";
 import { type ChildSpec, supervisorSpec } from "../supervisors/spec.ts";
@@ -10,23 +12,18 @@ import { Tree } from "../supervisors/tree.ts";
 import type { SupervisorView } from "../supervisors/view.ts";
 import type { Actors } from "./actors.ts";
 import type { SupervisorConfig } from "./config.ts";
-import { FrenezuloError, reasonOf } from "./errors.ts";
+import { FrenezuloError } from "./errors.ts";
 import { Groups } from "./groups.ts";
 import type { ActorOutcomes } from "./life.ts";
+import { NodeParts, type Parts } from "./node-parts.ts";
 import { wantedActor } from "./pressure.ts";
 import type { Actor, Pool, Service } from "./service.ts";
 import { actorSpec, partSpec, poolAsChild, poolSpec, SERVICES } from "./tree-specs.ts";
 import { TreeTimers } from "./tree-timers.ts";
 
-/** A part of the node that is a worker of the tree's root. */
-export interface NodePart {
-  start(): Promise<void>;
-  stop(): Promise<void>;
-}
-
 export interface SupervisionOptions {
   /** Parts of the node in start order; "services" stands for the root of services among them. */
-  readonly parts: ReadonlyMap<string, NodePart | typeof SERVICES>;
+  readonly parts: Parts;
   readonly groups: ReadonlyMap<string, SupervisorConfig>;
   readonly actors: Actors;
   readonly serviceOf: (prefix: string) => Service | undefined;
@@ -43,6 +40,7 @@ interface Outcome {
 export class Supervision implements ActorOutcomes {
   readonly #options: SupervisionOptions;
   readonly #tree: Tree;
+  readonly #parts: NodeParts;
   /** The supervisors of the config. */
   readonly groups: Groups;
   readonly #timers = new TreeTimers((id, token) => this.#run(this.#tree.timer(id, token, performance.now())));
@@ -54,7 +52,6 @@ export class Supervision implements ActorOutcomes {
   #isRunning = false;
   #started: Outcome | null = null;
   #ended: (() => void) | null = null;
-  #startError: unknown;
   #children = 0;
   /** Requests that had to start their actor. */
   coldStarts = 0;
@@ -65,6 +62,7 @@ export class Supervision implements ActorOutcomes {
       supervisorSpec({ id: "node", maxRestarts: Number.POSITIVE_INFINITY, order: [...options.parts.keys()] }),
       Math.random,
     );
+    this.#parts = new NodeParts(options.parts, this.#tree, (commands) => this.#run(commands));
     this.groups = new Groups(this.#tree, options.groups, (commands) => this.#run(commands));
   }
 
@@ -183,7 +181,9 @@ export class Supervision implements ActorOutcomes {
 
   // --- Carrying out commands. ---
 
-  /** In order, and one call's commands before those that follow from them: an answer may come while one is carried out. */
+  /**
+   * In order, and one call's commands before those that follow from them: an answer may come while one is carried out.
+   */
   #run(commands: readonly Command[]): void {
     this.#commands.push(...commands);
     if (this.#isRunning) return;
@@ -195,11 +195,11 @@ export class Supervision implements ActorOutcomes {
   #carryOut(command: Command): void {
     switch (command.type) {
       case "start":
-        if (this.#options.parts.has(command.id)) void this.#startPart(command.id, command.generation);
+        if (this.#parts.has(command.id)) void this.#parts.start(command.id, command.generation);
         else void this.#options.actors.start(this.#pools.get(command.id) as Pool, command.id, command.generation);
         return;
       case "stop":
-        if (this.#options.parts.has(command.id)) void this.#stopPart(command.id, command.generation);
+        if (this.#parts.has(command.id)) void this.#parts.stop(command.id, command.generation);
         else this.#options.actors.stop(command.id, command.generation);
         return;
       case "kill":
@@ -225,28 +225,9 @@ export class Supervision implements ActorOutcomes {
         this.#removed(command.id);
         return;
       case "ended":
-        this.#started?.reject(this.#startError as FrenezuloError);
+        this.#started?.reject(this.#parts.failure as FrenezuloError);
         this.#ended?.();
     }
-  }
-
-  // --- The node's parts. ---
-
-  async #startPart(id: string, generation: number): Promise<void> {
-    try {
-      await (this.#options.parts.get(id) as NodePart).start();
-      this.#run(this.#tree.childStarted(id, generation, performance.now()));
-    } catch (thrown) {
-      this.#startError ??= thrown;
-      this.#run(this.#tree.childStartFailed(id, generation, reasonOf(thrown), performance.now()));
-    }
-  }
-
-  async #stopPart(id: string, generation: number): Promise<void> {
-    await (this.#options.parts.get(id) as NodePart).stop().catch((thrown: unknown) => {
-      this.#startError ??= thrown;
-    });
-    this.#run(this.#tree.childStopped(id, generation, performance.now()));
   }
 
   // --- Actors. ---

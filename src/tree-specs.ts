@@ -60,7 +60,9 @@ export function poolAsChild({ policy }: Pool): Partial<ChildSpec> {
   return { restart, significant, backoff: backoffOf(policy) };
 }
 
-/** Its start is watched by the dispatcher: only the guest's own start code has a deadline, not the wait for a carrier. */
+/**
+ * Its start is watched by the dispatcher: only the guest's own start code has a deadline, not the wait for a carrier.
+ */
 export function actorSpec(id: string, { policy }: Pool, isBurst: boolean): ChildSpec {
   const { shutdown } = policy;
   const restart = isBurst ? "temporary" : policy.restart;

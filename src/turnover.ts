@@ -42,7 +42,9 @@ export class Turnover {
     return new Service(prefix, origin, new Breaker(settings, Math.random), this.#parts.metrics.service(prefix));
   }
 
-  /** A pool whose first actor runs, but that takes no requests yet. @throws first_start_failed; then it is gone again */
+  /**
+   * A pool whose first actor runs, but that takes no requests yet. @throws first_start_failed; then it is gone again
+   */
   async start(service: Service, { version, digest, policy }: PoolVersion): Promise<Pool> {
     const pool = new Pool(service, version, digest, policy);
     this.#parts.supervision.addPool(pool);
@@ -88,7 +90,9 @@ export class Turnover {
     void this.#endLast(service);
   }
 
-  /** Its last pool also takes the requests whose bodies still come in: no other will. Each step has its own time limit. */
+  /**
+   * Its last pool also takes the requests whose bodies still come in: no other will. Each step has its own time limit.
+   */
   async #endLast(service: Service): Promise<void> {
     while (service.inFlight > 0) await sleep(DRAIN_POLL_MS);
     await this.#parts.supervision.removePool(service.pool);

@@ -106,7 +106,9 @@ export interface ReloadResult {
   readonly restart_needed: readonly string[];
 }
 
-/** What admin and the command line can ask of a running node. All reject with a FrenezuloError and then change nothing. */
+/**
+ * What admin and the command line can ask of a running node. All reject with a FrenezuloError and then change nothing.
+ */
 export interface Verbs {
   /** Adds or replaces; resolves after the first instance ran and the store has it (DECISIONS 6.2). */
   add(options: AddOptions): Promise<AddResult>;

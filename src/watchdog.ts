@@ -1,4 +1,5 @@
-// The watchdog: deadlines of what runs in carriers, time-outs of what waits. Main thread; runs while there is something to watch.
+// The watchdog: deadlines of what runs in carriers, time-outs of what waits.
+// Main thread; runs while there is something to watch.
 import type { Exit } from "../actors/exits.ts";
 import { SEQ_STARTING } from "../actors/wire.ts";
 import type { Carrier } from "./carrier.ts";

@@ -66,7 +66,9 @@ export class Breaker {
     return ++this.#epoch;
   }
 
-  /** The result of a request that `allow` gave `ticket` for. Results from before the last change of state are ignored. */
+  /**
+   * The result of a request that `allow` gave `ticket` for. Results from before the last change of state are ignored.
+   */
   record(ticket: number, ok: boolean, now: number): void {
     if (ticket !== this.#epoch) return;
     if (this.#state === "half_open") {

@@ -25,13 +25,14 @@ export interface Report {
 }
 
 /**
- * Carried out in the order given, all of one call's before the tree is told the next event. `generation` names one start attempt of a child, for ever; every event about it
+ * Carried out in the order given, all of one call's before the tree is told the next event. `generation` names one
+ * start attempt of a child, for ever; every event about it
  * says the same number, and events of other generations are ignored.
  *
  * | command | what to do | what to answer |
  * | --- | --- | --- |
  * | start | start the worker | childStarted or childStartFailed (a time-out is armed by the tree) |
- * | stop | ask it to end: no new request, finish the running one. Also for one that has not started yet | childExited or childStopped |
+ * | stop | ask it to end: no new request, finish the running one; also while it starts | childExited or childStopped |
  * | kill | end it at once; `stop` may have come before. A thread that cannot be killed is declared dead | childExited |
  * | arm | call timer(id, token) at `atMs` or later | |
  * | disarm | forget that timer; calling it all the same does no harm | |

@@ -55,7 +55,9 @@ export function afterStop(sup: Supervisor, child: Child, out: SupervisorCommand[
   else setState(sup, child, "waiting"); // stopped because of a sibling: started again with it
 }
 
-/** It will not be started again: a dynamic supervisor forgets it, any other keeps it for the supervisor's own restart. */
+/**
+ * It will not be started again: a dynamic supervisor forgets it, any other keeps it for the supervisor's own restart.
+ */
 export function gone(sup: Supervisor, child: Child, out: SupervisorCommand[]): void {
   if (sup.spec.dynamic) {
     forget(sup, child, out);

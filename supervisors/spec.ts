@@ -14,7 +14,9 @@ export type AutoShutdown = "never" | "any_significant" | "all_significant";
 
 export type ChildType = "worker" | "supervisor";
 
-/** Delay before restart n (from 0): min(maxMs, minMs × factorⁿ), less up to `jitter` (0..1) of it. minMs 0: no delay. */
+/**
+ * Delay before restart n (from 0): min(maxMs, minMs × factorⁿ), less up to `jitter` (0..1) of it. minMs 0: no delay.
+ */
 export interface Backoff {
   readonly minMs: number;
   readonly maxMs: number;

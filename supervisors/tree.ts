@@ -25,7 +25,8 @@
 // of several children is under way, exits wait to be judged until it is done.
 //
 // Events may come late, twice, or for a child that is gone: each names the generation of the start it is about, and
-// one that does not fit changes nothing. No event costs more than its supervisor's affected children; one_for_one: O(1).
+// one that does not fit changes nothing. No event costs more than its supervisor's affected children; one_for_one:
+// O(1).
 import type { Exit } from "../actors/exits.ts";
 import type { ChildState } from "./child.ts";
 import type { Command } from "./commands.ts";
@@ -152,7 +153,9 @@ export class Tree {
     changeSupervisor(sup, spec);
   }
 
-  /** As changeSupervisor, for a child (a worker, or a supervisor as the child of another): holds from its next event on. */
+  /**
+   * As changeSupervisor, for a child (a worker, or a supervisor as the child of another): holds from its next event on.
+   */
   changeChild(spec: ChildSpec): void {
     refuse(childProblem(spec));
     const owner = this.#owners.get(spec.id);

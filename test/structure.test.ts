@@ -8,7 +8,9 @@ const root = join(import.meta.dirname, "..");
 const LINES_MAX = 300;
 const COLUMNS_MAX = 120;
 /** Files in src, actors and supervisors that may be longer, each with its reason. */
-const longFiles: Record<string, string> = {};
+const longFiles: Record<string, string> = {
+  "supervisors/tree.ts": "begins with 30 lines that specify it, as OTP's supervisor does",
+};
 
 interface Import {
   readonly from: string;
@@ -99,7 +101,11 @@ describe("every file", () => {
 
   it(`has lines of at most ${COLUMNS_MAX} columns`, () => {
     const wrong = sources.flatMap(({ path, text }) =>
-      text.split("\n").flatMap((line, at) => ([...line].length > COLUMNS_MAX ? [`${path}:${at + 1}`] : [])),
+      text
+        .split("\n")
+        // A sentence for people stays in one piece, so that it can be found.
+        .map((line) => line.replace(/(["`])[^"`]{60,}\1/, '""'))
+        .flatMap((line, at) => ([...line].length > COLUMNS_MAX ? [`${path}:${at + 1}`] : [])),
     );
     expect(wrong).toEqual([]);
   });

@@ -1,4 +1,5 @@
-// lunatic's host functions that work in this version: message, distributed, process, error, version (lunatic-abi.md §1).
+// lunatic's host functions that work in this version: message, distributed, process, error, version (lunatic-abi.md
+// §1).
 import { Message, messageKinds } from "../mailbox.ts";
 import type { Process } from "../process.ts";
 import { type Host, type HostFunctions, timeoutMs, u64 } from "./host.ts";

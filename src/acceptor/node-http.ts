@@ -177,7 +177,9 @@ function fill(head: Head, req: IncomingMessage): void {
   for (let i = 0; i < rawHeaders.length; i += 2) head.add(rawHeaders[i]!.toLowerCase(), asUtf8(rawHeaders[i + 1]!));
 }
 
-/** Node reads header bytes as latin1, uWS as UTF-8 with U+FFFD for what is none: the gate refuses it (DECISIONS 4.5). */
+/**
+ * Node reads header bytes as latin1, uWS as UTF-8 with U+FFFD for what is none: the gate refuses it (DECISIONS 4.5).
+ */
 function asUtf8(value: string): string {
   for (let i = 0; i < value.length; i++) {
     if (value.charCodeAt(i) >= 0x80) return Buffer.from(value, "latin1").toString("utf8");

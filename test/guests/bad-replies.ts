@@ -82,7 +82,10 @@ export const badReplies: Readonly<Record<string, Asked>> = {
   ),
 };
 
-/** Headers that belong to the connection, not to a service: the node leaves them out or refuses the reply, but never sends them. */
+/**
+ * Headers that belong to the connection, not to a service: the node leaves them out or refuses the reply, but never
+ * sends them.
+ */
 export const connectionHeaders: Readonly<Record<string, Asked>> = Object.fromEntries(
   [
     ["connection", "close"],

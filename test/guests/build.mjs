@@ -1,4 +1,5 @@
-// Builds the test guests into test/guests/build: C and text always, from npm alone; the Rust service of 2022 where its toolchain is.
+// Builds the test guests into test/guests/build: C and text always, from npm alone; the Rust service of 2022 where its
+// toolchain is.
 //
 //   node test/guests/build.mjs     builds what changed; build/skipped.json lists what could not be built and why
 import { createHash } from "node:crypto";
@@ -41,7 +42,9 @@ function text(file) {
   };
 }
 
-/** The published crates of 2022 want Rust 1.63's wasm32-wasi and Debian's cargo, and are vendored by .ci/toolchains.sh. */
+/**
+ * The published crates of 2022 want Rust 1.63's wasm32-wasi and Debian's cargo, and are vendored by .ci/toolchains.sh.
+ */
 function rustFrenezulo() {
   const project = join(here, "rust-frenezulo");
   const lock = join(project, "Cargo.lock");

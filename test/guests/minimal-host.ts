@@ -1,4 +1,5 @@
-// The smallest host that runs a service (lunatic-abi.md, section 8): one instance, canned messages, no threads. For tests of guests.
+// The smallest host that runs a service (lunatic-abi.md, section 8): one instance, canned messages, no threads.
+// For tests of guests.
 import { randomFillSync } from "node:crypto";
 import { Packr, Unpackr } from "msgpackr";
 
@@ -108,7 +109,9 @@ export class MinimalHost {
     this.#queue.push({ tag, bytes });
   }
 
-  /** Delivers a request, runs the entry, and returns what was sent meanwhile. Whatever the guest throws comes through. */
+  /**
+   * Delivers a request, runs the entry, and returns what was sent meanwhile. Whatever the guest throws comes through.
+   */
   run(request: Buffer, entry = "frenezulo_main"): Sent[] {
     this.deliver(request);
     const before = this.sent.length;

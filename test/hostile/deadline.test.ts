@@ -1,6 +1,6 @@
 // Deadlines, time in the queue, and clients that leave: who wins the race does not matter, each request has one answer.
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { guestPath, servicePath } from "../guests/index.ts";
+import { guestPath, servicePath } from "../guests/guests.ts";
 import { Bystander, HttpClient, runLanes } from "../integration/http-client.ts";
 import { NodeProcess } from "../integration/node-process.ts";
 import { sleep } from "../integration/raw-http.ts";

@@ -1,8 +1,9 @@
-// Whatever a guest does, its request gets the status of the design's answer table, it is replaced, and nobody else notices.
+// Whatever a guest does, its request gets the status of the design's answer table, it is replaced, and nobody else
+// notices.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { ErrorCode } from "../../src/errors.ts";
 import { badReplies, connectionHeaders, doubtfulReplies, oddReplies } from "../guests/bad-replies.ts";
-import { type GuestName, guest, guestPath, guests, servicePath } from "../guests/index.ts";
+import { type GuestName, guest, guestPath, guests, servicePath } from "../guests/guests.ts";
 import { type Asked, Bystander, HttpClient, type Reply } from "../integration/http-client.ts";
 import { NodeProcess } from "../integration/node-process.ts";
 
@@ -144,7 +145,8 @@ afterAll(async () => {
   const late = sorted.filter(([ms]) => ms > REPLACED_MS).map(([ms, name]) => `${name} ${Math.round(ms)} ms`);
   console.log(
     `replaced within: median ${median[0].toFixed(1)} ms, worst ${slowest[0].toFixed(1)} ms (${slowest[1]}); ` +
-      `above ${REPLACED_MS} ms: ${late.join(", ") || "none"}. Worst of the bystander's answers: ${worstMs.toFixed(1)} ms`,
+      `above ${REPLACED_MS} ms: ${late.join(", ") || "none"}. ` +
+      `Worst of the bystander's answers: ${worstMs.toFixed(1)} ms`,
   );
   expect(await node.metric("zombies")).toBe(0);
   expect(await node.stop()).toEqual({ code: 0, signal: null });

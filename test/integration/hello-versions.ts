@@ -1,6 +1,6 @@
 // Versions of the example service hello that can be told apart by what they answer.
 import { createHash } from "node:crypto";
-import { service } from "../guests/index.ts";
+import { service } from "../guests/guests.ts";
 
 const said = "Hello World!";
 const hello = service("hello");

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type ErrorCode, errorTable } from "../../src/errors.ts";
 import { fields } from "../guests/bad-replies.ts";
-import { guestPath, servicePath } from "../guests/index.ts";
+import { guestPath, servicePath } from "../guests/guests.ts";
 import { HttpClient } from "./http-client.ts";
 import { NodeProcess } from "./node-process.ts";
 import { type RawAnswer, RawClient, valuesOf } from "./raw-http.ts";

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Asked as AskedOfStatus, fields } from "../guests/bad-replies.ts";
-import { guestPath, servicePath } from "../guests/index.ts";
+import { guestPath, servicePath } from "../guests/guests.ts";
 import { HttpClient } from "./http-client.ts";
 import { NodeProcess } from "./node-process.ts";
 import { type RawAnswer, RawClient, valuesOf } from "./raw-http.ts";

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { servicePath } from "../guests/index.ts";
+import { servicePath } from "../guests/guests.ts";
 import { AdminClient } from "./admin-client.ts";
 import { NodeProcess } from "./node-process.ts";
 import { RawClient } from "./raw-http.ts";

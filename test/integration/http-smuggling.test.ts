@@ -1,6 +1,6 @@
 // The whole node over both acceptors: whatever an ambiguous request is followed by, no service ever sees that.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { guestPath } from "../guests/index.ts";
+import { guestPath } from "../guests/guests.ts";
 import { framingProbes } from "../hostile/framing-probes.ts";
 import { HttpClient } from "./http-client.ts";
 import { NodeProcess } from "./node-process.ts";

@@ -1,4 +1,5 @@
-// Starts the built program as a child on a free loopback port, with a data folder and a config of its own, reads its log,
+// Starts the built program as a child on a free loopback port, with a data folder and a config of its own, reads its
+// log,
 // and stops it by its pid. A test that ends with `stop` has shown that nothing of the node is left.
 //
 // FRENEZULO_TEST_NODE names another Node binary to run it with (npm's node@24), TEST_ACCEPTORS=node the other acceptor.
@@ -17,7 +18,10 @@ export type Http = "uws" | "node";
 export const defaultHttp: Http = process.env.TEST_ACCEPTORS === "node" ? "node" : "uws";
 
 export interface NodeOptions {
-  /** What frenezulo.toml holds, in its own names: {services: {hello: {source: "/…"}}}. */
+  /**
+   * What frenezulo.toml holds, in its own names: {services: {hello: {source: "/…"}}}. A log.level above info is not
+   * understood.
+   */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly http?: Http;
   /** Further arguments of `up`. */
@@ -78,6 +82,7 @@ export class NodeProcess {
     this.ended = new Promise((resolve) => {
       child.once("close", (code, signal) => {
         running.delete(this);
+        this.#notify();
         resolve({ code, signal });
       });
     });
@@ -101,9 +106,11 @@ export class NodeProcess {
     });
     await new Promise((resolve, reject) => child.once("spawn", resolve).once("error", reject));
     const node = new NodeProcess(child, folder);
-    const end = await Promise.race([node.logged(/^listening on /, START_MS), node.ended]);
-    if (!("msg" in end)) throw new Error(`the node ended before it listened: ${JSON.stringify(end)}\n${node.tail()}`);
-    node.address = end.msg.replace(/^listening on \w+:\/\//, "");
+    const { msg } = await node.logged(/^listening on /, START_MS).catch(async (error: unknown) => {
+      await node.stop({ keepFolder: options.folder !== undefined });
+      throw error;
+    });
+    node.address = msg.replace(/^listening on \w+:\/\//, "");
     return node;
   }
 
@@ -111,16 +118,25 @@ export class NodeProcess {
     return `http://${this.address}`;
   }
 
-  /** The first line of the log, written or yet to come, whose text fits. @throws if none comes within `ms` */
-  async logged(text: RegExp, ms = 10_000): Promise<LogLine> {
-    const found = (): LogLine | undefined => this.log.find(({ msg }) => text.test(msg));
-    await until(
-      `${text} in the log`,
-      () => found() !== undefined,
-      ms,
-      (check) => this.#watchers.add(check),
-    ).catch((error: Error) => Promise.reject(new Error(`${error.message}\n${this.tail()}`)));
-    return found() as LogLine;
+  /**
+   * The first line of the log, written or yet to come, whose text fits. @throws if the node ends or `ms` pass before
+   */
+  logged(text: RegExp, ms = 10_000): Promise<LogLine> {
+    return new Promise((resolve, reject) => {
+      const settle = (line: LogLine | undefined, why: string): void => {
+        clearTimeout(timer);
+        this.#watchers.delete(check);
+        if (line === undefined) reject(new Error(`${why}\n${this.tail()}`));
+        else resolve(line);
+      };
+      const timer = setTimeout(() => settle(undefined, `no ${text} in the log within ${ms} ms`), ms);
+      const check = (): void => {
+        const line = this.log.find(({ msg }) => text.test(msg));
+        if (line !== undefined || !running.has(this)) settle(line, `the node ended without ${text} in its log`);
+      };
+      this.#watchers.add(check);
+      check();
+    });
   }
 
   /** What guests of a service wrote to their log. */
@@ -202,22 +218,12 @@ export class NodeProcess {
         this.stderr += `${line}\n`;
       }
     }
+    this.#notify();
+  }
+
+  #notify(): void {
     for (const watcher of [...this.#watchers]) watcher();
   }
-}
-
-/** Resolves once `holds`; `subscribe` is given what to call when that may have changed. */
-function until(what: string, holds: () => boolean, ms: number, subscribe: (check: () => void) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no ${what} within ${ms} ms`)), ms);
-    const check = (): void => {
-      if (!holds()) return;
-      clearTimeout(timer);
-      resolve();
-    };
-    subscribe(check);
-    check();
-  });
 }
 
 /** Processes of a group that are there, those included that nobody has waited for. */

@@ -1,6 +1,6 @@
 // The whole node: services replaced, rolled back and removed under load, without a failed request.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { guest, service } from "../guests/index.ts";
+import { guest, service } from "../guests/guests.ts";
 import { AdminClient } from "./admin-client.ts";
 import { helloSaying } from "./hello-versions.ts";
 import { HttpClient } from "./http-client.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { guest, guestPath, service, servicePath } from "../guests/index.ts";
+import { guest, guestPath, service, servicePath } from "../guests/guests.ts";
 import { type AdminAnswer, AdminClient } from "./admin-client.ts";
 import { digestOf, helloSaying } from "./hello-versions.ts";
 import { HttpClient } from "./http-client.ts";

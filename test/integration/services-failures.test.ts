@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type ErrorCode, errorTable } from "../../src/errors.ts";
-import { type GuestName, guest, notModules, service } from "../guests/index.ts";
+import { type GuestName, guest, notModules, service } from "../guests/guests.ts";
 import { type AdminAnswer, AdminClient, type With } from "./admin-client.ts";
 import { digestOf, helloSaying } from "./hello-versions.ts";
 import { Bystander } from "./http-client.ts";

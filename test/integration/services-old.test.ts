@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type GuestName, guest, guestPath, whySkipped } from "../guests/index.ts";
+import { type GuestName, guest, guestPath, whySkipped } from "../guests/guests.ts";
 import { AdminClient } from "./admin-client.ts";
 import { HttpClient, runLanes } from "./http-client.ts";
 import { ModuleServer } from "./module-server.ts";

@@ -1,6 +1,7 @@
 // Covers supervisors/ as a whole: random histories of a tree under a virtual clock, with invariants after every event.
 //
-// FRENEZULO_HISTORIES sets how many (default 100,000); FRENEZULO_SEED runs that seed alone. A seed that failed, be it on
+// FRENEZULO_HISTORIES sets how many (default 100,000); FRENEZULO_SEED runs that seed alone. A seed that failed, be it
+// on
 // a fault put in on purpose, goes into test/corpus/supervision-seeds.json with a word on what it found.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";

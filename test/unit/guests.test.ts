@@ -14,7 +14,7 @@ import {
   stateCommands,
   stateDigests,
   whySkipped,
-} from "../guests/index.ts";
+} from "../guests/guests.ts";
 import { Exited, MinimalHost, readReply, requestMessage } from "../guests/minimal-host.ts";
 
 const host = (name: GuestName) => new MinimalHost(guest(name));

@@ -1,4 +1,5 @@
-// An independent reader of replies, slow and plain, written from the MessagePack specification: the oracle of reply.test.ts.
+// An independent reader of replies, slow and plain, written from the MessagePack specification: the oracle of
+// reply.test.ts.
 
 type Value =
   | { readonly is: "int" | "float"; readonly number: number }

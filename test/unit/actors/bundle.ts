@@ -1,4 +1,5 @@
-// Bundles a thread's program into a file that Node 20 runs; for tests that start real threads. Removed after the test file.
+// Bundles a thread's program into a file that Node 20 runs; for tests that start real threads.
+// Removed after the test file.
 import { rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { build } from "esbuild";

@@ -312,7 +312,8 @@ describe("control calls", () => {
     await load;
     await carrier.until(() => carrier.done.length === seq);
     expect(seq).toBeGreaterThan(100);
-    // At most what it runs in its 20 ms between two looks, and what lay in the ring: far fewer than this on any machine.
+    // At most what it runs in its 20 ms between two looks, and what lay in the ring: far fewer than this on any
+    // machine.
     expect(Math.max(...behind)).toBeLessThan(20_000);
   });
 

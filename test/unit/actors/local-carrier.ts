@@ -13,7 +13,7 @@ import { Sender } from "../../../actors/sender.ts";
 import { waitDedicated } from "../../../actors/waiting/dedicated.ts";
 import { type ActorSpec, BELL, CONTROL, KIND, type ModuleInfo, type Ticket } from "../../../actors/wire.ts";
 import { compileModule } from "../../../src/modules/compile-worker.ts";
-import { type GuestName, guest } from "../../guests/index.ts";
+import { type GuestName, guest } from "../../guests/guests.ts";
 import { type RequestParts, requestMessage } from "../../guests/minimal-host.ts";
 import { wasm } from "../modules-fixtures.ts";
 
@@ -217,7 +217,9 @@ export interface InsideOptions {
   readonly spec?: Partial<ActorSpec>;
 }
 
-/** Runs `step` as a guest that was asked something. What it throws by itself comes through; a trap ends it as a guest. */
+/**
+ * Runs `step` as a guest that was asked something. What it throws by itself comes through; a trap ends it as a guest.
+ */
 export function inside(step: (inside: Inside) => void, options: InsideOptions = {}): Ran & { carrier: LocalCarrier } {
   const { age = "new", request = {}, spec = {} } = options;
   let failure: unknown;

@@ -1,4 +1,5 @@
-// actors/ring.ts in one thread: rings of few frames, the wrap of positions at 2^32, pads, claims, and any order of calls.
+// actors/ring.ts in one thread: rings of few frames, the wrap of positions at 2^32, pads, claims, and any order of
+// calls.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { claimFrame, frameBytes, makeRing, RingReader, RingWriter } from "../../../actors/ring.ts";

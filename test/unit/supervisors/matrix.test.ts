@@ -1,4 +1,5 @@
-// Covers supervisors/: OTP's test matrix. 3 exits × 3 restart types × 4 strategies × {plain, escalation, other child fails}.
+// Covers supervisors/: OTP's test matrix.
+// 3 exits × 3 restart types × 4 strategies × {plain, escalation, other child fails}.
 import { describe, expect, test } from "vitest";
 import type { ExitReason } from "../../../actors/exits.ts";
 import type { Restart } from "../../../supervisors/spec.ts";

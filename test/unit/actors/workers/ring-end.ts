@@ -1,4 +1,5 @@
-// One end of a ring in a thread of its own: writes or reads numbered frames with checksums, blocking or in its event loop.
+// One end of a ring in a thread of its own: writes or reads numbered frames with checksums, blocking or in its event
+// loop.
 import { parentPort, workerData } from "node:worker_threads";
 import { Bell } from "../../../../actors/bell.ts";
 import { RingReader, RingWriter } from "../../../../actors/ring.ts";

@@ -1,10 +1,12 @@
-// The test guests: what each is for, and its bytes. Sources lie beside this file; the first line of each says what it does.
+// The test guests: what each is for, and its bytes.
+// Sources lie beside this file; the first line of each says what it does.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
  * serves: answers requests, however badly · fails_to_start: compiles, but a first instance never comes to life ·
- * refused: must not be taken in · unclear: valid wasm that serves nothing useful, refusing or failing it are both right.
+ * refused: must not be taken in · unclear: valid wasm that serves nothing useful, refusing or failing it are both
+ * right.
  */
 export type GuestKind = "serves" | "fails_to_start" | "refused" | "unclear";
 
