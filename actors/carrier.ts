@@ -46,7 +46,7 @@ const requests = new RingReader(data.requests, () => bell.ring());
 const replies = new RingWriter(data.replies);
 const pids = new Pids(data.bell);
 const actors = new Map<number, Actor>();
-const ticketBlocks = new Map<number, SharedArrayBuffer>();
+const ticketBlocks = new Map<number, ArrayBuffer>();
 const sender = new Sender(replies, data.tickets, bell, words);
 const output = new Output(replies, bell, words);
 /** The actor whose guest code runs now or ran last. */
@@ -166,7 +166,7 @@ function payload(): [Uint8Array, number, number] {
 }
 
 /** The block that the shown frame names. It was posted before the frame was committed, so it is in the port. */
-function takeTicket(): SharedArrayBuffer {
+function takeTicket(): ArrayBuffer {
   const ticket = requests.bytes.readUInt32LE(requests.offset);
   for (;;) {
     const block = ticketBlocks.get(ticket);

@@ -56,10 +56,10 @@ export class Sender {
       else out.set(bytes.subarray(start, start + length), at);
       this.#replies.commit(KIND.reply, 0, pid, about, length);
     } else {
-      const block = new SharedArrayBuffer(length);
+      const block = new ArrayBuffer(length);
       new Uint8Array(block).set(bytes.subarray(start, start + length));
       const ticket: Ticket = { ticket: ++this.#ticket >>> 0, block };
-      this.#tickets.postMessage(ticket);
+      this.#tickets.postMessage(ticket, [block]);
       const at = this.reserve(4);
       this.#replies.bytes.writeUInt32LE(ticket.ticket, at);
       this.#replies.commit(KIND.reply | KIND.ticket, 0, pid, about, 4);

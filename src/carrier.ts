@@ -71,7 +71,7 @@ export class Carrier {
   readonly #asleep: Bell;
   readonly #worker: Worker;
   readonly #tickets: MessagePort;
-  readonly #blocks = new Map<number, SharedArrayBuffer>();
+  readonly #blocks = new Map<number, ArrayBuffer>();
   readonly #control: Comlink.Remote<CarrierControl>;
   readonly #ended: Promise<string>;
   #giveUp: (why: string) => void = () => {};
@@ -187,16 +187,16 @@ export class Carrier {
     return this.#seq;
   }
 
-  /** Posts a payload that is too large for the ring. @returns the ticket that the frame must name */
-  postBlock(block: SharedArrayBuffer): number {
+  /** Gives away a payload that is too large for the ring. @returns the ticket that the frame must name */
+  postBlock(block: ArrayBuffer): number {
     this.#ticket = (this.#ticket + 1) >>> 0;
     const message: Ticket = { ticket: this.#ticket, block };
-    this.#tickets.postMessage(message);
+    this.#tickets.postMessage(message, [block]);
     return this.#ticket;
   }
 
   /** The payload that a reply frame names; it was posted before the frame was committed. */
-  takeBlock(ticket: number): SharedArrayBuffer | undefined {
+  takeBlock(ticket: number): ArrayBuffer | undefined {
     for (let block = this.#blocks.get(ticket); ; block = this.#blocks.get(ticket)) {
       if (block !== undefined) {
         this.#blocks.delete(ticket);

@@ -64,7 +64,7 @@ export class Envelope {
     const whole = Buffer.alloc(sizeMax);
     kept.copy(whole);
     const length = this.#finish(whole, kept.length);
-    const block = new SharedArrayBuffer(length);
+    const block = new ArrayBuffer(length);
     whole.copy(new Uint8Array(block), 0, 0, length);
     ring.bytes.writeUInt32LE(carrier.postBlock(block), at);
     this.#commit(carrier, pid, seq, KIND.request | KIND.ticket, 4);

@@ -84,7 +84,7 @@ async function replyTo(carrier: Carrier, replyPid: number): Promise<Buffer> {
       if ((kind & ~KIND.ticket) === KIND.reply && about === replyPid) {
         const isLarge = (kind & KIND.ticket) !== 0;
         found = isLarge
-          ? Buffer.from(carrier.takeBlock(bytes.readUInt32LE(offset)) as SharedArrayBuffer)
+          ? Buffer.from(carrier.takeBlock(bytes.readUInt32LE(offset)) as ArrayBuffer)
           : Buffer.from(bytes.subarray(offset, offset + length));
       }
       replies.release();

@@ -75,10 +75,10 @@ export class CarrierThread {
   }
 
   #post(message: Uint8Array): number {
-    const block = new SharedArrayBuffer(message.length);
+    const block = new ArrayBuffer(message.length);
     new Uint8Array(block).set(message);
     const ticket: Ticket = { ticket: ++this.#ticket, block };
-    this.#tickets.postMessage(ticket);
+    this.#tickets.postMessage(ticket, [block]);
     return ticket.ticket;
   }
 
