@@ -51,7 +51,8 @@ export class GuestInstance {
   putBack(image: PristineImage): boolean {
     const memory = this.#memoryBytes;
     if (memory.length !== image.memory.length) return false;
-    this.#restorer ??= new Restorer(memory, image);
+    // memory.grow(0) changes no length, but what a restorer holds is detached by it.
+    if (this.#restorer?.memory !== memory) this.#restorer = new Restorer(memory, image);
     this.#restorer.restore();
     for (let i = 0; i < this.#globals.length; i++) {
       const global = this.#globals[i] as WebAssembly.Global;

@@ -45,7 +45,7 @@ interface Span {
  * stays without resident memory.
  */
 export class Restorer {
-  readonly #memory: Buffer;
+  readonly memory: Buffer;
   readonly #image: PristineImage;
   readonly #written: Uint8Array;
   #runs: Run[] = [];
@@ -53,7 +53,7 @@ export class Restorer {
 
   /** @param memory of the same length as the image's */
   constructor(memory: Buffer, image: PristineImage) {
-    this.#memory = memory;
+    this.memory = memory;
     this.#image = image;
     this.#written = new Uint8Array(memory.length / PAGE);
     this.#plan();
@@ -72,14 +72,14 @@ export class Restorer {
 
   #isUntouched({ start, end, isZero }: Span): boolean {
     return isZero
-      ? this.#memory.compare(zeros, 0, end - start, start, end) === 0
-      : this.#memory.compare(this.#image.memory, start, end, start, end) === 0;
+      ? this.memory.compare(zeros, 0, end - start, start, end) === 0
+      : this.memory.compare(this.#image.memory, start, end, start, end) === 0;
   }
 
   /** Remembers which pages of a span were written. */
   #mark({ start, end }: Span): void {
     for (let at = start; at < end; at += PAGE) {
-      if (this.#memory.compare(this.#image.memory, at, at + PAGE, at, at + PAGE) !== 0) this.#written[at / PAGE] = 1;
+      if (this.memory.compare(this.#image.memory, at, at + PAGE, at, at + PAGE) !== 0) this.#written[at / PAGE] = 1;
     }
   }
 
@@ -96,8 +96,7 @@ export class Restorer {
       const most = isWritten ? pages : Math.min(pages, page + SPAN_PAGES);
       for (next = page + 1; next < most && isAlike(next); next++);
       const [start, end] = [page * PAGE, next * PAGE];
-      if (isWritten)
-        this.#runs.push({ target: this.#memory.subarray(start, end), source: memory.subarray(start, end) });
+      if (isWritten) this.#runs.push({ target: this.memory.subarray(start, end), source: memory.subarray(start, end) });
       else this.#spans.push({ start, end, isZero: hasData[page] === 0 });
     }
   }

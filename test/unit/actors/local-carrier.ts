@@ -65,6 +65,8 @@ export class LocalCarrier {
   readonly pids: Pids;
   /** Milliseconds of every wait that a guest asked for. */
   readonly waits: number[] = [];
+  /** Bytes of the largest piece of output that a host function made. */
+  outputPieceMax = 0;
   readonly #imports: WebAssembly.Imports;
   readonly #reader: RingReader;
   readonly #words = new Int32Array(new SharedArrayBuffer(CONTROL.bytes));
@@ -83,7 +85,10 @@ export class LocalCarrier {
     const output = new Output(writer, bell, this.#words);
     const services: Services = {
       send: (from, pid, message) => sender.send(this.host, from, pid, message),
-      output: (from, stream, bytes) => output.write(this.#running, from, stream, bytes),
+      output: (from, stream, bytes) => {
+        this.outputPieceMax = Math.max(this.outputPieceMax, bytes.length);
+        output.write(this.#running, from, stream, bytes);
+      },
       wait: (ready, ms) => {
         this.waits.push(ms);
         return waitDedicated(ready, ms);
