@@ -16,6 +16,11 @@ export function makeRing(capacity: number): SharedArrayBuffer {
   return new SharedArrayBuffer(RING.data + capacity);
 }
 
+/** Makes a ring like new. Both its ends must have gone. */
+export function resetRing(block: SharedArrayBuffer): void {
+  new Int32Array(block, 0, RING.data / 4).fill(0);
+}
+
 /** Bytes that a frame with this payload takes in a ring. */
 export function frameBytes(payload: number): number {
   return FRAME.bytes + align(payload);

@@ -7,7 +7,7 @@ import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { Bell } from "../actors/bell.ts";
 import type { Exit } from "../actors/exits.ts";
-import { makeRing, RingReader, RingWriter } from "../actors/ring.ts";
+import { makeRing, RingReader, RingWriter, resetRing } from "../actors/ring.ts";
 import {
   type ActorSpec,
   type CarrierControl,
@@ -23,6 +23,8 @@ import {
 import { reasonOf } from "./errors.ts";
 
 const RING_BYTES = 256 * 1024;
+/** Rings of threads that have ended. Used again, since V8 does not count shared memory: it would pile up unseen. */
+const freeRings: SharedArrayBuffer[] = [];
 
 export type CarrierState = "warming" | "spare" | "taken" | "condemned" | "gone";
 
@@ -96,8 +98,8 @@ export class Carrier {
     const data: CarrierData = {
       bell,
       control: new SharedArrayBuffer(CONTROL.bytes),
-      requests: makeRing(RING_BYTES),
-      replies: makeRing(RING_BYTES),
+      requests: takeRing(),
+      replies: takeRing(),
       tickets: theirTickets,
       port: theirPort,
     };
@@ -123,6 +125,7 @@ export class Carrier {
     void this.#ended.then((text) => {
       onEnd(this, text);
       tickets.close();
+      if (!this.isZombie) freeRings.push(data.requests, data.replies);
     });
   }
 
@@ -223,6 +226,13 @@ export class Carrier {
   terminate(): Promise<number> {
     return this.#worker.terminate();
   }
+}
+
+function takeRing(): SharedArrayBuffer {
+  const free = freeRings.pop();
+  if (free === undefined) return makeRing(RING_BYTES);
+  resetRing(free);
+  return free;
 }
 
 function ports(): [MessagePort, MessagePort] {
