@@ -3,6 +3,7 @@ import type { ErrorCode } from "../errors.ts";
 import { after, type Timer } from "../timer.ts";
 import { BodyReader } from "./body.ts";
 import type { AcceptorOptions, Answer, Exchange, Front } from "./contract.ts";
+import { headerBlock } from "./header-block.ts";
 import { isBodiless, isDate, statusLine } from "./status.ts";
 
 /** What is used of a response of uWebSockets.js. After it was answered or aborted every call on it throws. */
@@ -160,7 +161,13 @@ export class UwsExchange implements Exchange {
   }
 
   #writeHead(res: UwsResponse, answer: Answer): void {
-    res.writeStatus(statusLine(answer.status));
+    // uWS begins with 200 OK by itself.
+    if (answer.status !== 200) res.writeStatus(statusLine(answer.status));
+    const block = headerBlock(answer);
+    if (block !== null) {
+      res.writeHeader(block.name, block.rest);
+      return;
+    }
     for (let i = 0; i < answer.count; i++) {
       const name = answer.names[i]!;
       if (!isDate(name)) res.writeHeader(name, answer.values[i]!);
