@@ -77,6 +77,7 @@ class Node implements Verbs, RunningNode {
   #store: Store | null = null;
   #isReady = false;
   #draining: Promise<{ cut: number }> | null = null;
+  #threadsEnd: Promise<void> | null = null;
 
   constructor(loaded: LoadedConfig, log: Log, reread: Reread | null, token: string | undefined) {
     const { config } = loaded;
@@ -170,7 +171,13 @@ class Node implements Verbs, RunningNode {
   }
 
   async start(): Promise<void> {
-    await this.#supervision.start();
+    try {
+      await this.#supervision.start();
+    } catch (thrown) {
+      // Where an earlier part failed, the part that has the threads did not start, and so was not stopped either.
+      await this.#stopThreads();
+      throw thrown;
+    }
     this.#isReady = true;
   }
 
@@ -217,17 +224,21 @@ class Node implements Verbs, RunningNode {
         "carriers",
         {
           start: () => this.#carriers.open(),
-          stop: async () => {
-            this.#dispatch.stop();
-            this.#actors.close();
-            await Promise.all([this.#carriers.close(), this.#modules.close()]);
-          },
+          stop: () => this.#stopThreads(),
         },
       ],
       [SERVICES, SERVICES],
       ["routes", { start: () => this.#registry.open(this.#store as Store), stop: async () => {} }],
       ["acceptor", { start: () => this.#listeners.open(), stop: () => this.#listeners.close() }],
     ]);
+  }
+
+  /** Ends all threads and the timers that serve them. */
+  #stopThreads(): Promise<void> {
+    this.#dispatch.stop();
+    this.#actors.close();
+    this.#threadsEnd ??= Promise.all([this.#carriers.close(), this.#modules.close()]).then(() => {});
+    return this.#threadsEnd;
   }
 
   async #drain(): Promise<{ cut: number }> {
