@@ -24,8 +24,8 @@ export async function wrk(url, { connections, seconds }) {
   return {
     requests: Number(find(text, /(\d+) requests in/)),
     perSecond: Number(find(text, /Requests\/sec:\s+([\d.]+)/)),
-    p50Ms: milliseconds(find(text, /50%\s+(\S+)/)),
-    p99Ms: milliseconds(find(text, /99%\s+(\S+)/)),
+    p50Ms: milliseconds(find(text, /^\s+50%\s+(\S+)/m)),
+    p99Ms: milliseconds(find(text, /^\s+99%\s+(\S+)/m)),
   };
 }
 

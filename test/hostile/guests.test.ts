@@ -1,5 +1,4 @@
-// Whatever a guest does, its request gets the status of the design's answer table, it is replaced, and nobody else
-// notices.
+// Whatever a guest does, its request gets the status of the answer table, it is replaced, and nobody else notices.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { ErrorCode } from "../../src/errors.ts";
 import { badReplies, connectionHeaders, doubtfulReplies, oddReplies } from "../guests/bad-replies.ts";

@@ -1,5 +1,4 @@
-// What one service does stays its own: memory to its cap, state by its policy, traps by their own requests, the
-// breaker.
+// What one service does stays its own: memory to its cap, state by its policy, traps, the breaker.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { guest, guestPath, servicePath } from "../guests/guests.ts";
 import { Bystander, HttpClient, type Reply, runLanes } from "../integration/http-client.ts";

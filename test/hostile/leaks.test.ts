@@ -149,6 +149,35 @@ describe("a node", () => {
   });
 });
 
+describe("bodies that do not fit into a ring", () => {
+  it("do not pile up in memory", async () => {
+    const other = await NodeProcess.start({
+      config: {
+        services: {
+          bytes: { source: guestPath("bytes") },
+          echo: { source: servicePath("echo"), limits: { body_in: 4 * MIB } },
+        },
+      },
+    });
+    let mostBytes = 0;
+    const run = (count: number) =>
+      runLanes(other.address, 2, count, async (client, index) => {
+        const reply =
+          index % 2 === 0
+            ? await client.request("/bytes?n=4000000&piece=60000")
+            : await client.request("/echo", { method: "POST", body: Buffer.alloc(1_000_000, "x") });
+        expect([reply.status, reply.body.length]).toEqual([200, index % 2 === 0 ? 4_000_000 : 1_000_000]);
+        mostBytes = Math.max(mostBytes, other.usage().rssBytes);
+      });
+    await run(60);
+    const before = mostBytes;
+    await run(600); // 1.5 GB
+    console.log(`most memory: ${(before / MIB).toFixed(0)} MiB, then ${(mostBytes / MIB).toFixed(0)} MiB`);
+    expect(mostBytes).toBeLessThan(before + 150 * MIB);
+    expect(await other.stop()).toEqual({ code: 0, signal: null });
+  });
+});
+
 describe("SIGTERM", () => {
   const looping = (drain: string): Promise<NodeProcess> => {
     const services = { loop: { source: guestPath("ledger"), limits: { deadline: "10m" } } };

@@ -1,6 +1,5 @@
 // A strict client for tests: one request at a time on a kept connection, each with an id of its own that the answer
-// must
-// bear, and not a byte beyond the answer. Lanes and bystanders are many of them.
+// must bear, and not a byte beyond the answer. Lanes and bystanders are many of them.
 import { RawClient, sleep } from "./raw-http.ts";
 
 /** A connection that has been idle for so long is not used again: the server may be closing it. ms */

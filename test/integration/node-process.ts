@@ -1,6 +1,5 @@
 // Starts the built program as a child on a free loopback port, with a data folder and a config of its own, reads its
-// log,
-// and stops it by its pid. A test that ends with `stop` has shown that nothing of the node is left.
+// log, and stops it by its pid. A test that ends with `stop` has shown that nothing of the node is left.
 //
 // FRENEZULO_TEST_NODE names another Node binary to run it with (npm's node@24), TEST_ACCEPTORS=node the other acceptor.
 import { type ChildProcess, spawn } from "node:child_process";
