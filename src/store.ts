@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { FrenezuloError, reasonOf } from "./errors.ts";
 import { failureOf } from "./store/failure.ts";
+import { assertDatabase } from "./store/header.ts";
 import { FolderLock } from "./store/lock.ts";
 import { rowSchema } from "./store/row.ts";
 import { moduleBytesOf, pageBytes, rowBytes } from "./store/space.ts";
@@ -104,6 +105,7 @@ export class Store {
     const lock = FolderLock.take(options.folder);
     let store: Store | undefined;
     try {
+      assertDatabase(options.folder);
       store = new Store(options, lock);
       await store.#load();
       return store;
