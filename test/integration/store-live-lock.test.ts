@@ -15,7 +15,6 @@ it("a second node on the same folder is told the pid of the first, and the first
   for (const attempt of await Promise.allSettled(attempts)) {
     expect(attempt).toMatchObject({ status: "rejected" });
     const { message } = (attempt as PromiseRejectedResult).reason as Error;
-    expect(message).toContain('"code":1');
     expect(message).toMatch(
       new RegExp(`data folder ${first.folder}/data is in use by the node with pid ${first.pid};`),
     );
@@ -49,7 +48,7 @@ it("a data folder that cannot be used is one line that says so", async () => {
   rmSync(join(folder, "data"));
   mkdirSync(join(folder, "data"));
   writeFileSync(join(folder, "data", "data.mdb"), "not a database ".repeat(1000));
-  await expect(NodeProcess.start({ folder })).rejects.toThrow(/The store failed/);
+  await expect(NodeProcess.start({ folder })).rejects.toThrow(/The store failed: \S+data\.mdb is not a database/);
   rmSync(folder, { recursive: true });
 });
 
