@@ -69,6 +69,9 @@ async function serve(
 ): Promise<number> {
   const { config } = loaded;
   const stops = stopSignals();
+  // From now on, since its default ends the process.
+  let reload = (): void => log.info({}, "SIGHUP while the node starts: the config has just been read");
+  process.on("SIGHUP", () => reload());
   try {
     const { startNode } = await import("../node.ts");
     const node = await Promise.race([startNode(loaded, log, reread), stops.first.then(() => undefined)]);
@@ -76,14 +79,13 @@ async function serve(
       log.warn({}, "stopped while it started");
       return 1;
     }
+    reload = () => void node.reload().catch((thrown: unknown) => log.error({}, reloadFailure(thrown)));
     const scheme = config.listen.tls.cert === undefined ? "http" : "https";
     const url = (address: string, of = "http"): string =>
       address.startsWith("unix:") ? address : `${of}://${address}`;
     log.info({}, `listening on ${url(node.addresses.listen, scheme)}`);
     if (node.addresses.admin !== null) log.info({}, `admin on ${url(node.addresses.admin)}`);
 
-    const reload = (): void => void node.reload().catch((thrown: unknown) => log.error({}, reloadFailure(thrown)));
-    process.on("SIGHUP", reload);
     if (isWatching && loaded.file !== null) watchFile(loaded.file, reload);
 
     log.info({ signal: await stops.first }, "draining; a second signal ends the node at once");
