@@ -284,7 +284,7 @@ export class Actors implements Life {
     const nowMs = performance.now();
     for (const pool of this.#pools) {
       for (const actor of pool.surplus(nowMs)) this.#outcomes.surplus(actor);
-      if (pool.heatsUp(SWEEP_MS) && this.#placement.hasRoomFor(pool)) this.#outcomes.grow(pool);
+      if (pool.heatsUp(nowMs) && this.#placement.hasRoomFor(pool)) this.#outcomes.grow(pool);
     }
     this.#placement.sweep(nowMs);
   }

@@ -98,9 +98,10 @@ export class Actor {
   }
 }
 
-/** A service in shared carriers gets its own when it uses this share of one, or has this many requests, in a sweep. */
+/** A service in shared carriers gets its own when, over this long, it uses this share of one or is asked this often. */
+const HEAT_MS = 500;
 const HOT_SHARE = 0.5;
-const HOT_REQUESTS = 100;
+const HOT_PER_SECOND = 500;
 
 /** Pools made since the start. */
 let pools = 0;
@@ -136,6 +137,7 @@ export class Pool {
   readonly #peak: Peak;
   #busyMsThen = 0;
   #requestsThen = 0;
+  #lookedMs = 0;
   /** Ids of those of its children that are burst actors. */
   readonly burstIds = new Set<string>();
   /** Its actors in the supervision tree, those that wait out a backoff included. */
@@ -227,14 +229,17 @@ export class Pool {
     return reapable(residents, peak, { min, idleTimeoutMs }, nowMs).map(({ actor }) => actor);
   }
 
-  /** Asked every `ms`: true while it shares carriers and has become so busy that it should have its own. */
-  heatsUp(ms: number): boolean {
+  /** Asked at every sweep: true while it shares carriers and has become so busy that it should have its own. */
+  heatsUp(nowMs: number): boolean {
+    if (this.policy.placement !== "auto" || this.wantsDedicated) return false;
+    const ms = nowMs - this.#lookedMs;
+    if (ms < HEAT_MS) return false;
     const share = (this.busyMs - this.#busyMsThen) / ms;
-    const requests = this.service.metrics.requests - this.#requestsThen;
+    const perSecond = ((this.service.metrics.requests - this.#requestsThen) / ms) * 1000;
+    this.#lookedMs = nowMs;
     this.#busyMsThen = this.busyMs;
     this.#requestsThen = this.service.metrics.requests;
-    if (this.policy.placement !== "auto" || this.wantsDedicated) return false;
-    this.isHot = share >= HOT_SHARE || requests >= HOT_REQUESTS;
+    this.isHot = share >= HOT_SHARE || perSecond >= HOT_PER_SECOND;
     return this.isHot && this.ready.some(({ carrier }) => carrier?.isShared === true);
   }
 

@@ -54,10 +54,16 @@ export function poolSpec({ id, policy, service }: Pool): SupervisorSpec {
   });
 }
 
-/** A service's supervisor as the child of its group. */
-export function poolAsChild({ policy }: Pool): Partial<ChildSpec> {
+/** A service's supervisor as the child of its group, whose order knows it by the prefix. */
+export function poolAsChild({ policy, service }: Pool): Partial<Omit<ChildSpec, "id" | "type">> {
   const { restart, significant } = policy;
-  return { restart, significant, backoff: backoffOf(policy) };
+  return { name: service.prefix, restart, significant, backoff: backoffOf(policy) };
+}
+
+/** That of a replaced pool, while its last requests end: whatever becomes of it, its group and its service go on. */
+export function retiredPool(pool: Pool): { readonly spec: SupervisorSpec; readonly asChild: ChildSpec } {
+  const asChild = { ...poolAsChild(pool), restart: "temporary", significant: false } as const;
+  return { spec: { ...poolSpec(pool), service: null }, asChild: childSpec({ ...asChild, id: pool.id, type: "supervisor" }) };
 }
 
 /**

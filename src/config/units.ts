@@ -47,5 +47,5 @@ function format(value: number, units: Readonly<Record<string, number>>): string 
   const texts = Object.entries(units)
     .filter(([, factor]) => value % factor === 0)
     .map(([unit, factor]) => `${value / factor}${unit}`);
-  return texts.reduce((best, each) => (each.length < best.length || value === 0 ? best : each));
+  return texts.reduce((best, each) => (each.length <= best.length && value !== 0 ? each : best));
 }
