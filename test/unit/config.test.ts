@@ -65,6 +65,11 @@ describe("units", () => {
     expect(parseSize(text)).toBeUndefined(),
   );
 
+  test("are written in the shortest way", () => {
+    expect([0, 500, 2_000, 90_000, 3_600_000].map(formatDuration)).toEqual(["0ms", "500ms", "2s", "90s", "1h"]);
+    expect([0, 1_000, 1_048_576, 33_554_432].map(formatSize)).toEqual(["0B", "1kB", "1MiB", "32MiB"]);
+  });
+
   test("what is written is read as the same", () => {
     fc.assert(
       fc.property(fc.nat(2 ** 40), fc.constantFrom(1, 1000, 1024, 60_000, 86_400_000), (number, factor) => {
