@@ -7,6 +7,8 @@ import { asFrenezuloError, FrenezuloError } from "../errors.ts";
 import { type Log, openLog } from "../log.ts";
 import { type Command, columns, textOf } from "./command.ts";
 
+/** A signal to a process group comes twice: from the group, and passed on by `npm start`. That is no second signal. */
+const repeatMs = 100;
 /** How long a file must be left alone to count as saved. */
 const savedMs = 100;
 /** How long the last log lines may take to be written. */
@@ -131,8 +133,13 @@ function stopSignals(): { readonly first: Promise<NodeJS.Signals>; readonly seco
   const second = new Promise<NodeJS.Signals>((resolve) => {
     onSecond = resolve;
   });
-  let count = 0;
-  for (const signal of ["SIGTERM", "SIGINT"] as const)
-    process.on(signal, () => (++count === 1 ? onFirst?.(signal) : onSecond?.(signal)));
+  let firstMs: number | undefined;
+  const take = (signal: NodeJS.Signals): void => {
+    if (firstMs === undefined) {
+      firstMs = performance.now();
+      onFirst?.(signal);
+    } else if (performance.now() - firstMs >= repeatMs) onSecond?.(signal);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, take);
   return { first, second };
 }
