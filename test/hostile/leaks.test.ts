@@ -8,7 +8,8 @@ import { sleep } from "../integration/raw-http.ts";
 const isLong = process.env.TEST_LONG === "1";
 vi.setConfig({ testTimeout: isLong ? 1_800_000 : 300_000 });
 const MIB = 1 << 20;
-const WARM_UP = 100;
+/** Memory is level only after some hundreds: the allocator of each thread keeps what it once had. */
+const WARM_UP = 200;
 const CYCLES = isLong ? 10_000 : 300;
 const LANES = 4;
 
@@ -17,6 +18,7 @@ const policy = {
   max_restarts: 10_000,
   backoff: { min: "1ms", max: "1ms" },
   breaker: { failures: 1_000_000 },
+  scale: { max: 1 }, // as many threads at the end as at the beginning
 };
 const of = (source: string): object => ({ source, ...policy });
 
@@ -39,7 +41,7 @@ let node: NodeProcess;
 let killed = 0;
 
 beforeAll(async () => {
-  const services: Record<string, unknown> = { hello: { source: servicePath("hello") } };
+  const services: Record<string, unknown> = { hello: of(servicePath("hello")) };
   for (let lane = 0; lane < LANES; lane++) {
     services[`hostile-${lane}`] = of(guestPath("hostile"));
     services[`slow-${lane}`] = of(guestPath("slow"));
@@ -119,7 +121,7 @@ function text({ threads, descriptors, rssBytes }: Usage): string {
 describe("a node", () => {
   it("is back where it was after hundreds of kills, traps and replacements", async () => {
     await run(WARM_UP);
-    await change(5);
+    await change(CYCLES / 15);
     const before = await settledUsage();
     killed = 0;
     await run(CYCLES);
@@ -164,14 +166,14 @@ describe("bodies that do not fit into a ring", () => {
       runLanes(other.address, 2, count, async (client, index) => {
         const reply =
           index % 2 === 0
-            ? await client.request("/bytes?n=4000000&piece=60000")
+            ? await client.request("/bytes?n=1000000&piece=60000")
             : await client.request("/echo", { method: "POST", body: Buffer.alloc(1_000_000, "x") });
-        expect([reply.status, reply.body.length]).toEqual([200, index % 2 === 0 ? 4_000_000 : 1_000_000]);
+        expect([reply.status, reply.body.length]).toEqual([200, 1_000_000]);
         mostBytes = Math.max(mostBytes, other.usage().rssBytes);
       });
     await run(60);
     const before = mostBytes;
-    await run(600); // 1.5 GB
+    await run(800); // 0.8 GB
     console.log(`most memory: ${(before / MIB).toFixed(0)} MiB, then ${(mostBytes / MIB).toFixed(0)} MiB`);
     expect(mostBytes).toBeLessThan(before + 150 * MIB);
     expect(await other.stop()).toEqual({ code: 0, signal: null });
