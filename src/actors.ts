@@ -3,6 +3,7 @@
 // When and why is decided by the supervision tree (supervision.ts); requests are the dispatcher's (dispatch.ts).
 import type { Exit } from "../actors/exits.ts";
 import type { Pids } from "../actors/pids.ts";
+import { SEQ_STARTING } from "../actors/wire.ts";
 import { specOf } from "./actor-spec.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Carriers } from "./carriers.ts";
@@ -138,7 +139,7 @@ export class Actors implements Life {
     if (actor === undefined || actor.generation !== generation) return;
     if (actor.state === "ready" || (actor.state === "stopping" && actor.sent.length > 0)) {
       this.#dispatch.killActor(actor, { reason: "killed", text: "killed by its supervisor" }, "carrier_lost");
-    } else if (this.#starting.has(actor.pid)) this.#carriers.kill(actor.carrier as Carrier);
+    } else if (this.#starting.has(actor.pid) && this.#mayKill(actor)) this.#carriers.kill(actor.carrier as Carrier);
     else this.stop(id, generation);
   }
 
@@ -187,7 +188,7 @@ export class Actors implements Life {
   actorStarting(carrier: Carrier, pid: number, ms: number): void {
     const actor = this.#starting.get(pid);
     const limitMs = actor?.pool.policy.limits.start_deadline ?? Number.POSITIVE_INFINITY;
-    if (actor === undefined || ms < limitMs) return;
+    if (actor === undefined || ms < limitMs || !carrier.condemn(SEQ_STARTING)) return;
     actor.startFailure ??= `its start code ran for more than ${limitMs} ms`;
     this.#carriers.kill(carrier);
   }
@@ -230,6 +231,12 @@ export class Actors implements Life {
     return true;
   }
 
+  /** Whether a starting actor's carrier may be killed for it: a shared one only while it runs this start. */
+  #mayKill({ carrier, pid }: Actor): boolean {
+    if (carrier?.isShared !== true) return true;
+    return carrier.running()?.pid === pid && carrier.condemn(SEQ_STARTING);
+  }
+
   #startFailed(actor: Actor, why: string): void {
     const wasToldToStop = actor.state !== "starting";
     this.#forget(actor);
@@ -263,7 +270,10 @@ export class Actors implements Life {
     actor.state = "gone";
     this.#placement.release(actor);
     actor.pool.actors.delete(actor);
-    if (actor.pool.actors.size === 0) this.#pools.delete(actor.pool);
+    if (actor.pool.actors.size === 0) {
+      this.#pools.delete(actor.pool);
+      actor.pool.isHot = false;
+    }
     if (this.#actors.get(actor.id) === actor) this.#actors.delete(actor.id);
   }
 
@@ -285,7 +295,17 @@ export class Actors implements Life {
     for (const pool of this.#pools) {
       for (const actor of pool.surplus(nowMs)) this.#outcomes.surplus(actor);
       if (pool.heatsUp(nowMs) && this.#placement.hasRoomFor(pool)) this.#outcomes.grow(pool);
+      this.#moveOn(pool, nowMs);
     }
     this.#placement.sweep(nowMs);
+    this.#outcomes.restock();
+  }
+
+  /** Whose requests wait because of others in its shared carriers takes another that is free (DECISIONS 8.3). */
+  #moveOn(pool: Pool, nowMs: number): void {
+    if (!pool.isBlocked(nowMs) || !this.#placement.hasRoomFor(pool)) return;
+    const blocked = [...pool.ready];
+    this.#outcomes.grow(pool);
+    for (const actor of blocked) this.#outcomes.surplus(actor);
   }
 }

@@ -109,9 +109,9 @@ export class Carriers {
     );
   }
 
-  /** True if `take` would give one now or soon. */
-  get canTake(): boolean {
-    return this.#spares.length > 0 || this.#isWarming || this.all.size + this.#zombies.size < this.#options.threadsMax;
+  /** How many `take` would give now or soon. Condemned threads end in a few milliseconds: they do not count. */
+  get available(): number {
+    return this.#options.threadsMax - this.count(({ state }) => state === "taken") - this.#zombies.size;
   }
 
   /** True if more are spare than are kept in reserve. */

@@ -45,4 +45,6 @@ export interface ActorOutcomes {
   wanted(pool: Pool): void;
   /** One more resident, whatever waits. */
   grow(pool: Pool): void;
+  /** Asked from time to time: starts what is missing of minima, where there is room. */
+  restock(): void;
 }

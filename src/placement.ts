@@ -27,6 +27,8 @@ interface Waiter {
 
 /** Spares above the wanted number are kept this long, for the next burst. ms */
 const SPARE_MS = 2000;
+/** Behind what has run for so long in a shared carrier nobody starts: it may be an endless loop. ms */
+const LONG_MS = 20;
 
 export class Placement {
   readonly #carriers: Carriers;
@@ -48,10 +50,15 @@ export class Placement {
     return this.#waiting.length;
   }
 
-  /** True if one more actor of this service could be placed now without taking from those who wait. */
+  /**
+   * True if one more actor of this pool could run now. A service that holds its share already takes nothing from those
+   * who wait, and leaves the last carrier to those who come.
+   */
   hasRoomFor(pool: Pool): boolean {
-    if (this.#waiting.length > 0 && this.#heldBy(pool.service) >= this.#options.shareMax) return false;
-    return this.#carriers.canTake;
+    if (!pool.wantsDedicated && [...this.#shared].some(isIdle)) return true;
+    const isSated = this.#heldBy(pool.service) >= this.#options.shareMax;
+    if (isSated && this.#waiting.length > 0) return false;
+    return this.#carriers.available > (isSated ? 1 : 0);
   }
 
   /** A carrier for a starting actor. @throws Error if it is told to stop while it waits */
@@ -111,6 +118,7 @@ export class Placement {
 
   /** From time to time: makes room for those who wait, and ends spares that nobody needed for a while. */
   sweep(nowMs: number): void {
+    this.serve();
     this.#makeRoom();
     if (!this.#carriers.hasSurplus) this.#surplusSinceMs = null;
     else {
@@ -134,18 +142,20 @@ export class Placement {
   #find(actor: Actor): Carrier | null {
     if (this.#instances >= this.#options.instancesMax) return null;
     if (actor.pool.wantsDedicated) return this.#carriers.take();
-    let least: Carrier | null = null;
+    let leastBusy: Carrier | null = null;
     let leastIdle: Carrier | null = null;
     for (const carrier of this.#shared) {
       if (carrier.state !== "taken") continue;
-      if (least === null || carrier.tenants < least.tenants) least = carrier;
-      const isIdle = carrier.sent === 0 && !carrier.isStarting && carrier.running() === null;
-      if (isIdle && (leastIdle === null || carrier.tenants < leastIdle.tenants)) leastIdle = carrier;
+      if (isIdle(carrier)) {
+        if (leastIdle === null || carrier.tenants < leastIdle.tenants) leastIdle = carrier;
+      } else if ((carrier.running()?.ms ?? 0) < LONG_MS) {
+        if (leastBusy === null || carrier.tenants < leastBusy.tenants) leastBusy = carrier;
+      }
     }
     const isGrowing = this.#shared.size < this.#options.sharedMax;
     if (leastIdle !== null && !isGrowing) return leastIdle;
     const fresh = this.#carriers.take();
-    if (fresh === null) return leastIdle ?? least;
+    if (fresh === null) return leastIdle ?? (this.#carriers.available > 0 ? null : leastBusy);
     fresh.isShared = true;
     this.#shared.add(fresh);
     return fresh;
@@ -175,4 +185,8 @@ export class Placement {
       return;
     }
   }
+}
+
+function isIdle(carrier: Carrier): boolean {
+  return carrier.state === "taken" && carrier.sent === 0 && !carrier.isStarting && carrier.running() === null;
 }

@@ -229,6 +229,14 @@ export class Pool {
     return reapable(residents, peak, { min, idleTimeoutMs }, nowMs).map(({ actor }) => actor);
   }
 
+  /** True if requests have waited longer than they should, and only for what others run in its shared carriers. */
+  isBlocked(nowMs: number): boolean {
+    const oldest = this.waiting[0];
+    if (oldest === undefined || nowMs - oldest.admittedMs < this.policy.scale.pressure.wait) return false;
+    if (this.ready.length === 0 || this.ready.length < this.children) return false;
+    return this.ready.every(({ carrier, sent }) => carrier?.isShared === true && carrier.sent > 0 && sent.length === 0);
+  }
+
   /** Asked at every sweep: true while it shares carriers and has become so busy that it should have its own. */
   heatsUp(nowMs: number): boolean {
     if (this.policy.placement !== "auto" || this.wantsDedicated) return false;

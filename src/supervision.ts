@@ -18,7 +18,7 @@ import type { ActorOutcomes } from "./life.ts";
 import { NodeParts, type Parts } from "./node-parts.ts";
 import { wantedActor } from "./pressure.ts";
 import type { Actor, Pool, Service } from "./service.ts";
-import { actorSpec, partSpec, poolAsChild, poolSpec, SERVICES } from "./tree-specs.ts";
+import { actorSpec, partSpec, poolAsChild, poolSpec, retiredPool, SERVICES } from "./tree-specs.ts";
 import { TreeTimers } from "./tree-timers.ts";
 
 export interface SupervisionOptions {
@@ -48,6 +48,8 @@ export class Supervision implements ActorOutcomes {
   readonly #pools = new Map<string, Pool>();
   readonly #trials = new Map<string, Outcome>();
   readonly #removals = new Map<string, () => void>();
+  /** Pools that may have fewer actors than their minimum: one gave way to another service. */
+  readonly #lacking = new Set<Pool>();
   readonly #commands: Command[] = [];
   #isRunning = false;
   #started: Outcome | null = null;
@@ -111,6 +113,19 @@ export class Supervision implements ActorOutcomes {
     });
   }
 
+  /** Starts what is missing of a version's minimum. */
+  ensureMinimum(pool: Pool): void {
+    if (pool.service.pool !== pool || !this.#tree.isRunning(pool.id)) return;
+    for (let missing = pool.policy.scale.min - pool.children; missing > 0; missing--) this.#grow(pool, false);
+  }
+
+  /** A version was replaced: what its actors do until it is removed concerns neither its group nor the next version. */
+  retirePool(pool: Pool): void {
+    const { spec, asChild } = retiredPool(pool);
+    this.#tree.changeSupervisor(spec);
+    this.#tree.changeChild(asChild);
+  }
+
   /** Stops a version's actors in order and forgets it. */
   async removePool(pool: Pool): Promise<void> {
     const id = pool.id;
@@ -149,12 +164,14 @@ export class Supervision implements ActorOutcomes {
     this.#run(this.#tree.childExited(id, generation, exit, performance.now()));
   }
 
-  surplus({ id }: Actor): void {
+  surplus({ id, pool }: Actor): void {
+    this.#mayLack(pool);
     this.#run(this.#tree.removeChild(id, performance.now()));
   }
 
-  displaced({ id, generation }: Actor): void {
+  displaced({ id, generation, pool }: Actor): void {
     const nowMs = performance.now();
+    this.#mayLack(pool);
     this.#run(this.#tree.removeChild(id, nowMs));
     this.#run(this.#tree.childStopped(id, generation, nowMs));
   }
@@ -173,6 +190,16 @@ export class Supervision implements ActorOutcomes {
     if (pool.children > 0 && !this.#options.actors.hasRoomFor(pool)) return;
     if (pool.children === 0) this.coldStarts++;
     this.#grow(pool, decision === "burst");
+  }
+
+  restock(): void {
+    for (const pool of this.#lacking) {
+      if (pool.service.pool === pool && pool.children < pool.policy.scale.min) {
+        if (!this.#options.actors.hasRoomFor(pool)) continue;
+        this.ensureMinimum(pool);
+      }
+      this.#lacking.delete(pool);
+    }
   }
 
   grow(pool: Pool): void {
@@ -219,7 +246,10 @@ export class Supervision implements ActorOutcomes {
         return;
       case "supervisor_started":
         if (command.id === "node") this.#started?.resolve();
-        else this.#ensureMinimum(this.#pools.get(command.id));
+        else {
+          const pool = this.#pools.get(command.id);
+          if (pool !== undefined) this.ensureMinimum(pool);
+        }
         return;
       case "removed":
         this.#removed(command.id);
@@ -263,9 +293,8 @@ export class Supervision implements ActorOutcomes {
     this.#removals.delete(id);
   }
 
-  #ensureMinimum(pool: Pool | undefined): void {
-    if (pool === undefined || pool.service.pool !== pool) return;
-    for (let missing = pool.policy.scale.min - pool.children; missing > 0; missing--) this.#grow(pool, false);
+  #mayLack(pool: Pool): void {
+    if (pool.policy.scale.min > 0) this.#lacking.add(pool);
   }
 
   /** The service's supervisor gave up: nothing is tried until the breaker lets a probe through. */

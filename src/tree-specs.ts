@@ -63,7 +63,10 @@ export function poolAsChild({ policy, service }: Pool): Partial<Omit<ChildSpec, 
 /** That of a replaced pool, while its last requests end: whatever becomes of it, its group and its service go on. */
 export function retiredPool(pool: Pool): { readonly spec: SupervisorSpec; readonly asChild: ChildSpec } {
   const asChild = { ...poolAsChild(pool), restart: "temporary", significant: false } as const;
-  return { spec: { ...poolSpec(pool), service: null }, asChild: childSpec({ ...asChild, id: pool.id, type: "supervisor" }) };
+  return {
+    spec: { ...poolSpec(pool), service: null },
+    asChild: childSpec({ ...asChild, id: pool.id, type: "supervisor" }),
+  };
 }
 
 /**

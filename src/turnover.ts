@@ -74,10 +74,12 @@ export class Turnover {
     const { service } = pool;
     const old = service.pool as Pool | undefined;
     service.pool = pool;
+    this.#parts.supervision.ensureMinimum(pool);
     if (old === undefined) {
       this.#parts.router.add(service.prefix, service);
       return;
     }
+    this.#parts.supervision.retirePool(old);
     service.breaker.reset();
     this.#parts.dispatch.queues.move(old, pool);
     void this.#end(old);

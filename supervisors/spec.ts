@@ -32,7 +32,7 @@ export interface SupervisorSpec {
   readonly maxRestarts: number;
   /** Whole seconds of the window, both ends included. */
   readonly maxSeconds: number;
-  /** Ids of children in start order; children that are not listed come after those, as they were added. */
+  /** Names of children in start order; children that are not listed come after those, as they were added. */
   readonly order: readonly string[];
   readonly autoShutdown: AutoShutdown;
   /**
@@ -46,6 +46,8 @@ export interface SupervisorSpec {
 
 export interface ChildSpec {
   readonly id: string;
+  /** What its supervisor's order calls it, by default its id. Incarnations of one thing may share a name. */
+  readonly name: string;
   readonly type: ChildType;
   readonly restart: Restart;
   readonly shutdown: Shutdown;
@@ -77,7 +79,7 @@ const workerDefaults = {
   significant: false,
   backoff: noBackoff,
   startTimeoutMs: 10_000,
-} as const satisfies Omit<ChildSpec, "id">;
+} as const satisfies Omit<ChildSpec, "id" | "name">;
 
 const supervisorChildDefaults = {
   ...workerDefaults,
@@ -95,7 +97,8 @@ export function supervisorSpec(given: Partial<SupervisorSpec> & { readonly id: s
 
 /** Shutdown is Infinity for a supervisor, so that its subtree has the time it needs. @throws RangeError as above. */
 export function childSpec(given: Partial<ChildSpec> & { readonly id: string }): ChildSpec {
-  const spec = { ...(given.type === "supervisor" ? supervisorChildDefaults : workerDefaults), ...given };
+  const defaults = given.type === "supervisor" ? supervisorChildDefaults : workerDefaults;
+  const spec = { ...defaults, name: given.id, ...given };
   throwIf(childProblem(spec));
   return spec;
 }

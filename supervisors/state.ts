@@ -38,7 +38,7 @@ export interface Supervisor {
   phase: "ended" | "starting" | "running" | "stopping";
   /** In start order. */
   children: Map<string, Child>;
-  /** Position in the spec's order, by id. */
+  /** Position in the spec's order, by name. */
   ranks: ReadonlyMap<string, number>;
   /** No child in `children` has a higher rank. */
   rankMax: number;
@@ -80,10 +80,21 @@ export function newSupervisor(spec: SupervisorSpec): Supervisor {
   };
 }
 
-/** Adds a child at its place in the start order; O(1) unless that is before another's. */
+/**
+ * Adds a child at its place in the start order; O(1) unless that is before another's. Where the order decides who is
+ * restarted with whom, one that replaces another takes the place beside it.
+ */
 export function insertChild(sup: Supervisor, child: Child): void {
-  sup.children.set(child.spec.id, child);
-  const rank = rankOf(sup, child.spec.id);
+  const { id, name } = child.spec;
+  const children = sup.spec.strategy === "one_for_one" ? [] : [...sup.children.values()];
+  const namesake = children.findLastIndex(({ spec }) => spec.name === name);
+  if (namesake >= 0) {
+    children.splice(namesake + 1, 0, child);
+    sup.children = new Map(children.map((each) => [each.spec.id, each]));
+    return;
+  }
+  sup.children.set(id, child);
+  const rank = rankOf(sup, name);
   if (rank < sup.rankMax) sortChildren(sup);
   else sup.rankMax = rank;
 }
@@ -102,16 +113,16 @@ export function changeChild(sup: Supervisor, child: Child, spec: ChildSpec): voi
 }
 
 function ranksOf(spec: SupervisorSpec): ReadonlyMap<string, number> {
-  return new Map(spec.order.map((id, index) => [id, index]));
+  return new Map(spec.order.map((name, index) => [name, index]));
 }
 
-function rankOf(sup: Supervisor, id: string): number {
-  return sup.ranks.get(id) ?? sup.ranks.size;
+function rankOf(sup: Supervisor, name: string): number {
+  return sup.ranks.get(name) ?? sup.ranks.size;
 }
 
 function sortChildren(sup: Supervisor): void {
   const children = [...sup.children.values()];
-  children.sort((a, b) => rankOf(sup, a.spec.id) - rankOf(sup, b.spec.id)); // stable: the rest stay as they were added
+  children.sort((a, b) => rankOf(sup, a.spec.name) - rankOf(sup, b.spec.name)); // stable: the rest stay as they were added
   sup.children = new Map(children.map((child) => [child.spec.id, child]));
-  sup.rankMax = children.length === 0 ? 0 : rankOf(sup, children.at(-1)!.spec.id);
+  sup.rankMax = children.length === 0 ? 0 : rankOf(sup, children.at(-1)!.spec.name);
 }
