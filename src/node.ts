@@ -46,6 +46,8 @@ export interface RunningNode {
   reload(): Promise<ReloadResult>;
   /** Stops in order (DECISIONS 7.3). `cut`: requests that had no answer at the deadline. */
   drain(): Promise<{ cut: number }>;
+  /** Threads that could not be ended. process.exit() would wait for them for ever (M). */
+  readonly stuckThreads: number;
 }
 
 /** Starts a node. @throws every code of start-up; then nothing of it runs any more */
@@ -76,6 +78,7 @@ class Node implements Verbs, RunningNode {
   readonly #refused = new Map<ErrorCode, number>();
   #store: Store | null = null;
   #isReady = false;
+  #isStopped = false;
   #draining: Promise<{ cut: number }> | null = null;
   #threadsEnd: Promise<void> | null = null;
 
@@ -241,6 +244,10 @@ class Node implements Verbs, RunningNode {
     return this.#threadsEnd;
   }
 
+  get stuckThreads(): number {
+    return this.#carriers.zombies + (this.#isStopped ? this.#carriers.all.size : 0);
+  }
+
   async #drain(): Promise<{ cut: number }> {
     const { grace, deadline } = this.#config.drain;
     this.#isReady = false;
@@ -255,6 +262,7 @@ class Node implements Verbs, RunningNode {
     const timer = setTimeout(() => this.#supervision.killServices(), Math.max(0, endMs - performance.now()));
     await this.#supervision.stop();
     clearTimeout(timer);
+    this.#isStopped = true;
     return { cut };
   }
 }

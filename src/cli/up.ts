@@ -92,16 +92,24 @@ async function serve(
 
     log.info({ signal: await stops.first }, "draining; a second signal ends the node at once");
     const drained = await Promise.race([node.drain(), stops.second.then(() => undefined)]);
-    if (drained === undefined) {
-      log.warn({}, "stopped at once");
-      return 1;
+    if (drained === undefined) log.warn({}, "stopped at once");
+    else {
+      const { cut } = drained;
+      const text = cut === 0 ? "drained: every request was answered" : "drained: requests were cut at the deadline";
+      log.info({ cut }, text);
     }
-    const { cut } = drained;
-    log.info({ cut }, cut === 0 ? "drained: every request was answered" : "drained: requests were cut at the deadline");
-    return cut === 0 ? 0 : 1;
+    if (node.stuckThreads > 0) await killOneself(node.stuckThreads, log);
+    return drained?.cut === 0 ? 0 : 1;
   } finally {
     await log.flush(flushMs);
   }
+}
+
+/** process.exit() waits for every thread, so for one that cannot be ended for ever (M). SIGKILL waits for none. */
+async function killOneself(threads: number, log: Log): Promise<void> {
+  log.error({ threads }, "threads could not be ended: the node kills itself");
+  await log.flush(flushMs);
+  process.kill(process.pid, "SIGKILL");
 }
 
 function reloadFailure(thrown: unknown): string {

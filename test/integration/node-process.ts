@@ -11,7 +11,7 @@ import { stringify } from "smol-toml";
 const mainFile = join(import.meta.dirname, "../../dist/main.js");
 /** Until it listens, and from SIGTERM to its end, drain included. ms */
 const START_MS = 30_000;
-const STOP_MS = 60_000;
+const STOP_MS = 30_000;
 
 export type Http = "uws" | "node";
 export const defaultHttp: Http = process.env.TEST_ACCEPTORS === "node" ? "node" : "uws";
@@ -53,8 +53,14 @@ export interface Usage {
 }
 
 const running = new Set<NodeProcess>();
-process.once("exit", () => {
+const killAll = (): void => {
   for (const { pid } of running) killGroup(pid);
+};
+process.once("exit", killAll);
+// How vitest ends a worker whose test hangs; "exit" does not come then.
+process.once("SIGTERM", () => {
+  killAll();
+  process.exit(143);
 });
 
 export class NodeProcess {

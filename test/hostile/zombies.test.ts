@@ -1,0 +1,65 @@
+// The last resort is tested, too: a thread that terminate() does not end is counted, replaced, and does not hold the node.
+// The node runs here without the V8 flag that makes every loop end (DECISIONS 2.4): a module that is loaded before it
+// swallows that flag, so that the program itself needs no switch for it.
+import { describe, expect, it } from "vitest";
+import { guestPath, servicePath } from "../guests/guests.ts";
+import { Bystander, HttpClient } from "../integration/http-client.ts";
+import { NodeProcess } from "../integration/node-process.ts";
+import { sleep } from "../integration/raw-http.ts";
+
+const swallowFlag = `
+  import v8 from "node:v8";
+  import { syncBuiltinESMExports } from "node:module";
+  const set = v8.setFlagsFromString;
+  v8.setFlagsFromString = (flag) => flag === "--no-wasm-dynamic-tiering" || set(flag);
+  syncBuiltinESMExports();`;
+const withoutFlag = ["--import", `data:text/javascript,${encodeURIComponent(swallowFlag)}`];
+
+const start = (nodeArgs: readonly string[]): Promise<NodeProcess> => {
+  const bulk = { source: guestPath("loop-bulk"), limits: { deadline: "200ms", memory: "128MiB" } };
+  const services = { hello: { source: servicePath("hello") }, bulk };
+  return NodeProcess.start({ nodeArgs, config: { services, limits: { carriers: 8, spare: 2 } } });
+};
+
+/** A loop of fills of 64 MiB passes its deadline; what comes after is answered, and nobody else notices. */
+async function loopOnce(node: NodeProcess): Promise<void> {
+  const client = new HttpClient(node.address);
+  const bystander = new Bystander(node.address, "/hello", "Hello World!", 1);
+  expect((await client.request("/bulk")).status).toBe(200);
+  expect((await client.request("/bulk", { method: "POST", body: "loop" })).status).toBe(504);
+  const next = await client.request("/bulk");
+  expect([next.status, next.body.toString()]).toEqual([200, "well\n"]);
+  await bystander.stop();
+  expect(bystander.failures).toEqual([]);
+  client.close();
+}
+
+describe("a loop that V8 does not interrupt", () => {
+  it("makes a zombie, which is counted and replaced, and does not hold the node back at its end", async () => {
+    const node = await start(withoutFlag);
+    await loopOnce(node);
+    expect(await node.metricSettles("zombies", (count) => count > 0)).toBe(1);
+    const client = new HttpClient(node.address);
+    for (let i = 0; i < 20; i++) expect((await client.request("/bulk")).status).toBe(200);
+    expect(await node.metricSettles('carriers{state="spare"}', (count) => count >= 2)).toBeGreaterThanOrEqual(2);
+    client.close();
+    // The thread cannot be joined, and process.exit() would wait for it for ever: the node drains and kills itself.
+    expect(await node.stop()).toEqual({ code: null, signal: "SIGKILL" });
+    expect(node.log.map(({ msg }) => msg)).toContain("drained: every request was answered");
+  });
+
+  it("does not hold back a node that is told to stop before the thread counts as a zombie", async () => {
+    const node = await start(withoutFlag);
+    await loopOnce(node);
+    expect(await node.stop()).toEqual({ code: null, signal: "SIGKILL" });
+  });
+
+  it("is ended like any other with the flag that the program sets", async () => {
+    const node = await start([]);
+    await loopOnce(node);
+    await node.metricSettles('carriers{state="condemned"}', (count) => count === 0);
+    await sleep(2_500); // longer than the grace time after which a thread is called a zombie
+    expect(await node.metric("zombies")).toBe(0);
+    expect(await node.stop()).toEqual({ code: 0, signal: null });
+  });
+});
