@@ -107,6 +107,7 @@ describe.each(acceptors.map(([name]) => name))("over %s", (http) => {
     const [raw] = await begin(node, "/slow?do=spin&ms=20000");
     node.signal("SIGTERM");
     await node.logged(/^draining/);
+    await sleep(300); // twice at once is one, see below
     node.signal("SIGINT");
     expect(await node.ended).toEqual({ code: 1, signal: null });
     await node.logged(/^stopped at once/);
@@ -153,6 +154,16 @@ it.each<NodeJS.Signals>(["SIGTERM", "SIGINT"])("an idle node ends by %s with 0 a
   node.signal(signal);
   expect(await node.ended).toEqual({ code: 0, signal: null });
   expect(await isOpen(node)).toBe(false);
+});
+
+it("a signal that comes twice at once, from the terminal and passed on by npm, is one", async () => {
+  const node = await start("node");
+  const [raw, begun] = await begin(node, "/slow?do=sleep&ms=700");
+  node.signal("SIGINT");
+  node.signal("SIGTERM");
+  expect((await begun)?.status).toBe(200);
+  expect(await node.ended).toEqual({ code: 0, signal: null });
+  raw.destroy();
 });
 
 it("a guest that works on after its reply is waited for, to the deadline, and does not make the exit code 1", async () => {
