@@ -49,8 +49,14 @@ afterAll(async () => {
   expect(await node.stop()).toEqual({ code: 0, signal: null });
 });
 
+let marks = 0;
+
 /** How often a service's guests began each request, by its id. */
-function begun(service: string): Map<string, number> {
+async function begun(service: string): Promise<Map<string, number>> {
+  // A line that comes after all others: then the log has been read so far.
+  const mark = `mark-${++marks}`;
+  await client.request(`/${service}?id=${mark}`);
+  await node.logged(new RegExp(`^begun ${mark}$`));
   const counts = new Map<string, number>();
   for (const line of node.guestLines(service)) {
     const id = line.slice("begun ".length);
@@ -69,7 +75,8 @@ async function expectQuiet(...services: string[]): Promise<void> {
   await node.metricSettles("queued", (value) => value === 0);
   for (const service of services) {
     const reply = await client.request(`/${service}?id=after&n=1`);
-    expect(reply.status, reply.body.toString()).toBe(200);
+    // The racers' deadline is so short that a busy machine alone may pass it.
+    expect(service.startsWith("race-") ? [200, 504] : [200], reply.body.toString()).toContain(reply.status);
     for (const lastMs = performance.now() + 20_000; (await detail(service)).inFlight > 0; await sleep(20)) {
       expect(performance.now(), `${service} has requests in flight still`).toBeLessThan(lastMs);
     }
@@ -100,7 +107,8 @@ describe("a request that ends when its deadline passes", () => {
       outcomes.push({ service, id, isInnocent, status: reply.status, ms: reply.ms });
     });
     expect(outcomes).toHaveLength(RACES);
-    const begunBy = new Map(Array.from({ length: RACERS }, (_, i) => [`race-${i}`, begun(`race-${i}`)]));
+    const begunBy = new Map<string, Map<string, number>>();
+    for (let i = 0; i < RACERS; i++) begunBy.set(`race-${i}`, await begun(`race-${i}`));
     for (const { service, id, status, ms } of outcomes) {
       expect(begunBy.get(service)?.get(id), `request ${id}`).toBe(1);
       // Clocks of whole milliseconds on both sides: never before its time.
@@ -136,7 +144,7 @@ describe("a request that ends when its deadline passes", () => {
       });
       expect((await looping).status).toBe(504);
       guilty.close();
-      const counts = begun(service);
+      const counts = await begun(service);
       for (let i = 0; i < 30; i++) expect(counts.get(`${service}-${i}`)).toBe(1);
       expect(counts.get(`${service}-guilty`)).toBe(1);
       const [next] = (await detail(service)).actors;
@@ -161,7 +169,7 @@ describe("a request that waits too long", () => {
     });
     expect((await running).status).toBe(200);
     first.close();
-    const counts = begun(service);
+    const counts = await begun(service);
     for (let i = 0; i < 5; i++) expect(counts.get(`${service}-${i}`)).toBeUndefined();
     const [after] = (await detail(service)).actors;
     expect(after.carrier).toBe(actor.carrier);
@@ -183,7 +191,7 @@ describe("a client that leaves", () => {
     expect((await waiting).status).toBe(200);
     other.close();
     expect((await client.request("/two?id=two-fourth")).status).toBe(200);
-    const counts = begun("two");
+    const counts = await begun("two");
     expect(["left", "second", "third", "fourth"].map((name) => counts.get(`two-${name}`))).toEqual([
       1,
       1,
@@ -203,7 +211,7 @@ describe("a client that leaves", () => {
     expect((await running).status).toBe(200);
     first.close();
     await expectQuiet("many");
-    expect([...begun("many").keys()].filter((id) => id.startsWith("many-left"))).toEqual([]);
+    expect([...(await begun("many")).keys()].filter((id) => id.startsWith("many-left"))).toEqual([]);
   });
 
   const half = Buffer.alloc(50_000, "x");

@@ -41,7 +41,7 @@ let node: NodeProcess;
 let killed = 0;
 
 beforeAll(async () => {
-  const services: Record<string, unknown> = { hello: of(servicePath("hello")) };
+  const services: Record<string, unknown> = { hello: { source: servicePath("hello"), scale: { max: 1 } } };
   for (let lane = 0; lane < LANES; lane++) {
     services[`hostile-${lane}`] = of(guestPath("hostile"));
     services[`slow-${lane}`] = of(guestPath("slow"));

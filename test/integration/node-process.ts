@@ -144,7 +144,7 @@ export class NodeProcess {
     });
   }
 
-  /** What guests of a service wrote to their log. */
+  /** What guests of a service wrote to their log, as far as it has been read: wait for the last line you want. */
   guestLines(service: string): string[] {
     return this.log.filter((line) => line.service === service && line.stream !== undefined).map(({ msg }) => msg);
   }
