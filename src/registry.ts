@@ -62,12 +62,24 @@ export class Registry {
    */
   async reload(config: NodeConfig): Promise<ServiceChanges> {
     const before = this.#config;
+    const following: Pool[] = [];
     this.#config = config;
     try {
-      const changes = await this.#declared.reload(await this.#declared.prepare(config.services));
-      for (const stored of this.#store.services()) await this.#followDefaults(stored, changes);
+      const prepared = await this.#declared.prepare(config.services);
+      for (const stored of this.#store.services()) {
+        const pool = config.services.has(stored.prefix) ? null : await this.#followDefaults(stored);
+        if (pool !== null) following.push(pool);
+      }
+      const changes = await this.#declared.reload(prepared);
+      for (const pool of following) if (this.#takeOver(pool)) changes.changed.push(pool.service.prefix);
+      for (const stored of this.#store.services()) {
+        if (this.#parts.router.get(stored.prefix) !== undefined) continue;
+        this.#routeStored(stored); // the config hid it
+        changes.added.push(stored.prefix);
+      }
       return changes;
     } catch (thrown) {
+      for (const pool of following) this.#parts.turnover.discard(pool);
       this.#config = before;
       throw thrown;
     }
@@ -175,22 +187,37 @@ export class Registry {
     turnover.routeCold(turnover.newService(stored.prefix, { kind: "api" }, policy), { version, digest, policy });
   }
 
-  /** After a reload: a stored service whose policy is another now gets it; one that the config hid is back. */
-  #followDefaults(stored: StoredService, changes: ServiceChanges): Promise<void> {
+  /**
+   * The pool that takes over from a service of the API when the defaults have changed; null if its policy is the same.
+   * One that has no actor gets none. @throws bad_config if it does not start
+   */
+  #followDefaults(stored: StoredService): Promise<Pool | null> {
+    const { router, turnover } = this.#parts;
     return this.#inTurn(stored.prefix, async () => {
-      const service = this.#parts.router.get(stored.prefix);
-      if (service === undefined) {
-        this.#routeStored(stored);
-        changes.added.push(stored.prefix);
-      } else if (service.origin.kind === "api") {
-        const { policy: given, env } = currentOf(stored);
+      const service = router.get(stored.prefix);
+      if (service?.origin.kind !== "api") return null;
+      const { policy: given, env } = currentOf(stored);
+      try {
         const policy = this.#policyOf(given, env);
-        if (isSamePolicy(policy, service.pool.policy)) return;
-        const { version, digest } = service.pool;
-        this.#parts.turnover.takeOver(await this.#parts.turnover.start(service, { version, digest, policy }));
-        changes.changed.push(stored.prefix);
+        if (isSamePolicy(policy, service.pool.policy)) return null;
+        const { version, digest, actors } = service.pool;
+        const next = { version, digest, policy };
+        return actors.size === 0 ? turnover.prepareCold(service, next) : await turnover.start(service, next);
+      } catch (thrown) {
+        const where = `defaults, for the service ${stored.prefix} of the API`;
+        throw new FrenezuloError("bad_config", { where, why: reasonOf(thrown) }, { cause: thrown });
       }
     });
+  }
+
+  /** False if its service was changed or removed meanwhile. */
+  #takeOver(pool: Pool): boolean {
+    const { router, turnover } = this.#parts;
+    const { service, digest, version } = pool;
+    const isCurrent = router.get(service.prefix) === service && service.pool.version === version;
+    if (isCurrent && service.pool.digest === digest) turnover.takeOver(pool);
+    else turnover.discard(pool);
+    return isCurrent;
   }
 
   /** Starts a new pool's first actor, commits, and lets the pool take over. */

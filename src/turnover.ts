@@ -57,15 +57,22 @@ export class Turnover {
     }
   }
 
+  /** A pool that takes no requests yet and is started by its first one. */
+  prepareCold(service: Service, { version, digest, policy }: PoolVersion): Pool {
+    const pool = new Pool(service, version, digest, policy);
+    this.#parts.supervision.addPool(pool);
+    return pool;
+  }
+
   /** Ends a pool that never took requests. */
   discard(pool: Pool): void {
     void this.#parts.supervision.removePool(pool);
   }
 
   /** Routes a service with a pool that is started by its first request. */
-  routeCold(service: Service, { version, digest, policy }: PoolVersion): void {
-    service.pool = new Pool(service, version, digest, policy);
-    this.#parts.supervision.addPool(service.pool);
+  routeCold(service: Service, version: PoolVersion): void {
+    service.pool = this.prepareCold(service, version);
+    this.#parts.supervision.ensureMinimum(service.pool);
     this.#parts.router.add(service.prefix, service);
   }
 

@@ -85,10 +85,9 @@ async function serve(
     const scheme = config.listen.tls.cert === undefined ? "http" : "https";
     const url = (address: string, of = "http"): string =>
       address.startsWith("unix:") ? address : `${of}://${address}`;
+    if (isWatching && loaded.file !== null) watchFile(loaded.file, reload);
     log.info({}, `listening on ${url(node.addresses.listen, scheme)}`);
     if (node.addresses.admin !== null) log.info({}, `admin on ${url(node.addresses.admin)}`);
-
-    if (isWatching && loaded.file !== null) watchFile(loaded.file, reload);
 
     log.info({ signal: await stops.first }, "draining; a second signal ends the node at once");
     const drained = await Promise.race([node.drain(), stops.second.then(() => undefined)]);
