@@ -25,7 +25,7 @@ const actorsOf = async (admin: AdminClient, prefix: string): Promise<ServiceDeta
 
 describe("an idle actor", () => {
   it("ends after scale.idle_timeout, and the next request is a cold start that succeeds", async () => {
-    const scale = { idle_timeout: "300ms" };
+    const scale = { idle_timeout: "300ms", window: "100ms" };
     const services = { hello: { source: servicePath("hello"), scale }, other: { source: servicePath("hello") } };
     const [node, admin, client] = await start({ services });
     expect((await client.request("/other")).status).toBe(200);
@@ -57,8 +57,8 @@ describe("an idle actor", () => {
 
   it("stays where it is one of scale.min", async () => {
     const services = {
-      min: { source: servicePath("hello"), scale: { min: 1, idle_timeout: "100ms" } },
-      reaped: { source: servicePath("hello"), scale: { idle_timeout: "100ms" } },
+      min: { source: servicePath("hello"), scale: { min: 1, idle_timeout: "100ms", window: "100ms" } },
+      reaped: { source: servicePath("hello"), scale: { idle_timeout: "100ms", window: "100ms" } },
     };
     const [, admin, client] = await start({ services });
     for (const path of ["/min", "/reaped"]) expect((await client.request(path)).status).toBe(200);
@@ -72,7 +72,7 @@ describe("an idle actor", () => {
     const source = servicePath("counter");
     const services = {
       kept: { source, state: "kept" },
-      short: { source, state: "kept", scale: { idle_timeout: "150ms" } },
+      short: { source, state: "kept", scale: { idle_timeout: "150ms", window: "100ms" } },
     };
     const [, admin, client] = await start({ defaults: { scale: { idle_timeout: "150ms" } }, services });
     for (const path of ["/kept", "/short"]) expect((await client.request(path)).body.toString()).toBe("1\n");

@@ -165,7 +165,10 @@ it(`${ROUNDS} kills at random moments of random changes lose nothing that was ac
         states.set(prefix, after(before, change));
       }
     });
-    await sleep(random(250));
+    // So that a slow machine has something to lose, too.
+    const wantedCount = counts.acknowledged + random(8);
+    for (let i = 0; i < 1000 && counts.acknowledged < wantedCount; i++) await sleep(5);
+    await sleep(random(60));
     node.signal("SIGKILL");
     isKilled = true;
     expect(await node.ended).toEqual({ code: null, signal: "SIGKILL" });
