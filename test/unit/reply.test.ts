@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { Packr } from "msgpackr";
 import { describe, expect, it } from "vitest";
 import { Answer } from "../../src/acceptor/contract.ts";
-import { type ReplyFault, readReply } from "../../src/reply.ts";
+import { readReply } from "../../src/reply.ts";
 import { type Asked, badReplies, connectionHeaders, doubtfulReplies, oddReplies } from "../guests/bad-replies.ts";
 import { decode } from "./msgpack-oracle.ts";
 
@@ -12,7 +12,7 @@ const TAG = 130;
 const limits = { bodyBytesMax: 1 << 20 };
 
 interface Read {
-  readonly fault: ReplyFault | null;
+  readonly fault: ReturnType<typeof readReply>;
   readonly status: number;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Buffer;
