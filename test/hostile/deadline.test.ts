@@ -110,7 +110,9 @@ describe("a request that ends when its deadline passes", () => {
     const begunBy = new Map<string, Map<string, number>>();
     for (let i = 0; i < RACERS; i++) begunBy.set(`race-${i}`, await begun(`race-${i}`));
     for (const { service, id, status, ms } of outcomes) {
-      expect(begunBy.get(service)?.get(id), `request ${id}`).toBe(1);
+      const times = begunBy.get(service)?.get(id) ?? 0;
+      // One whose thread got no time has passed its deadline before it wrote.
+      if (status === 200 || times > 0) expect(times, `request ${id}`).toBe(1);
       // Clocks of whole milliseconds on both sides: never before its time.
       if (status === 504) expect(ms).toBeGreaterThan(DEADLINE_MS - 2);
     }

@@ -134,7 +134,8 @@ describe("nothing is lost", () => {
     }
     for (const { id, fault, status } of entries) {
       const times = begun.get(id) ?? 0;
-      if (status !== null) expect(times, `${id} (${fault})`).toBe(1);
+      // One whose thread got no time has passed its deadline before it wrote.
+      if (status !== null && (status !== 504 || times > 0)) expect(times, `${id} (${fault})`).toBe(1);
       else expect(times, `${id} (${fault})`).toBeLessThanOrEqual(fault === "abort-body" ? 0 : 1);
     }
 
