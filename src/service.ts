@@ -224,9 +224,11 @@ export class Pool {
     const residents = this.ready
       .filter(({ isBurst }) => !isBurst)
       .map((actor) => ({ actor, work: actor.sent.length, idleSinceMs: actor.lastUsedMs }));
+    // A burst actor that is idle now came too late: the others have done what it was started for.
+    const late = this.ready.filter(({ isBurst, sent }) => isBurst && sent.length === 0);
     // With nothing in the whole window the timeout alone decides about the last one.
     const peak = this.#peak.at(nowMs);
-    return reapable(residents, peak, { min, idleTimeoutMs }, nowMs).map(({ actor }) => actor);
+    return [...late, ...reapable(residents, peak, { min, idleTimeoutMs }, nowMs).map(({ actor }) => actor)];
   }
 
   /** True if requests have waited longer than they should, and only for what others run in its shared carriers. */
