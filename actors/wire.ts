@@ -87,9 +87,7 @@ export const KIND = {
 } as const;
 
 /** Payload of a `done` frame: byte 0 index into exitReasons, bytes 4–7 u32 microseconds, rest UTF-8 text. */
-export const DONE = { reason: 0, flags: 1, micros: 4, text: 8 } as const;
-/** Flag of `done`: the guest stays usable and its state was kept or put back without a new instance. */
-export const DONE_REUSED = 1;
+export const DONE = { reason: 0, micros: 4, text: 8 } as const;
 
 /** What the carrier knows of a module beyond the module itself; made by the intake (src/modules.ts). */
 export interface ModuleInfo {
