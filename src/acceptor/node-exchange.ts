@@ -43,9 +43,12 @@ export class NodeExchange implements Exchange {
     return this.#req.socket.remoteAddress ?? "";
   }
 
-  /** Until then another request on the connection is a pipelined one. */
+  /**
+   * While it is, another request on the connection is a pipelined one. Not until the answer's bytes have left: over TLS
+   * Node hears of that later than a quick client sends its next request (M).
+   */
   get isUnfinished(): boolean {
-    return !this.#res.writableFinished;
+    return !this.#res.writableEnded;
   }
 
   /** Answers given meanwhile are written after it, as on uWS: a smuggled request never gets its turn. */
