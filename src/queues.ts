@@ -48,6 +48,7 @@ export class Queues {
 
   /** Sends what can be sent now. */
   pump(pool: Pool): void {
+    let hasSent = false;
     while (pool.waiting.length > 0 && pool.hasPermit) {
       const actor = pool.pick();
       if (actor === null) {
@@ -56,9 +57,10 @@ export class Queues {
       }
       if (!this.#events.send(actor, pool.waiting[0] as InFlight)) break;
       pool.waiting.shift();
+      hasSent = true;
     }
-    // Behind the others that wait for the same shared carriers: they take turns.
-    this.#pools.delete(pool);
+    // Who had its turn goes behind the others that wait for the same shared carriers; who had none keeps its place.
+    if (hasSent || pool.waiting.length === 0) this.#pools.delete(pool);
     if (pool.waiting.length > 0) this.#pools.add(pool);
   }
 
@@ -85,9 +87,14 @@ export class Queues {
       return;
     }
     const { pool } = request;
-    const details = { service: pool.service.prefix, ms: pool.policy.limits.queue_timeout };
-    const { retryAfterSeconds } = pool;
-    this.#ledger.fail(request, new FrenezuloError("queue_timeout", details, { retryAfterSeconds }));
+    const service = pool.service.prefix;
+    const { retryAfterSeconds, lastStartFailure: why } = pool;
+    // Where no actor could be started, that is what the client should learn.
+    const isStuck = pool.ready.length === 0 && why !== null;
+    const error = isStuck
+      ? new FrenezuloError("cannot_start", { service, why }, { retryAfterSeconds })
+      : new FrenezuloError("queue_timeout", { service, ms: pool.policy.limits.queue_timeout }, { retryAfterSeconds });
+    this.#ledger.fail(request, error);
   }
 
   /** Fails every request that waits in a pool. */

@@ -216,3 +216,28 @@ describe("the breaker", () => {
     expect((await ask("breaking")).status).toBe(200);
   });
 });
+
+describe("services in one carrier", () => {
+  it("take turns: one that always has requests waiting does not keep the other from its own", async () => {
+    const ledger = { source: guestPath("ledger"), placement: "shared", limits: { queue_timeout: "5m" } };
+    const crowded = await NodeProcess.start({
+      config: { services: { busy: ledger, modest: ledger }, limits: { carriers: 1, spare: 1 } },
+    });
+    const asker = new HttpClient(crowded.address);
+    let isOver = false;
+    const crowd = runLanes(crowded.address, 12, 12, async (each) => {
+      while (!isOver) expect((await each.request("/busy?id=busy&do=sleep&ms=5")).status).toBe(200);
+    });
+    await crowded.logged(/^begun busy$/);
+    for (let i = 0; i < 20; i++) expect((await asker.request(`/modest?id=modest-${i}`)).status).toBe(200);
+    isOver = true;
+    await crowd;
+    asker.close();
+    // Not by time: how many of the crowd were begun between two of the other's.
+    const begun = crowded.log.filter(({ msg }) => msg.startsWith("begun")).map(({ msg }) => msg.slice(6));
+    const turns = Array.from({ length: 19 }, (_, i) => begun.indexOf(`modest-${i + 1}`) - begun.indexOf(`modest-${i}`));
+    expect(begun.filter((id) => id === "busy").length).toBeGreaterThan(30);
+    expect(Math.max(...turns)).toBeLessThan(12);
+    expect(await crowded.stop()).toEqual({ code: 0, signal: null });
+  });
+});
