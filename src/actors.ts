@@ -111,6 +111,7 @@ export class Actors implements Life {
       await this.#finishStop(actor); // it was told to stop meanwhile
       return;
     }
+    pool.lastStartFailure = null;
     this.#outcomes.started(actor);
     this.#dispatch.addActor(actor);
     if (pool.isHot) for (const each of [...pool.ready]) if (each.carrier?.isShared) this.#outcomes.surplus(each);
@@ -294,18 +295,29 @@ export class Actors implements Life {
     const nowMs = performance.now();
     for (const pool of this.#pools) {
       for (const actor of pool.surplus(nowMs)) this.#outcomes.surplus(actor);
-      if (pool.heatsUp(nowMs) && this.#placement.hasRoomFor(pool)) this.#outcomes.grow(pool);
+      if (pool.heatsUp(nowMs)) {
+        if (this.#placement.hasRoomFor(pool)) this.#giveOwn(pool);
+        else this.#placement.askForRoom(pool, nowMs);
+      }
       this.#moveOn(pool, nowMs);
     }
     this.#placement.sweep(nowMs);
     this.#outcomes.restock();
   }
 
+  /** A busy service leaves shared carriers for its own: one actor more, or, at its maximum, one for another. */
+  #giveOwn(pool: Pool): void {
+    const { ready, policy } = pool;
+    const first = ready.find(({ sent }) => sent.length === 0) ?? ready[0];
+    if (pool.children >= policy.scale.max && first !== undefined) this.#outcomes.surplus(first);
+    this.#outcomes.grow(pool);
+  }
+
   /** Whose requests wait because of others in its shared carriers takes another that is free (DECISIONS 8.3). */
   #moveOn(pool: Pool, nowMs: number): void {
     if (!pool.isBlocked(nowMs) || !this.#placement.hasRoomFor(pool)) return;
     const blocked = [...pool.ready];
-    this.#outcomes.grow(pool);
     for (const actor of blocked) this.#outcomes.surplus(actor);
+    this.#outcomes.grow(pool);
   }
 }

@@ -66,7 +66,11 @@ export const policyTable = {
     min: int(0, [0, 512], "Actors kept running without requests."),
     max: int(8, [1, 512], "Actors at once. 1 for a kept service that says nothing: each actor has a state of its own."),
     idle_timeout: duration("1m", ["100ms", "never"], "An idle actor ends after this. never for kept, unless stated."),
-    window: duration("1m", ["100ms", "1h"], "No fewer actors are kept than were busy at once within this window."),
+    window: duration(
+      "1m",
+      ["100ms", "1h"],
+      "No fewer actors are kept than were busy at once in this window (at most idle_timeout).",
+    ),
     pressure: {
       depth: int(64, [1, 100_000], "More requests waiting for each actor than this: one more is started."),
       wait: duration("20ms", ["1ms", "1h"], "A longer expected wait than this: one more is started."),

@@ -43,7 +43,7 @@ export interface ActorOutcomes {
   surplus(actor: Actor): void;
   /** Requests wait: perhaps the pool needs one more actor. */
   wanted(pool: Pool): void;
-  /** One more resident, whatever waits. */
+  /** One more resident, whatever waits, but not beyond its maximum. */
   grow(pool: Pool): void;
   /** Asked from time to time: starts what is missing of minima, where there is room. */
   restock(): void;

@@ -27,6 +27,8 @@ interface Waiter {
 
 /** Spares above the wanted number are kept this long, for the next burst. ms */
 const SPARE_MS = 2000;
+/** For a busy service that shares a carrier, one gives up its own only after so long without a request. ms */
+const IDLE_MS = 1000;
 /** Behind what has run for so long in a shared carrier nobody starts: it may be an endless loop. ms */
 const LONG_MS = 20;
 
@@ -96,7 +98,10 @@ export class Placement {
       if (held > 0) this.#held.set(service, held);
       else this.#held.delete(service);
     }
-    if (carrier.tenants > 0) return;
+    if (carrier.tenants > 0) {
+      this.serve(); // one instance fewer
+      return;
+    }
     this.#shared.delete(carrier);
     carrier.isShared = false;
     this.#carriers.giveBack(carrier);
@@ -125,6 +130,24 @@ export class Placement {
       this.#surplusSinceMs ??= nowMs;
       if (nowMs - this.#surplusSinceMs >= SPARE_MS) this.#carriers.trim();
     }
+  }
+
+  /** A busy service should have a carrier of its own, and none is free: an actor that has none to serve gives up its. */
+  askForRoom(pool: Pool, nowMs: number): void {
+    if (this.#waiting.length > 0 || !this.#carriers.isExhausted) return;
+    if (this.#heldBy(pool.service) >= this.#options.shareMax) return;
+    const oldest = this.#idleLongest(
+      ({ carrier, pool: its }) => carrier?.isShared === false && its.children > its.policy.scale.min,
+    );
+    if (oldest !== null && nowMs - oldest.lastUsedMs >= IDLE_MS) this.#options.surplus(oldest);
+  }
+
+  #idleLongest(test: (actor: Actor) => boolean): Actor | null {
+    let oldest: Actor | null = null;
+    for (const actor of this.#options.idle()) {
+      if (test(actor) && (oldest === null || actor.lastUsedMs < oldest.lastUsedMs)) oldest = actor;
+    }
+    return oldest;
   }
 
   #heldBy(service: Service): number {
@@ -168,11 +191,7 @@ export class Placement {
   #makeRoom(): void {
     const isFull = this.#instances >= this.#options.instancesMax;
     if (this.#waiting.length === 0 || !(isFull || this.#carriers.isExhausted)) return;
-    let oldest: Actor | null = null;
-    for (const actor of this.#options.idle()) {
-      if (!isFull && actor.carrier?.isShared === true) continue;
-      if (oldest === null || actor.lastUsedMs < oldest.lastUsedMs) oldest = actor;
-    }
+    const oldest = this.#idleLongest((actor) => isFull || actor.carrier?.isShared === false);
     if (oldest !== null) {
       this.#options.surplus(oldest);
       return;

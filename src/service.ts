@@ -150,7 +150,7 @@ export class Pool {
     this.id = `${service.prefix}#${version}.${++pools}`;
     this.digest = digest;
     this.policy = policy;
-    this.#peak = new Peak(policy.scale.window);
+    this.#peak = new Peak(Math.min(policy.scale.window, policy.scale.idle_timeout));
   }
 
   /** True if its actors get carriers of their own. */
@@ -239,18 +239,21 @@ export class Pool {
     return this.ready.every(({ carrier, sent }) => carrier?.isShared === true && carrier.sent > 0 && sent.length === 0);
   }
 
-  /** Asked at every sweep: true while it shares carriers and has become so busy that it should have its own. */
+  /** Asked at every sweep: true while it shares carriers, is so busy that it should have its own, and none is coming. */
   heatsUp(nowMs: number): boolean {
-    if (this.policy.placement !== "auto" || this.wantsDedicated) return false;
+    const { placement, state } = this.policy;
+    if (placement !== "auto" || state === "kept" || this.isQuarantined) return false;
+    const isSharing = this.ready.length === this.children && this.ready.some(({ carrier }) => carrier?.isShared);
+    if (this.isHot && !isSharing) return false;
     const ms = nowMs - this.#lookedMs;
-    if (ms < HEAT_MS) return false;
+    if (ms < HEAT_MS) return this.isHot;
     const share = (this.busyMs - this.#busyMsThen) / ms;
     const perSecond = ((this.service.metrics.requests - this.#requestsThen) / ms) * 1000;
     this.#lookedMs = nowMs;
     this.#busyMsThen = this.busyMs;
     this.#requestsThen = this.service.metrics.requests;
     this.isHot = share >= HOT_SHARE || perSecond >= HOT_PER_SECOND;
-    return this.isHot && this.ready.some(({ carrier }) => carrier?.isShared === true);
+    return this.isHot && isSharing;
   }
 
   /** Takes a measured service time into the mean. */

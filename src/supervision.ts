@@ -203,7 +203,8 @@ export class Supervision implements ActorOutcomes {
   }
 
   grow(pool: Pool): void {
-    if (pool.service.pool === pool && this.#tree.isRunning(pool.id)) this.#grow(pool, false);
+    const isFull = pool.children >= pool.policy.scale.max;
+    if (pool.service.pool === pool && !isFull && this.#tree.isRunning(pool.id)) this.#grow(pool, false);
   }
 
   // --- Carrying out commands. ---

@@ -52,15 +52,22 @@ export function* settingsOf(table: Table, above: readonly string[] = []): Iterab
   }
 }
 
+/** Made once: zod compiles a schema at its first use, which takes a millisecond, and each service has a policy. */
+const schemas = new WeakMap<Table, z.ZodType>();
+
 /** The zod schema of a table: everything may be left out, nothing unknown may be there. */
 export function schemaOf(table: Table): z.ZodType {
+  const known = schemas.get(table);
+  if (known !== undefined) return known;
   const shape: Record<string, z.ZodType> = {};
   for (const [name, entry] of Object.entries(table)) {
     if (isSetting(entry)) shape[name] = schemaOfSetting(entry).optional();
     else if (isNamed(entry)) shape[name] = z.record(z.string(), schemaOf(entry.each)).optional();
     else shape[name] = schemaOf(entry).optional();
   }
-  return z.strictObject(shape);
+  const schema = z.strictObject(shape);
+  schemas.set(table, schema);
+  return schema;
 }
 
 /** The setting's own `read` decides; the JSON form is what the published schema says of it. */
