@@ -315,7 +315,11 @@ export class Actors implements Life {
 
   /** Whose requests wait because of others in its shared carriers takes another that is free (DECISIONS 8.3). */
   #moveOn(pool: Pool, nowMs: number): void {
-    if (!pool.isBlocked(nowMs) || !this.#placement.hasRoomFor(pool)) return;
+    if (!pool.isBlocked(nowMs)) return;
+    if (!this.#placement.hasRoomFor(pool)) {
+      this.#placement.askForRoom(pool, nowMs);
+      return;
+    }
     const blocked = [...pool.ready];
     for (const actor of blocked) this.#outcomes.surplus(actor);
     this.#outcomes.grow(pool);

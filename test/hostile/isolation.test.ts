@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { guest, guestPath, servicePath } from "../guests/guests.ts";
 import { Bystander, HttpClient, type Reply, runLanes } from "../integration/http-client.ts";
 import { NodeProcess } from "../integration/node-process.ts";
+import { sleep } from "../integration/raw-http.ts";
 
 const PAGE = 65_536;
 const CAP_PAGES = 48;
@@ -163,7 +164,7 @@ describe("traps", () => {
     // And it comes back by a probe.
     let reply = await ask("counted");
     for (const lastMs = performance.now() + 20_000; reply.status !== 200 && performance.now() < lastMs; ) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
       reply = await ask("counted");
     }
     expect(reply.status, reply.body.toString()).toBe(200);
@@ -177,7 +178,7 @@ describe("the breaker", () => {
       const reply = await ask("breaking");
       if (reply.status !== 503 || performance.now() > lastMs) return reply;
       expect(codeOf(reply)).toBe("breaker_open");
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
     }
   };
 
@@ -239,5 +240,33 @@ describe("services in one carrier", () => {
     expect(begun.filter((id) => id === "busy").length).toBeGreaterThan(30);
     expect(Math.max(...turns)).toBeLessThan(12);
     expect(await crowded.stop()).toEqual({ code: 0, signal: null });
+  });
+
+  it("are parted when they are busy: who has been idle gives up its carrier", async () => {
+    const idle = { source: guestPath("ledger"), placement: "dedicated" };
+    const busy = { source: guestPath("ledger") };
+    const services = { "idle-0": idle, "idle-1": idle, "idle-2": idle, "busy-0": busy, "busy-1": busy };
+    const full = await NodeProcess.start({ config: { services, limits: { carriers: 4, spare: 1 } } });
+    const asker = new HttpClient(full.address);
+    for (let i = 0; i < 3; i++) expect((await asker.request(`/idle-${i}?id=x`)).status).toBe(200);
+    let isOver = false;
+    const crowd = runLanes(full.address, 4, 4, async (each, index) => {
+      while (!isOver) expect((await each.request(`/busy-${index % 2}?id=x&do=sleep&ms=10`)).status).toBe(200);
+    });
+    const carriersOf = async (service: string): Promise<number[]> => {
+      const { actors } = JSON.parse((await asker.request(`/services/${service}`)).body.toString());
+      return actors.map(({ carrier }: { carrier: number }) => carrier);
+    };
+    let isParted = false;
+    for (const lastMs = performance.now() + 30_000; !isParted && performance.now() < lastMs; await sleep(50)) {
+      const [ones, others] = [await carriersOf("busy-0"), await carriersOf("busy-1")];
+      isParted = ones.length > 0 && others.length > 0 && !ones.some((carrier) => others.includes(carrier));
+    }
+    expect(isParted).toBe(true);
+    isOver = true;
+    await crowd;
+    for (let i = 0; i < 3; i++) expect((await asker.request(`/idle-${i}?id=x`)).status).toBe(200);
+    asker.close();
+    expect(await full.stop()).toEqual({ code: 0, signal: null });
   });
 });
