@@ -132,7 +132,7 @@ export class Placement {
     }
   }
 
-  /** A busy service should have a carrier of its own, and none is free: an actor that has none to serve gives up its. */
+  /** A busy service should have a carrier of its own, and none is free: who has long been idle gives up its own. */
   askForRoom(pool: Pool, nowMs: number): void {
     if (this.#waiting.length > 0 || !this.#carriers.isExhausted) return;
     if (this.#heldBy(pool.service) >= this.#options.shareMax) return;

@@ -239,7 +239,7 @@ export class Pool {
     return this.ready.every(({ carrier, sent }) => carrier?.isShared === true && carrier.sent > 0 && sent.length === 0);
   }
 
-  /** Asked at every sweep: true while it shares carriers, is so busy that it should have its own, and none is coming. */
+  /** Asked at every sweep: true while it shares carriers, is busy enough for its own, and none is coming. */
   heatsUp(nowMs: number): boolean {
     const { placement, state } = this.policy;
     if (placement !== "auto" || state === "kept" || this.isQuarantined) return false;

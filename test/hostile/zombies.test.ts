@@ -1,4 +1,4 @@
-// The last resort is tested, too: a thread that terminate() does not end is counted, replaced, and does not hold the node.
+// The last resort: a thread that terminate() does not end is counted, replaced, and does not hold the node.
 // The node runs here without the V8 flag that makes every loop end (DECISIONS 2.4): a module that is loaded before it
 // swallows that flag, so that the program itself needs no switch for it.
 import { describe, expect, it } from "vitest";
