@@ -239,10 +239,9 @@ describe.each(["replies", "kept"])("a reply that is not acceptable, by /%s,", (s
   it.each(Object.entries(connectionHeaders))("never puts a header of the connection on it: %s", async (name, asked) => {
     const reply = await ask(asked);
     expect([200, 502]).toContain(reply.status);
-    // What the acceptor itself says of the connection is its own; the guest's words are not in it.
-    const own = name === "content-length" ? String(reply.body.length) : name === "keep-alive" ? undefined : "";
-    if (own === undefined) expect(reply.headers.get(name) ?? "").not.toBe("timeout=5");
-    else expect(reply.headers.get(name) ?? "").toBe(own);
+    // The acceptor may say something of the connection itself; what the guest said is not in it.
+    const guestSaid = ["close", "timeout=5", "chunked", "1", "websocket", "trailers", "x-a"];
+    expect(guestSaid).not.toContain(reply.headers.get(name));
     expect((await client.request(`/${service}`)).status).toBe(200);
   });
 
