@@ -182,7 +182,7 @@ describe("the breaker", () => {
     }
   };
 
-  it("opens at 10 failures that are half of the requests, refuses with Retry-After, and closes after a probe", async () => {
+  it("opens at 10 failures that are half of the requests, says Retry-After, and closes after a probe", async () => {
     for (let i = 0; i < 10; i++) expect((await ask("breaking")).status).toBe(200);
     // 10 of 10 succeeded: the tenth failure is the first that makes a half.
     for (let i = 0; i < 10; i++) await trap("breaking");
