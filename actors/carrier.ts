@@ -93,7 +93,8 @@ async function serve(): Promise<void> {
       }
     }
     if (ran === 1 && looksOn()) continue;
-    asleep.block(canRun, HOT_MS);
+    // Woken for a control call it would keep that waiting.
+    if (ran > 0) asleep.block(canRun, HOT_MS);
     if (canRun()) continue;
     await (asleep.sleep(canRun) ?? new Promise<void>((resolve) => setImmediate(resolve)));
     visited = performance.now();

@@ -14,6 +14,9 @@ import { distFile } from "./dist-file.ts";
 /** Heap and stack of a carrier's own JavaScript; wasm memory is bounded in the module (reliability.md §6). */
 const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 16, stackSizeMb: 1 };
 
+/** While others are spare, one that was taken is replaced after this: the cold start that took it goes first. ms */
+const REFILL_MS = 20;
+
 export interface CarriersOptions {
   /** Threads that may exist at once, zombies included. */
   readonly threadsMax: number;
@@ -39,6 +42,7 @@ export class Carriers {
     for (const carrier of this.#toWake) carrier.wake();
     this.#toWake.length = 0;
   };
+  #refillSoon: NodeJS.Timeout | undefined;
   #made = 0;
   #failedInARow = 0;
   #isClosed = false;
@@ -98,7 +102,8 @@ export class Carriers {
   take(): Carrier | null {
     const carrier = this.#spares.pop() ?? null;
     if (carrier !== null) carrier.state = "taken";
-    this.#refill();
+    if (this.#spares.length === 0) this.#refill();
+    else this.#refillSoon ??= setTimeout(() => this.#refill(), REFILL_MS);
     return carrier;
   }
 
@@ -157,6 +162,7 @@ export class Carriers {
   /** Ends all threads. Resolves when they have ended or the grace time has passed. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    clearTimeout(this.#refillSoon);
     const ends = [...this.all].map((carrier) => carrier.terminate());
     let timer: NodeJS.Timeout | undefined;
     const grace = new Promise<void>((resolve) => {
@@ -173,6 +179,8 @@ export class Carriers {
   }
 
   #refill(): void {
+    clearTimeout(this.#refillSoon);
+    this.#refillSoon = undefined;
     if (this.#isClosed) return;
     const warming = this.count((carrier) => carrier.state === "warming");
     let missing = this.#options.spares - this.#spares.length - warming;
