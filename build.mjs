@@ -56,6 +56,11 @@ async function main([verb, ...args]) {
       await guests("test/guests/build.mjs");
       return must("load/run.mjs", run(process.execPath, ["load/run.mjs", ...args]));
     case "bench":
+      if (args[0] === "scale") {
+        await build();
+        await guests("test/guests/build.mjs");
+        return must("load/scale.mjs", run(process.execPath, ["load/scale.mjs", ...args.slice(1)]));
+      }
       if (args[0] === "ring")
         return must("ring-bench", run(process.execPath, ["load/ring-bench.mjs", ...args.slice(1)]));
       await build();

@@ -13,6 +13,7 @@ import type { ActorOutcomes, Life } from "./life.ts";
 import type { CompiledModule } from "./modules.ts";
 import { Placement } from "./placement.ts";
 import { Actor, type InFlight, type Pool } from "./service.ts";
+import { Sweep } from "./sweep.ts";
 import { after } from "./timer.ts";
 
 /** How often idle actors are looked for, and carriers for actors that wait for one. ms */
@@ -44,13 +45,14 @@ export class Actors implements Life {
   /** Those whose carrier has been asked to start them, by pid. */
   readonly #starting = new Map<number, Actor>();
   #placement!: Placement;
+  #sweep!: Sweep;
   readonly #sweeper: NodeJS.Timeout;
   /** Ends of actors and of their guests, by reason. */
   readonly exits = new Map<string, number>();
 
   constructor(options: ActorsOptions) {
     this.#options = options;
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#sweeper = setInterval(() => this.#sweep.run(performance.now()), SWEEP_MS);
   }
 
   attach(outcomes: ActorOutcomes, dispatch: Dispatch, carriers: Carriers, pids: Pids): void {
@@ -63,9 +65,10 @@ export class Actors implements Life {
       sharedMax,
       shareMax,
       instancesMax,
-      idle: () => this.#idle(),
+      idle: () => this.#sweep.idle(),
       surplus: (actor) => outcomes.surplus(actor),
     });
+    this.#sweep = new Sweep(this.#pools, this.#placement, outcomes);
   }
 
   /** True if one more actor of this pool could be placed now without taking from others who wait. */
@@ -282,46 +285,5 @@ export class Actors implements Life {
     this.exits.set(exit.reason, (this.exits.get(exit.reason) ?? 0) + 1);
     actor.pool.service.restarts++;
     this.#options.onExit(actor, exit);
-  }
-
-  *#idle(): Iterable<Actor> {
-    for (const pool of this.#pools) {
-      if (pool.waiting.length > 0 || pool.policy.state === "kept") continue;
-      for (const actor of pool.ready) if (actor.sent.length === 0) yield actor;
-    }
-  }
-
-  #sweep(): void {
-    const nowMs = performance.now();
-    for (const pool of this.#pools) {
-      for (const actor of pool.surplus(nowMs)) this.#outcomes.surplus(actor);
-      if (pool.heatsUp(nowMs)) {
-        if (this.#placement.hasRoomFor(pool)) this.#giveOwn(pool);
-        else this.#placement.askForRoom(pool, nowMs);
-      }
-      this.#moveOn(pool, nowMs);
-    }
-    this.#placement.sweep(nowMs);
-    this.#outcomes.restock();
-  }
-
-  /** A busy service leaves shared carriers for its own: one actor more, or, at its maximum, one for another. */
-  #giveOwn(pool: Pool): void {
-    const { ready, policy } = pool;
-    const first = ready.find(({ sent }) => sent.length === 0) ?? ready[0];
-    if (pool.children >= policy.scale.max && first !== undefined) this.#outcomes.surplus(first);
-    this.#outcomes.grow(pool);
-  }
-
-  /** Whose requests wait because of others in its shared carriers takes another that is free (DECISIONS 8.3). */
-  #moveOn(pool: Pool, nowMs: number): void {
-    if (!pool.isBlocked(nowMs)) return;
-    if (!this.#placement.hasRoomFor(pool)) {
-      this.#placement.askForRoom(pool, nowMs);
-      return;
-    }
-    const blocked = [...pool.ready];
-    for (const actor of blocked) this.#outcomes.surplus(actor);
-    this.#outcomes.grow(pool);
   }
 }

@@ -2,6 +2,7 @@
 import type { ExitReason } from "../actors/exits.ts";
 import type { Answer } from "./acceptor/contract.ts";
 import { FrenezuloError } from "./errors.ts";
+import type { Service } from "./service.ts";
 
 export const REQUEST_ID = "x-request-id";
 
@@ -39,4 +40,11 @@ export function exitError(reason: ExitReason, why: string, service: string, memo
     default:
       return new FrenezuloError("trap", details);
   }
+}
+
+/** A service whose supervisor gave up: why, and when its breaker lets a probe through. */
+export function cannotStart({ prefix, breaker, pool }: Service, nowMs: number): FrenezuloError {
+  const why = pool.lastStartFailure ?? "its actors failed too often";
+  const retryAfterSeconds = Math.max(1, Math.ceil(breaker.retryAfterMs(nowMs) / 1000));
+  return new FrenezuloError("cannot_start", { service: prefix, why }, { retryAfterSeconds });
 }

@@ -1,4 +1,5 @@
-// Pure: what a guest's reply must hold to: its request id, status, header names and values, sizes (reliability.md §3.9).
+// Pure: what a guest's reply must hold to: its request id, status, header names and values, sizes (reliability.md
+// §3.9).
 import { type Answer, HEAD_BYTES_MAX, HEADERS_MAX } from "./acceptor/contract.ts";
 import type { ErrorCode } from "./errors.ts";
 

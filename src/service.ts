@@ -7,6 +7,7 @@ import type { Exchange } from "./acceptor/contract.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Policy } from "./config.ts";
 import { Envelope } from "./envelope.ts";
+import { Heat } from "./heat.ts";
 import type { ServiceMetrics } from "./metrics/counts.ts";
 import type { Origin } from "./verbs.ts";
 
@@ -98,11 +99,6 @@ export class Actor {
   }
 }
 
-/** A service in shared carriers gets its own when, over this long, it uses this share of one or is asked this often. */
-const HEAT_MS = 500;
-const HOT_SHARE = 0.5;
-const HOT_PER_SECOND = 500;
-
 /** Pools made since the start. */
 let pools = 0;
 
@@ -135,9 +131,7 @@ export class Pool {
   isQuarantined = false;
   #aheadMax = 2;
   readonly #peak: Peak;
-  #busyMsThen = 0;
-  #requestsThen = 0;
-  #lookedMs = 0;
+  readonly #heat = new Heat();
   /** Ids of those of its children that are burst actors. */
   readonly burstIds = new Set<string>();
   /** Its actors in the supervision tree, those that wait out a backoff included. */
@@ -245,14 +239,7 @@ export class Pool {
     if (placement !== "auto" || state === "kept" || this.isQuarantined) return false;
     const isSharing = this.ready.length === this.children && this.ready.some(({ carrier }) => carrier?.isShared);
     if (this.isHot && !isSharing) return false;
-    const ms = nowMs - this.#lookedMs;
-    if (ms < HEAT_MS) return this.isHot;
-    const share = (this.busyMs - this.#busyMsThen) / ms;
-    const perSecond = ((this.service.metrics.requests - this.#requestsThen) / ms) * 1000;
-    this.#lookedMs = nowMs;
-    this.#busyMsThen = this.busyMs;
-    this.#requestsThen = this.service.metrics.requests;
-    this.isHot = share >= HOT_SHARE || perSecond >= HOT_PER_SECOND;
+    this.isHot = this.#heat.isHot(this.busyMs, this.service.metrics.requests, nowMs);
     return this.isHot && isSharing;
   }
 

@@ -11,8 +11,9 @@ import { type ChildSpec, supervisorSpec } from "../supervisors/spec.ts";
 import { Tree } from "../supervisors/tree.ts";
 import type { SupervisorView } from "../supervisors/view.ts";
 import type { Actors } from "./actors.ts";
+import { cannotStart } from "./answers.ts";
 import type { SupervisorConfig } from "./config.ts";
-import { FrenezuloError } from "./errors.ts";
+import type { FrenezuloError } from "./errors.ts";
 import { Groups } from "./groups.ts";
 import type { ActorOutcomes } from "./life.ts";
 import { NodeParts, type Parts } from "./node-parts.ts";
@@ -20,6 +21,7 @@ import { wantedActor } from "./pressure.ts";
 import type { Actor, Pool, Service } from "./service.ts";
 import { actorSpec, partSpec, poolAsChild, poolSpec, retiredPool, SERVICES } from "./tree-specs.ts";
 import { TreeTimers } from "./tree-timers.ts";
+import { Trials } from "./trials.ts";
 
 export interface SupervisionOptions {
   /** Parts of the node in start order; "services" stands for the root of services among them. */
@@ -32,11 +34,6 @@ export interface SupervisionOptions {
   readonly onBroken: (service: Service, error: FrenezuloError) => void;
 }
 
-interface Outcome {
-  readonly resolve: () => void;
-  readonly reject: (error: FrenezuloError) => void;
-}
-
 export class Supervision implements ActorOutcomes {
   readonly #options: SupervisionOptions;
   readonly #tree: Tree;
@@ -46,13 +43,13 @@ export class Supervision implements ActorOutcomes {
   readonly #timers = new TreeTimers((id, token) => this.#run(this.#tree.timer(id, token, performance.now())));
   /** Pools by the ids of their supervisors and of the actors that the tree knows. */
   readonly #pools = new Map<string, Pool>();
-  readonly #trials = new Map<string, Outcome>();
+  readonly #trials = new Trials();
   readonly #removals = new Map<string, () => void>();
   /** Pools that may have fewer actors than their minimum: one gave way to another service. */
   readonly #lacking = new Set<Pool>();
   readonly #commands: Command[] = [];
   #isRunning = false;
-  #started: Outcome | null = null;
+  #started: { resolve: () => void; reject: (error: unknown) => void } | null = null;
   #ended: (() => void) | null = null;
   #children = 0;
   /** Requests that had to start their actor. */
@@ -106,11 +103,10 @@ export class Supervision implements ActorOutcomes {
 
   /** Starts a version's first actor. @throws first_start_failed */
   startFirst(pool: Pool): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const spec = this.#newActor(pool);
-      this.#trials.set(spec.id, { resolve, reject });
-      this.#run(this.#tree.startChild(pool.id, spec, performance.now()));
-    });
+    const spec = this.#newActor(pool);
+    const outcome = this.#trials.begin(spec.id);
+    this.#run(this.#tree.startChild(pool.id, spec, performance.now()));
+    return outcome;
   }
 
   /** Starts what is missing of a version's minimum. */
@@ -147,12 +143,12 @@ export class Supervision implements ActorOutcomes {
   // --- What became of actors (ActorOutcomes). ---
 
   started({ id, generation }: Actor): void {
-    this.#settleTrial(id, null);
+    this.#trials.settle(id, null);
     this.#run(this.#tree.childStarted(id, generation, performance.now()));
   }
 
   startFailed({ id, generation }: Actor, why: string): void {
-    this.#settleTrial(id, why);
+    this.#trials.settle(id, why);
     this.#run(this.#tree.childStartFailed(id, generation, why, performance.now()));
   }
 
@@ -256,7 +252,7 @@ export class Supervision implements ActorOutcomes {
         this.#removed(command.id);
         return;
       case "ended":
-        this.#started?.reject(this.#parts.failure as FrenezuloError);
+        this.#started?.reject(this.#parts.failure);
         this.#ended?.();
     }
   }
@@ -275,20 +271,13 @@ export class Supervision implements ActorOutcomes {
     return actorSpec(id, pool, isBurst);
   }
 
-  #settleTrial(id: string, why: string | null): void {
-    const trial = this.#trials.get(id);
-    this.#trials.delete(id);
-    if (why === null) trial?.resolve();
-    else trial?.reject(new FrenezuloError("first_start_failed", { why }));
-  }
-
   #removed(id: string): void {
     const pool = this.#pools.get(id);
     if (pool !== undefined && id !== pool.id) {
       this.#pools.delete(id);
       pool.children--;
       pool.burstIds.delete(id);
-      this.#settleTrial(id, "its supervisor was stopped");
+      this.#trials.settle(id, "its supervisor was stopped");
     }
     this.#removals.get(id)?.();
     this.#removals.delete(id);
@@ -304,11 +293,6 @@ export class Supervision implements ActorOutcomes {
     if (service === undefined) return;
     const nowMs = performance.now();
     service.breaker.trip(nowMs);
-    const retryAfterSeconds = Math.max(1, Math.ceil(service.breaker.retryAfterMs(nowMs) / 1000));
-    const why = service.pool.lastStartFailure ?? "its actors failed too often";
-    this.#options.onBroken(
-      service,
-      new FrenezuloError("cannot_start", { service: prefix, why }, { retryAfterSeconds }),
-    );
+    this.#options.onBroken(service, cannotStart(service, nowMs));
   }
 }

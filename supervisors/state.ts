@@ -122,7 +122,8 @@ function rankOf(sup: Supervisor, name: string): number {
 
 function sortChildren(sup: Supervisor): void {
   const children = [...sup.children.values()];
-  children.sort((a, b) => rankOf(sup, a.spec.name) - rankOf(sup, b.spec.name)); // stable: the rest stay as they were added
+  // The sort is stable: the rest stay as they were added.
+  children.sort((a, b) => rankOf(sup, a.spec.name) - rankOf(sup, b.spec.name));
   sup.children = new Map(children.map((child) => [child.spec.id, child]));
   sup.rankMax = children.length === 0 ? 0 : rankOf(sup, children.at(-1)!.spec.name);
 }

@@ -19,7 +19,9 @@ const fragile = (supervisor: string, more: Part = {}): Part => ({
   limits: { deadline: "100ms" },
   ...more,
 });
-/** One that always has an actor, whose pid tells whether it was restarted; on a carrier that no other's end takes down. */
+/**
+ * One that always has an actor, whose pid tells whether it was restarted; on a carrier that no other's end takes down.
+ */
 const steady = (supervisor: string): Part => ({
   source: servicePath("hello"),
   supervisor,

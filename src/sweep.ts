@@ -1,0 +1,58 @@
+// From time to time over all pools with actors: who is idle for long, who has become busy, who is held up. Main thread.
+import type { ActorOutcomes } from "./life.ts";
+import type { Placement } from "./placement.ts";
+import type { Actor, Pool } from "./service.ts";
+
+export class Sweep {
+  readonly #pools: ReadonlySet<Pool>;
+  readonly #placement: Placement;
+  readonly #outcomes: ActorOutcomes;
+
+  /** @param pools those that have actors */
+  constructor(pools: ReadonlySet<Pool>, placement: Placement, outcomes: ActorOutcomes) {
+    this.#pools = pools;
+    this.#placement = placement;
+    this.#outcomes = outcomes;
+  }
+
+  /** Actors without requests that may give up what they hold. */
+  *idle(): Iterable<Actor> {
+    for (const pool of this.#pools) {
+      if (pool.waiting.length > 0 || pool.policy.state === "kept") continue;
+      for (const actor of pool.ready) if (actor.sent.length === 0) yield actor;
+    }
+  }
+
+  run(nowMs: number): void {
+    for (const pool of this.#pools) {
+      for (const actor of pool.surplus(nowMs)) this.#outcomes.surplus(actor);
+      if (pool.heatsUp(nowMs)) {
+        if (this.#placement.hasRoomFor(pool)) this.#giveOwn(pool);
+        else this.#placement.askForRoom(pool, nowMs);
+      }
+      this.#moveOn(pool, nowMs);
+    }
+    this.#placement.sweep(nowMs);
+    this.#outcomes.restock();
+  }
+
+  /** A busy service leaves shared carriers for its own: one actor more, or, at its maximum, one for another. */
+  #giveOwn(pool: Pool): void {
+    const { ready, policy } = pool;
+    const first = ready.find(({ sent }) => sent.length === 0) ?? ready[0];
+    if (pool.children >= policy.scale.max && first !== undefined) this.#outcomes.surplus(first);
+    this.#outcomes.grow(pool);
+  }
+
+  /** Whose requests wait because of others in its shared carriers takes another that is free (DECISIONS 8.3). */
+  #moveOn(pool: Pool, nowMs: number): void {
+    if (!pool.isBlocked(nowMs)) return;
+    if (!this.#placement.hasRoomFor(pool)) {
+      this.#placement.askForRoom(pool, nowMs);
+      return;
+    }
+    const blocked = [...pool.ready];
+    for (const actor of blocked) this.#outcomes.surplus(actor);
+    this.#outcomes.grow(pool);
+  }
+}
