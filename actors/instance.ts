@@ -50,7 +50,7 @@ export class GuestInstance {
    */
   putBack(image: PristineImage): boolean {
     const memory = this.#memoryBytes;
-    if (memory.length !== image.memory.length) return false;
+    if (memory.length !== image.length) return false;
     // memory.grow(0) changes no length, but what a restorer holds is detached by it.
     if (this.#restorer?.memory !== memory) this.#restorer = new Restorer(memory, image);
     this.#restorer.restore();

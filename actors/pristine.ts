@@ -8,21 +8,37 @@ const zeros = Buffer.alloc(SPAN_PAGES * PAGE);
 
 /** What an instance looked like after its start code: memory and mutable globals. */
 export class PristineImage {
-  readonly memory: Buffer;
+  /** Bytes of the whole memory. */
+  readonly length: number;
+  /** Its bytes from the start, as far as they are needed: all beyond are zero, and not there. */
+  memory: Buffer;
   readonly globals: readonly unknown[];
   /** 1 for each page that has something in it. */
   readonly hasData: Uint8Array;
 
   constructor(memory: Buffer, globals: readonly unknown[]) {
+    this.length = memory.length;
     this.globals = globals;
-    this.memory = Buffer.from(new ArrayBuffer(memory.length));
     this.hasData = new Uint8Array(memory.length / PAGE);
+    let end = 0;
     for (let at = 0; at < memory.length; at += PAGE) {
       if (memory.compare(zeros, 0, PAGE, at, at + PAGE) === 0) continue;
-      // Only pages with something in them are copied: the rest of a fresh allocation costs no resident memory.
-      memory.copy(this.memory, at, at, at + PAGE);
       this.hasData[at / PAGE] = 1;
+      end = at + PAGE;
     }
+    this.memory = Buffer.from(new ArrayBuffer(end));
+    for (let at = 0; at < end; at += PAGE) {
+      // A page without data is not touched: where the allocation is fresh it costs no resident memory.
+      if (this.hasData[at / PAGE] === 1) memory.copy(this.memory, at, at, at + PAGE);
+    }
+  }
+
+  /** Makes `memory` reach to `end`. */
+  cover(end: number): void {
+    if (end <= this.memory.length) return;
+    const wider = Buffer.from(new ArrayBuffer(end));
+    this.memory.copy(wider);
+    this.memory = wider;
   }
 }
 
@@ -77,9 +93,11 @@ export class Restorer {
   }
 
   /** Remembers which pages of a span were written. */
-  #mark({ start, end }: Span): void {
+  #mark({ start, end, isZero }: Span): void {
     for (let at = start; at < end; at += PAGE) {
-      if (this.memory.compare(this.#image.memory, at, at + PAGE, at, at + PAGE) !== 0) this.#written[at / PAGE] = 1;
+      if (this.#isUntouched({ start: at, end: at + PAGE, isZero })) continue;
+      this.#written[at / PAGE] = 1;
+      this.#image.cover(at + PAGE);
     }
   }
 

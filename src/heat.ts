@@ -6,25 +6,24 @@ const HOT_SHARE = 0.5;
 const HOT_PER_SECOND = 500;
 
 export class Heat {
-  #isHot = false;
   #lookedMs = 0;
   #busyMs = 0;
   #requests = 0;
 
   /**
-   * Measured anew every HEAT_MS; in between it says what it said.
+   * Measured anew every HEAT_MS; in between it stays as it is.
+   * @param wasHot what it is now
    * @param busyMs time that guests of the service have run so far
    * @param requests that it has answered so far
    */
-  isHot(busyMs: number, requests: number, nowMs: number): boolean {
+  isHot(wasHot: boolean, busyMs: number, requests: number, nowMs: number): boolean {
     const ms = nowMs - this.#lookedMs;
-    if (ms < HEAT_MS) return this.#isHot;
+    if (ms < HEAT_MS) return wasHot;
     const share = (busyMs - this.#busyMs) / ms;
     const perSecond = ((requests - this.#requests) / ms) * 1000;
     this.#lookedMs = nowMs;
     this.#busyMs = busyMs;
     this.#requests = requests;
-    this.#isHot = share >= HOT_SHARE || perSecond >= HOT_PER_SECOND;
-    return this.#isHot;
+    return share >= HOT_SHARE || perSecond >= HOT_PER_SECOND;
   }
 }

@@ -239,7 +239,7 @@ export class Pool {
     if (placement !== "auto" || state === "kept" || this.isQuarantined) return false;
     const isSharing = this.ready.length === this.children && this.ready.some(({ carrier }) => carrier?.isShared);
     if (this.isHot && !isSharing) return false;
-    this.isHot = this.#heat.isHot(this.busyMs, this.service.metrics.requests, nowMs);
+    this.isHot = this.#heat.isHot(this.isHot, this.busyMs, this.service.metrics.requests, nowMs);
     return this.isHot && isSharing;
   }
 
