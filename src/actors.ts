@@ -276,7 +276,8 @@ export class Actors implements Life {
     actor.pool.actors.delete(actor);
     if (actor.pool.actors.size === 0) {
       this.#pools.delete(actor.pool);
-      actor.pool.isHot = false;
+      // With requests that wait it is as busy as it was; else it begins again in shared carriers.
+      if (actor.pool.waiting.length === 0) actor.pool.isHot = false;
     }
     if (this.#actors.get(actor.id) === actor) this.#actors.delete(actor.id);
   }

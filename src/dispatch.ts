@@ -43,6 +43,10 @@ export class Dispatch implements CarrierEvents {
       drain: () => this.#carriers.drain(),
       actorStarting: (carrier, pid, ms) => life.actorStarting(carrier, pid, ms),
       condemn: (actor, seq, exit, code) => this.#condemn(actor, seq, exit, code),
+      lingers: (actor) => {
+        actor.lingers = true;
+        this.#handOver.takeBack(actor);
+      },
       timeOut: (nowMs) => this.#timeOut(nowMs),
     });
     this.queues = new Queues(ledger, {

@@ -2,16 +2,21 @@
 import { type Scaling, scale } from "../supervisors/scaling.ts";
 import type { Pool } from "./service.ts";
 
-/** Children that wait out a backoff count: they are actors that are coming. */
-export function wantedActor(pool: Pool): Scaling {
+/**
+ * Children that wait out a backoff count: they are actors that are coming. While none is, the time that the oldest
+ * request has waited tells more than what requests took before.
+ */
+export function wantedActor(pool: Pool, nowMs: number): Scaling {
   const { min, max, pressure } = pool.policy.scale;
+  const oldest = pool.ready.length < pool.children ? undefined : pool.waiting[0];
+  const waitedMs = oldest === undefined ? 0 : nowMs - oldest.admittedMs;
   const inFlight = Math.min(pool.sent, pool.ready.length);
   const load = {
     residents: pool.children - pool.burstIds.size,
     bursts: pool.burstIds.size,
     inFlight,
     queued: pool.waiting.length + pool.sent - inFlight,
-    serviceTimeMs: pool.serviceMs,
+    serviceTimeMs: Math.max(pool.serviceMs, waitedMs),
   };
   return scale(load, { min, max, pressure: { depth: pressure.depth, waitMs: pressure.wait } });
 }

@@ -54,6 +54,8 @@ export class Actor {
   /** Requests in its carrier's ring, begun or not, in order. */
   readonly sent: InFlight[] = [];
   requests = 0;
+  /** Its request takes longer than its policy's pressure.wait: nothing is put behind it. */
+  lingers = false;
   /** performance.now() of its latest start or end of a request. ms */
   lastUsedMs = performance.now();
   /** How it ended, where its policy counts that as an exit although its carrier lives. */
@@ -93,6 +95,7 @@ export class Actor {
     this.pool.sent--;
     (this.carrier as Carrier).sent--;
     this.requests++;
+    this.lingers = false;
     this.lastUsedMs = performance.now();
     this.pool.observe(micros);
     return request;
@@ -177,7 +180,7 @@ export class Pool {
       const carrier = actor.carrier as Carrier;
       if (carrier.isShared ? carrier.sent === 0 : actor.sent.length === 0) {
         if (!actor.isBurst || actor.requests === 0) return actor;
-      } else if (!carrier.isShared && !actor.isBurst && actor.sent.length < this.#aheadMax) {
+      } else if (!carrier.isShared && !actor.isBurst && !actor.lingers && actor.sent.length < this.#aheadMax) {
         if (best === null || actor.sent.length < best.sent.length) best = actor;
       }
     }

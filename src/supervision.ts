@@ -180,7 +180,7 @@ export class Supervision implements ActorOutcomes {
       if (state === null || state === "down") setImmediate(() => this.#openBreaker(pool.service.prefix));
       return;
     }
-    const decision = wantedActor(pool);
+    const decision = wantedActor(pool, performance.now());
     if (decision === "nothing") return;
     // Permit before start: one that would only wait for a carrier helps nobody, but the first must come.
     if (pool.children > 0 && !this.#options.actors.hasRoomFor(pool)) return;

@@ -36,11 +36,18 @@ export class Sweep {
     this.#outcomes.restock();
   }
 
-  /** A busy service leaves shared carriers for its own: one actor more, or, at its maximum, one for another. */
+  /**
+   * A busy service leaves shared carriers for its own: one actor more, or, at its maximum, one for another. If none is
+   * idle the one that leaves ends its request first, and whoever waits then starts the other.
+   */
   #giveOwn(pool: Pool): void {
     const { ready, policy } = pool;
-    const first = ready.find(({ sent }) => sent.length === 0) ?? ready[0];
-    if (pool.children >= policy.scale.max && first !== undefined) this.#outcomes.surplus(first);
+    if (pool.children >= policy.scale.max) {
+      const idle = ready.find(({ sent }) => sent.length === 0);
+      const leaving = idle ?? (pool.waiting.length > 0 ? ready[0] : undefined);
+      if (leaving === undefined) return;
+      this.#outcomes.surplus(leaving);
+    }
     this.#outcomes.grow(pool);
   }
 

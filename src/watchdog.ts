@@ -19,6 +19,8 @@ export interface Watched {
   actorStarting(carrier: Carrier, pid: number, ms: number): void;
   /** Ends an actor whose request (or start) number `seq` has run too long, if it still runs. */
   condemn(actor: Actor, seq: number, exit: Exit, code: ErrorCode): void;
+  /** An actor's request takes so long that those behind it in its ring should not wait for it. */
+  lingers(actor: Actor): void;
   /** Ends what has waited too long. @returns true if something still waits */
   timeOut(nowMs: number): boolean;
 }
@@ -59,7 +61,8 @@ export class Watchdog {
       if (running.seq === SEQ_STARTING) this.#watched.actorStarting(carrier, running.pid, running.ms);
       return true;
     }
-    const { deadline, start_deadline } = actor.pool.policy.limits;
+    const { limits, scale } = actor.pool.policy;
+    const { deadline, start_deadline } = limits;
     if (running.seq === SEQ_STARTING) {
       if (running.ms >= start_deadline) {
         const text = `its start code ran for more than ${start_deadline} ms`;
@@ -68,7 +71,7 @@ export class Watchdog {
     } else if (running.ms >= deadline) {
       const text = `a request ran for more than ${deadline} ms`;
       this.#watched.condemn(actor, running.seq, { reason: "deadline", text }, "deadline");
-    }
+    } else if (running.ms >= scale.pressure.wait && scale.max > 1 && !actor.lingers) this.#watched.lingers(actor);
     return true;
   }
 }
