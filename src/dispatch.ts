@@ -217,8 +217,6 @@ export class Dispatch implements CarrierEvents {
   }
 
   drained(): void {
-    // Actors that wait for a carrier first: a shared one that is idle now is not left to whoever asks most.
-    this.#life.spareCarrier();
     this.queues.pumpAll();
   }
 

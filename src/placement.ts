@@ -53,17 +53,14 @@ export class Placement {
   }
 
   /**
-   * True if one more actor of this pool could run now. A service that has its share of actors already, shared carriers
-   * included, takes nothing from those who wait, and leaves the last free carrier to those who come. One whose actors
-   * are all behind others has none.
+   * True if one more actor of this pool could run now. A service that holds its share already takes nothing from those
+   * who wait, and leaves the last carrier to those who come.
    */
   hasRoomFor(pool: Pool): boolean {
-    const has = pool.isBlocked(performance.now()) ? 0 : pool.actors.size;
-    const isSated = has >= this.#options.shareMax;
+    if (!pool.wantsDedicated && [...this.#shared].some(isIdle)) return true;
+    const isSated = this.#heldBy(pool.service) >= this.#options.shareMax;
     if (isSated && this.#waiting.length > 0) return false;
-    let free = this.#carriers.available;
-    if (!pool.wantsDedicated) for (const carrier of this.#shared) if (isIdle(carrier)) free++;
-    return free > (isSated ? 1 : 0);
+    return this.#carriers.available > (isSated ? 1 : 0);
   }
 
   /** A carrier for a starting actor. @throws Error if it is told to stop while it waits */
@@ -209,8 +206,6 @@ export class Placement {
   }
 }
 
-/** Nothing is asked of it. What still runs there for a moment ends a request that is answered. */
 function isIdle(carrier: Carrier): boolean {
-  const isFree = carrier.state === "taken" && carrier.sent === 0 && !carrier.isStarting;
-  return isFree && (carrier.running()?.ms ?? 0) < LONG_MS;
+  return carrier.state === "taken" && carrier.sent === 0 && !carrier.isStarting && carrier.running() === null;
 }
