@@ -359,7 +359,7 @@ async function runK6(k6, url, env) {
   const folder = mkdtempSync(join(tmpdir(), "frenezulo-k6-"));
   const summary = join(folder, "summary.json");
   const script = join(import.meta.dirname, "noise.js");
-  const child = spawn(k6, ["run", "--quiet", "--no-summary", "--summary-export", summary, script], {
+  const child = spawn(k6, ["run", "--quiet", "--summary-export", summary, script], {
     env: { ...process.env, ...env, BASE_URL: url, K6_NO_USAGE_REPORT: "true" },
     stdio: ["ignore", "ignore", "inherit"],
   });
