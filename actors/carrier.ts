@@ -60,6 +60,7 @@ const host = new Host({
   send: (from, pid, message) => sender.send(host, from, pid, message),
   output: (from, stream, bytes) => output.write(running, from, stream, bytes),
   wait: waitDedicated,
+  ask: () => host.trap("not supported yet: this carrier cannot ask the main thread"),
 });
 const imports = makeImports(host);
 

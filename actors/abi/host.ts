@@ -14,10 +14,17 @@ export interface Services {
   /** Takes guest output: `stream` 1 or 2. The bytes may be reused after the call. */
   output(from: Process, stream: number, bytes: Uint8Array): void;
   /**
-   * Blocks the process until `ready` gives something, or `ms` have passed (Infinity: for ever).
+   * Blocks the process until `ready` gives something, or `ms` have passed (Infinity: for ever). `ready` has just been
+   * asked in vain.
    * @returns what `ready` gave, or undefined after the time
    */
   wait<T>(ready: () => T | undefined, ms: number): T | undefined;
+  /**
+   * Asks the main thread to do something (wire.ts, ASK); the payload may be reused after the call. The answer comes
+   * later, while the process waits.
+   * @returns what it answered, or undefined as long as it has not
+   */
+  ask(from: Process, op: number, payload: Uint8Array | null): () => Uint8Array | undefined;
 }
 
 /** Functions of one import module. i64 arguments arrive as signed BigInt, i32 as signed numbers. */
@@ -74,6 +81,31 @@ export class Host {
     const process = this.process;
     if (process.dying !== null) this.#trap();
     return process;
+  }
+
+  /**
+   * Blocks the process until `ready` gives something or `ms` have passed (Infinity: for ever). A host function that
+   * waits ends with `return host.wait(…)`: in a light process the call returns at once, to unwind the stack, and
+   * `finish` runs in another call of the same function while the stack is rewound. `ready` is asked whenever something
+   * came for the process. `finish` gets what it gave, or undefined after the time; it may wait again.
+   */
+  wait<T, R>(ready: () => T | undefined, ms: number, finish: (value: T | undefined) => R): R {
+    const value = ready() ?? (ms > 0 ? this.services.wait(ready, ms) : undefined);
+    this.enter();
+    return finish(value);
+  }
+
+  /**
+   * Has the main thread do something, and waits for its answer at most `ms`; undefined: it did not come in time. What
+   * was asked for may be done all the same.
+   */
+  ask<R>(
+    op: number,
+    payload: Uint8Array | null,
+    finish: (answer: Uint8Array | undefined) => R,
+    ms = Number.POSITIVE_INFINITY,
+  ): R {
+    return this.wait(this.services.ask(this.process, op, payload), ms, finish);
   }
 
   /** The guest's memory as bytes. Valid until the guest runs again: growing detaches it. */

@@ -55,10 +55,13 @@ function messageFunctions(host: Host): HostFunctions {
 
   const receive = (take: (process: Process) => Message | undefined, ms: number): number => {
     const process = host.enter();
-    const message = take(process) ?? (ms === 0 ? undefined : host.services.wait(() => take(process), ms));
-    if (message === undefined) return TIMED_OUT;
-    process.scratch = message;
-    return messageKinds.indexOf(message.kind);
+    const arrive = (message: Message | undefined): number => {
+      if (message === undefined) return TIMED_OUT;
+      process.scratch = message;
+      return messageKinds.indexOf(message.kind);
+    };
+    const first = take(process);
+    return first === undefined ? host.wait(() => take(process), ms, arrive) : arrive(first);
   };
 
   return {
@@ -151,7 +154,11 @@ function processFunctions(host: Host): HostFunctions {
     environment_id: () => 1n,
     sleep_ms: (ms: bigint) => {
       host.enter();
-      host.services.wait(() => undefined, Number(u64(ms)));
+      return host.wait(
+        () => undefined,
+        Number(u64(ms)),
+        () => undefined,
+      );
     },
   };
 }

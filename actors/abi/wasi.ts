@@ -234,19 +234,23 @@ function poll(host: Host, subscriptions: number, events: number, count: number, 
   host.range(events, count * EVENT_BYTES);
   const wanted = Array.from({ length: count }, (_, i) => readSubscription(host.view(), start + i * SUBSCRIPTION_BYTES));
   const soonest = Math.min(...wanted.map((each) => each.waitMs));
-  if (soonest > 0) host.services.wait(() => undefined, soonest);
-  let due = 0;
-  for (const each of wanted) {
-    if (each.waitMs > soonest) continue;
-    const at = (events >>> 0) + due++ * EVENT_BYTES;
-    host.slice(at, EVENT_BYTES).fill(0);
-    const view = host.view();
-    view.setBigUint64(at, each.userdata, true);
-    view.setUint16(at + 8, each.errno, true);
-    view.setUint8(at + 10, each.type);
-  }
-  host.writeU32(written, due);
-  return SUCCESS;
+  return host.wait(
+    () => undefined,
+    soonest,
+    () => {
+      const due = wanted.filter(({ waitMs }) => waitMs <= soonest);
+      for (const [i, each] of due.entries()) {
+        const at = (events >>> 0) + i * EVENT_BYTES;
+        host.slice(at, EVENT_BYTES).fill(0);
+        const view = host.view();
+        view.setBigUint64(at, each.userdata, true);
+        view.setUint16(at + 8, each.errno, true);
+        view.setUint8(at + 10, each.type);
+      }
+      host.writeU32(written, due.length);
+      return SUCCESS;
+    },
+  );
 }
 
 interface Subscription {

@@ -93,6 +93,7 @@ export class LocalCarrier {
         this.waits.push(ms);
         return waitDedicated(ready, ms);
       },
+      ask: () => this.host.trap("a local carrier has no main thread to ask"),
     };
     this.host = new Host(services);
     this.#imports = { ...makeImports(this.host), ...more };

@@ -1,0 +1,38 @@
+// What processes ask of the main thread: operations by their numbers, each answered once. Main thread.
+import { reasonOf } from "./errors.ts";
+
+/** The process that asks. */
+export interface Asker {
+  /** Number of its environment; names, sockets and limits are private to that. */
+  readonly environment: number;
+  readonly pid: number;
+  /** The carrier it lives in. */
+  readonly slot: number;
+}
+
+/** Does one operation. The payload is only valid during the call. What it throws ends the process that asked. */
+export type AskHandler = (from: Asker, payload: Buffer) => Uint8Array | Promise<Uint8Array>;
+
+/** First byte of an answer's payload. */
+export const ANSWER = { ok: 0, failed: 1 } as const;
+
+export class Asks {
+  readonly #handlers = new Map<number, AskHandler>();
+
+  /** @param op from ASK of actors/wire.ts. @throws if it is taken */
+  on(op: number, handler: AskHandler): void {
+    if (this.#handlers.has(op)) throw new Error(`operation ${op} has a handler`);
+    this.#handlers.set(op, handler);
+  }
+
+  /** The answer as it travels: a byte of ANSWER, then what the handler gave or the text of why it failed. */
+  async answer(op: number, from: Asker, payload: Buffer): Promise<Buffer> {
+    try {
+      const handler = this.#handlers.get(op);
+      if (handler === undefined) throw new Error(`there is no operation ${op}`);
+      return Buffer.concat([Uint8Array.of(ANSWER.ok), await handler(from, payload)]);
+    } catch (thrown) {
+      return Buffer.concat([Uint8Array.of(ANSWER.failed), Buffer.from(reasonOf(thrown))]);
+    }
+  }
+}
