@@ -48,7 +48,7 @@ const bell = new Bell(new Int32Array(data.bell), BELL.asleep);
 const asleep = new Bell(words, CONTROL.asleep);
 const requests = new RingReader(data.requests, () => bell.ring());
 const replies = new RingWriter(data.replies);
-const pids = new Pids(data.bell);
+const pids = new Pids(data.bell, data.slot);
 const actors = new Map<number, Actor>();
 const ticketBlocks = new Map<number, ArrayBuffer>();
 const sender = new Sender(replies, data.tickets, bell, words);

@@ -9,8 +9,11 @@
 /** Words (Int32) of the bell. `asleep`: the main thread stores 1 before it waits; whoever swaps it to 0 notifies. */
 export const BELL = { asleep: 0, bytes: 64 } as const;
 
-/** The bell block also holds the node's pid counter (a 64-bit word, any thread adds). Pids begin at `first`. */
-export const PIDS = { counter: 4, block: 1024, first: 1 } as const;
+/**
+ * The bell block also holds the node's pid counter (a 64-bit word, any thread adds). Its numbers begin at `first`; a
+ * pid is such a number × `slots` + the slot of the thread that gave it out (pids.ts).
+ */
+export const PIDS = { counter: 4, block: 1024, first: 1, slots: 1024 } as const;
 
 /** Words (Int32) of a carrier's control block. */
 export const CONTROL = {
@@ -29,6 +32,8 @@ export const CONTROL = {
   outputDropped: 19,
   /** Live wasm instances in the carrier. Carrier stores. */
   instances: 20,
+  /** Messages posted to the carrier's mesh port (mesh.ts) so far. Main adds after it has posted. */
+  mesh: 21,
   bytes: 128,
 } as const;
 
@@ -82,8 +87,28 @@ export const KIND = {
   output: 4,
   /** carrier → main: actor `pid` could not make its next instance and takes no more requests; payload: see DONE. */
   ended: 5,
+  /** carrier → main: `pid` is a slot; the carrier has signals for it and wants rings to it (mesh.ts). */
+  connect: 6,
   /** Set in the kind of a frame whose payload travelled by the ticket port: the payload is a u32 ticket. */
   ticket: 0x100,
+} as const;
+
+/**
+ * Kinds of frames between processes, in the rings of the mesh: `pid` is the process it is for, `about` the one it is
+ * from, `seq` the environment (u32). The payload is the kernel's.
+ */
+export const SIGNAL = {
+  message: 32,
+  link: 33,
+  unlink: 34,
+  link_died: 35,
+  monitor: 36,
+  stop_monitoring: 37,
+  process_died: 38,
+  kill: 39,
+  die: 40,
+  ask: 41,
+  answer: 42,
 } as const;
 
 /** Payload of a `done` frame: byte 0 index into exitReasons, bytes 4–7 u32 microseconds, rest UTF-8 text. */
@@ -124,6 +149,8 @@ export interface ActorSpec {
 
 /** What a carrier's thread is started with (workerData). */
 export interface CarrierData {
+  /** 1 to 1,023: the thread's number, no other living thread's; part of each pid that it gives out (pids.ts). */
+  readonly slot: number;
   readonly bell: SharedArrayBuffer;
   readonly control: SharedArrayBuffer;
   readonly requests: SharedArrayBuffer;

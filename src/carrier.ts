@@ -56,6 +56,8 @@ export interface CarrierEvents {
 
 export class Carrier {
   readonly id: number;
+  /** Its thread's number in pids: 1 to 1,023 (slots.ts). */
+  readonly slot: number;
   readonly requests: RingWriter;
   readonly replies: RingReader;
   state: CarrierState = "warming";
@@ -88,14 +90,17 @@ export class Carrier {
    */
   constructor(
     id: number,
+    slot: number,
     bell: SharedArrayBuffer,
     start: (id: number, data: CarrierData) => Worker,
     onEnd: (carrier: Carrier, why: string) => void,
   ) {
     this.id = id;
+    this.slot = slot;
     const [tickets, theirTickets] = ports();
     const [port, theirPort] = ports();
     const data: CarrierData = {
+      slot,
       bell,
       control: new SharedArrayBuffer(CONTROL.bytes),
       requests: takeRing(),

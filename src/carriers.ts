@@ -5,11 +5,12 @@
 // never lost (reliability.md, finding 13).
 import { Worker } from "node:worker_threads";
 import { Bell } from "../actors/bell.ts";
-import { type Exit, exitReasons } from "../actors/exits.ts";
-import type { RingReader } from "../actors/ring.ts";
-import { BELL, type CarrierData, DONE, KIND } from "../actors/wire.ts";
+import { BELL, type CarrierData } from "../actors/wire.ts";
 import { Carrier, type CarrierEvents } from "./carrier.ts";
+import { drainFrames } from "./carrier-frames.ts";
+
 import { distFile } from "./dist-file.ts";
+import { Slots } from "./slots.ts";
 
 /** Heap and stack of a carrier's own JavaScript; wasm memory is bounded in the module (reliability.md §6). */
 const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 16, stackSizeMb: 1 };
@@ -35,6 +36,7 @@ export class Carriers {
   readonly #events: CarrierEvents;
   readonly #spares: Carrier[] = [];
   readonly #zombies = new Set<Carrier>();
+  readonly #slots = new Slots();
   /** Counters of carriers that have gone. */
   readonly #past = { deadLetters: 0, outputDropped: 0 };
   readonly #toWake: Carrier[] = [];
@@ -143,7 +145,10 @@ export class Carriers {
     carrier.state = "condemned";
     const timer = setTimeout(() => {
       this.#zombies.add(carrier);
-      carrier.onExit = () => this.#zombies.delete(carrier);
+      carrier.onExit = () => {
+        this.#zombies.delete(carrier);
+        this.#slots.giveBack(carrier.slot);
+      };
       carrier.declareDead();
     }, this.#options.graceMs);
     void carrier.terminate().finally(() => clearTimeout(timer));
@@ -154,7 +159,7 @@ export class Carriers {
   drain(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    for (const carrier of this.all) this.#drainOne(carrier);
+    for (const carrier of this.all) drainFrames(carrier, this.#events);
     this.#isDraining = false;
     this.#events.drained();
   }
@@ -186,11 +191,13 @@ export class Carriers {
     let missing = this.#options.spares - this.#spares.length - warming;
     // Condemned threads end in a few milliseconds: they do not stand in the way of their replacement, zombies do.
     let threads = this.count((carrier) => carrier.state !== "condemned") + this.#zombies.size;
-    for (; missing > 0 && threads < this.#options.threadsMax; missing--, threads++) void this.#make();
+    const { threadsMax } = this.#options;
+    for (; missing > 0 && threads < threadsMax && !this.#slots.isEmpty; missing--, threads++) void this.#make();
   }
 
   async #make(): Promise<void> {
-    const carrier = new Carrier(++this.#made, this.bellBlock, startThread, (each, why) => this.#onEnd(each, why));
+    const onEnd = (each: Carrier, why: string): void => this.#onEnd(each, why);
+    const carrier = new Carrier(++this.#made, this.#slots.take(), this.bellBlock, startThread, onEnd);
     this.all.add(carrier);
     try {
       await carrier.warm();
@@ -205,10 +212,11 @@ export class Carriers {
   }
 
   #onEnd(carrier: Carrier, why: string): void {
-    this.#drainOne(carrier);
+    drainFrames(carrier, this.#events);
     carrier.state = "gone";
     carrier.requests.close();
     this.all.delete(carrier);
+    if (!carrier.isZombie) this.#slots.giveBack(carrier.slot);
     this.#past.deadLetters += carrier.counter("deadLetters");
     this.#past.outputDropped += carrier.counter("outputDropped");
     const spare = this.#spares.indexOf(carrier);
@@ -234,43 +242,6 @@ export class Carriers {
     };
     loop();
   }
-
-  #drainOne(carrier: Carrier): void {
-    const replies = carrier.replies;
-    while (replies.next()) {
-      const { bytes, offset, length } = replies;
-      switch (replies.kind) {
-        case KIND.reply:
-          this.#events.reply(carrier, replies.about, bytes, offset, length);
-          break;
-        case KIND.reply | KIND.ticket: {
-          const block = carrier.takeBlock(bytes.readUInt32LE(offset));
-          if (block !== undefined) {
-            this.#events.reply(carrier, replies.about, Buffer.from(block), 0, block.byteLength);
-          }
-          break;
-        }
-        case KIND.done:
-          {
-            const micros = bytes.readUInt32LE(offset + DONE.micros);
-            this.#events.done(carrier, replies.pid, replies.seq, exitOf(replies), micros);
-          }
-          break;
-        case KIND.ended:
-          this.#events.ended(carrier, replies.pid, exitOf(replies));
-          break;
-        case KIND.output:
-          this.#events.output(
-            carrier,
-            replies.pid,
-            bytes[offset] as number,
-            bytes.subarray(offset + 1, offset + length),
-          );
-          break;
-      }
-      replies.release();
-    }
-  }
 }
 
 function startThread(id: number, data: CarrierData): Worker {
@@ -282,13 +253,4 @@ function startThread(id: number, data: CarrierData): Worker {
     env: {},
     execArgv: [],
   });
-}
-
-const NORMAL: Exit = { reason: "normal", text: "" };
-
-function exitOf(replies: RingReader): Exit {
-  const reason = exitReasons[replies.bytes[replies.offset + DONE.reason] as number] ?? "trap";
-  if (reason === "normal") return NORMAL;
-  const text = replies.bytes.toString("utf8", replies.offset + DONE.text, replies.offset + replies.length);
-  return { reason, text };
 }

@@ -120,7 +120,7 @@ class Node implements Verbs, RunningNode {
       { threadsMax: limits.carriers, spares: limits.spare, graceMs: ZOMBIE_MS },
       this.#dispatch,
     );
-    const pids = new Pids(this.#carriers.bellBlock);
+    const pids = new Pids(this.#carriers.bellBlock, 0);
     this.#ledger.attach(pids);
     this.#dispatch.attach(this.#carriers);
     this.#actors.attach(this.#supervision, this.#dispatch, this.#carriers, pids);

@@ -25,6 +25,7 @@ const NOBODY = 6;
 async function makeCarrier(guest = echo): Promise<Carrier> {
   const carrier = new Carrier(
     carriers.length,
+    carriers.length + 1,
     bell,
     (_id, workerData) => new Worker(program, { workerData, transferList: [workerData.tickets, workerData.port] }),
     () => {},

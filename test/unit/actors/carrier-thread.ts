@@ -36,6 +36,7 @@ export class CarrierThread {
   constructor(program: string, ringBytes = 256 * 1024) {
     const [tickets, control] = [new MessageChannel(), new MessageChannel()];
     const data: CarrierData = {
+      slot: 1,
       bell: new SharedArrayBuffer(BELL.bytes),
       control: this.words.buffer as SharedArrayBuffer,
       requests: makeRing(ringBytes),

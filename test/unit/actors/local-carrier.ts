@@ -80,7 +80,7 @@ export class LocalCarrier {
     const ring = makeRing(4 << 20);
     const writer = new RingWriter(ring);
     this.#reader = new RingReader(ring);
-    this.pids = new Pids(bellBlock);
+    this.pids = new Pids(bellBlock, 1);
     const sender = new Sender(writer, this.#channel.port1, bell, this.#words);
     const output = new Output(writer, bell, this.#words);
     const services: Services = {

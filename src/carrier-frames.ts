@@ -1,0 +1,45 @@
+// What a carrier has written into its reply ring, told to the main thread's handlers.
+import { type Exit, exitReasons } from "../actors/exits.ts";
+import type { RingReader } from "../actors/ring.ts";
+import { DONE, KIND } from "../actors/wire.ts";
+import type { Carrier, CarrierEvents } from "./carrier.ts";
+
+/** Reads a carrier's reply ring up to its last commit. */
+export function drainFrames(carrier: Carrier, events: CarrierEvents): void {
+  const replies = carrier.replies;
+  while (replies.next()) {
+    const { bytes, offset, length } = replies;
+    switch (replies.kind) {
+      case KIND.reply:
+        events.reply(carrier, replies.about, bytes, offset, length);
+        break;
+      case KIND.reply | KIND.ticket: {
+        const block = carrier.takeBlock(bytes.readUInt32LE(offset));
+        if (block !== undefined) events.reply(carrier, replies.about, Buffer.from(block), 0, block.byteLength);
+        break;
+      }
+      case KIND.done:
+        {
+          const micros = bytes.readUInt32LE(offset + DONE.micros);
+          events.done(carrier, replies.pid, replies.seq, exitOf(replies), micros);
+        }
+        break;
+      case KIND.ended:
+        events.ended(carrier, replies.pid, exitOf(replies));
+        break;
+      case KIND.output:
+        events.output(carrier, replies.pid, bytes[offset] as number, bytes.subarray(offset + 1, offset + length));
+        break;
+    }
+    replies.release();
+  }
+}
+
+const NORMAL: Exit = { reason: "normal", text: "" };
+
+function exitOf(replies: RingReader): Exit {
+  const reason = exitReasons[replies.bytes[replies.offset + DONE.reason] as number] ?? "trap";
+  if (reason === "normal") return NORMAL;
+  const text = replies.bytes.toString("utf8", replies.offset + DONE.text, replies.offset + replies.length);
+  return { reason, text };
+}
