@@ -38,6 +38,11 @@ export const errorTable = {
   node_busy: row(503, "warn", "The node is at its limit: {why}."),
   draining: row(503, "debug", "The node is shutting down and takes no new requests."),
   breaker_open: row(503, "debug", "Service {service} is failing and takes no requests until its next trial."),
+  supervisor_down: row(
+    503,
+    "info",
+    "Supervisor {supervisor} gave up and is tried again in a while; until then it takes no new service.",
+  ),
   cannot_start: row(503, "warn", "Service {service} could not be started: {why}."),
   queue_timeout: row(
     503,

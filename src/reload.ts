@@ -46,7 +46,9 @@ export class Reload {
     const after = loaded.config.supervisors;
     refuseMoves(before, after);
     // Groups first, since services may name new ones; if a service does not start, they are put back.
-    const changed = supervision.groups.change(new Map([...before, ...after]));
+    const both = new Map([...before, ...after]);
+    if (!after.has(SERVICES)) both.delete(SERVICES); // the root stays, with what it is by default
+    const changed = supervision.groups.change(both);
     let services: Awaited<ReturnType<Registry["reload"]>>;
     try {
       services = await registry.reload(loaded.config);
@@ -55,7 +57,8 @@ export class Reload {
       for (const id of after.keys()) if (!before.has(id)) supervision.groups.remove(id);
       throw thrown;
     }
-    const removed = [...before.keys()].filter((id) => !after.has(id));
+    supervision.groups.settle();
+    const removed = [...before.keys()].filter((id) => !after.has(id) && id !== SERVICES);
     for (const id of removed.reverse()) supervision.groups.remove(id);
     const restartNeeded = changedSettings(this.#loaded.effective, loaded.effective);
     this.#loaded = loaded;

@@ -13,7 +13,7 @@ import type { SupervisorView } from "../supervisors/view.ts";
 import type { Actors } from "./actors.ts";
 import { cannotStart } from "./answers.ts";
 import type { SupervisorConfig } from "./config.ts";
-import type { FrenezuloError } from "./errors.ts";
+import { FrenezuloError } from "./errors.ts";
 import { Groups } from "./groups.ts";
 import type { ActorOutcomes } from "./life.ts";
 import { NodeParts, type Parts } from "./node-parts.ts";
@@ -93,16 +93,18 @@ export class Supervision implements ActorOutcomes {
 
   /** Puts a version under its group's supervision. No actor is started. */
   addPool(pool: Pool): void {
-    const { policy, service } = pool;
-    const group = this.#tree.phaseOf(policy.supervisor) === null ? SERVICES : policy.supervisor;
     const spec = poolSpec(pool);
     this.#pools.set(spec.id, pool);
-    service.pools.add(pool);
-    this.#run(this.#tree.addSupervisor(group, spec, poolAsChild(pool), performance.now()));
+    pool.service.pools.add(pool);
+    this.#run(this.#tree.addSupervisor(pool.policy.supervisor, spec, poolAsChild(pool), performance.now()));
   }
 
-  /** Starts a version's first actor. @throws first_start_failed */
-  startFirst(pool: Pool): Promise<void> {
+  /** Starts a version's first actor. @throws supervisor_down, first_start_failed */
+  async startFirst(pool: Pool): Promise<void> {
+    const { supervisor } = pool.policy;
+    if (!this.#tree.isRunning(pool.id)) {
+      throw new FrenezuloError("supervisor_down", { supervisor }, { retryAfterSeconds: 1 });
+    }
     const spec = this.#newActor(pool);
     const outcome = this.#trials.begin(spec.id);
     this.#run(this.#tree.startChild(pool.id, spec, performance.now()));
@@ -175,9 +177,9 @@ export class Supervision implements ActorOutcomes {
   wanted(pool: Pool): void {
     if (pool.service.pool !== pool) return;
     if (!this.#tree.isRunning(pool.id)) {
-      // Its supervisor has ended for good, by its restart type: nobody will come. (Not now: this may be a handler.)
-      const state = this.#tree.stateOf(pool.id);
-      if (state === null || state === "down") setImmediate(() => this.#openBreaker(pool.service.prefix));
+      // Its group comes back; its own supervisor, once it has ended by its restart type, does not. (Not in a handler.)
+      const isOver = this.#tree.stateOf(pool.id) === "down" && this.#tree.isRunning(pool.policy.supervisor);
+      if (isOver) setImmediate(() => this.#openBreaker(pool.service));
       return;
     }
     const decision = wantedActor(pool, performance.now());
@@ -238,9 +240,11 @@ export class Supervision implements ActorOutcomes {
       case "report":
         this.#options.onReport(command.report);
         return;
-      case "open_breaker":
-        this.#openBreaker(command.service);
+      case "open_breaker": {
+        const service = this.#options.serviceOf(command.service);
+        if (service !== undefined) this.#openBreaker(service);
         return;
+      }
       case "supervisor_started":
         if (command.id === "node") this.#started?.resolve();
         else {
@@ -288,9 +292,7 @@ export class Supervision implements ActorOutcomes {
   }
 
   /** The service's supervisor gave up: nothing is tried until the breaker lets a probe through. */
-  #openBreaker(prefix: string): void {
-    const service = this.#options.serviceOf(prefix);
-    if (service === undefined) return;
+  #openBreaker(service: Service): void {
     const nowMs = performance.now();
     service.breaker.trip(nowMs);
     this.#options.onBroken(service, cannotStart(service, nowMs));

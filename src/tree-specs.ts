@@ -1,4 +1,5 @@
 // Config → specs of the supervision tree: groups, a service's supervisor, actors, the node's parts. Pure.
+import type { BreakerPolicy } from "../supervisors/breaker.ts";
 import { type Backoff, type ChildSpec, childSpec, type SupervisorSpec, supervisorSpec } from "../supervisors/spec.ts";
 import type { Policy, SupervisorConfig } from "./config.ts";
 import type { Pool } from "./service.ts";
@@ -82,6 +83,11 @@ export function actorSpec(id: string, { policy }: Pool, isBurst: boolean): Child
 export function partSpec(id: string): ChildSpec {
   const never = Number.POSITIVE_INFINITY;
   return childSpec({ id, restart: "permanent", shutdown: never, startTimeoutMs: never });
+}
+
+export function breakerOf(policy: Policy): BreakerPolicy {
+  const { failures, ratio, window: windowMs } = policy.breaker;
+  return { failures, ratio, windowMs, backoff: backoffOf(policy) };
 }
 
 export function backoffOf({ backoff }: Policy): Backoff {

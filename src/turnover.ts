@@ -7,7 +7,7 @@ import type { Router } from "./router.ts";
 import { Pool, Service } from "./service.ts";
 import type { Supervision } from "./supervision.ts";
 import { sleep } from "./timer.ts";
-import { backoffOf } from "./tree-specs.ts";
+import { breakerOf } from "./tree-specs.ts";
 import type { Origin } from "./verbs.ts";
 
 export interface TurnoverParts {
@@ -37,9 +37,8 @@ export class Turnover {
 
   /** A service that is not routed yet. */
   newService(prefix: string, origin: Origin, policy: Policy): Service {
-    const { failures, ratio, window: windowMs } = policy.breaker;
-    const settings = { failures, ratio, windowMs, backoff: backoffOf(policy) };
-    return new Service(prefix, origin, new Breaker(settings, Math.random), this.#parts.metrics.service(prefix));
+    const breaker = new Breaker(breakerOf(policy), Math.random);
+    return new Service(prefix, origin, breaker, this.#parts.metrics.service(prefix));
   }
 
   /**
@@ -87,7 +86,7 @@ export class Turnover {
       return;
     }
     this.#parts.supervision.retirePool(old);
-    service.breaker.reset();
+    service.breaker.change(breakerOf(pool.policy));
     this.#parts.dispatch.queues.move(old, pool);
     void this.#end(old);
   }
@@ -96,6 +95,7 @@ export class Turnover {
   remove(service: Service): void {
     this.#parts.router.remove(service.prefix);
     this.#parts.metrics.remove(service.prefix);
+    this.#parts.supervision.retirePool(service.pool);
     void this.#endLast(service);
   }
 

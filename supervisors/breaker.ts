@@ -21,9 +21,9 @@ export interface BreakerPolicy {
 const slots = 10;
 
 export class Breaker {
-  readonly #policy: BreakerPolicy;
+  #policy: BreakerPolicy;
   readonly #random: () => number;
-  readonly #slotMs: number;
+  #slotMs: number;
   readonly #failed = new Float64Array(slots);
   readonly #all = new Float64Array(slots);
   /** Number of the newest slot since time 0. */
@@ -37,13 +37,7 @@ export class Breaker {
 
   /** @param random gives numbers in [0, 1), for the jitter of the backoff. @throws RangeError on an unfit policy */
   constructor(policy: BreakerPolicy, random: () => number) {
-    if (!(policy.failures >= 1)) throw new RangeError(`breaker failures must be at least 1, not ${policy.failures}`);
-    if (!(policy.ratio >= 0 && policy.ratio <= 1))
-      throw new RangeError(`breaker ratio must be from 0 to 1, not ${policy.ratio}`);
-    if (!(policy.windowMs >= slots && policy.windowMs < Number.POSITIVE_INFINITY))
-      throw new RangeError(`breaker window must be at least ${slots} ms and finite, not ${policy.windowMs}`);
-    if (!(policy.backoff.minMs > 0))
-      throw new RangeError(`the backoff of a breaker must have a min above 0 ms, not ${policy.backoff.minMs}`);
+    refuseUnfit(policy);
     this.#policy = policy;
     this.#random = random;
     this.#slotMs = policy.windowMs / slots;
@@ -91,13 +85,22 @@ export class Breaker {
     if (this.#state !== "open") this.#open(now);
   }
 
-  /** Closes it and forgets all failures: a probe succeeded, or the service has been replaced. */
+  /** Closes it and forgets all failures: a probe succeeded. */
   reset(): void {
     this.#state = "closed";
     this.#attempts = 0;
     this.#epoch++;
     this.#failed.fill(0);
     this.#all.fill(0);
+  }
+
+  /** As reset, and under another policy: the service has been replaced. @throws RangeError on an unfit policy */
+  change(policy: BreakerPolicy): void {
+    refuseUnfit(policy);
+    this.reset();
+    this.#policy = policy;
+    this.#slotMs = policy.windowMs / slots;
+    this.#slot = 0; // slots of another length are counted from time 0 anew
   }
 
   /** Milliseconds until a request has a chance; 0 when closed. For Retry-After. */
@@ -125,6 +128,16 @@ export class Breaker {
     }
     if (slot > this.#slot) this.#slot = slot;
   }
+}
+
+function refuseUnfit(policy: BreakerPolicy): void {
+  if (!(policy.failures >= 1)) throw new RangeError(`breaker failures must be at least 1, not ${policy.failures}`);
+  if (!(policy.ratio >= 0 && policy.ratio <= 1))
+    throw new RangeError(`breaker ratio must be from 0 to 1, not ${policy.ratio}`);
+  if (!(policy.windowMs >= slots && policy.windowMs < Number.POSITIVE_INFINITY))
+    throw new RangeError(`breaker window must be at least ${slots} ms and finite, not ${policy.windowMs}`);
+  if (!(policy.backoff.minMs > 0))
+    throw new RangeError(`the backoff of a breaker must have a min above 0 ms, not ${policy.backoff.minMs}`);
 }
 
 function sum(counts: Float64Array): number {

@@ -25,6 +25,7 @@ const moduleFailures: readonly ErrorCode[] = [
   "module_limits",
   "compile_timeout",
   "first_start_failed",
+  "supervisor_down",
   "digest_mismatch",
   "unsupported_media_type",
   ...changeFailures,
@@ -188,6 +189,7 @@ export const routes: readonly Route[] = [
       "body_too_large",
       "unsupported_media_type",
       "first_start_failed",
+      "supervisor_down",
       ...changeFailures,
     ],
     handle: async ({ verbs, prefix }, { version }) => {

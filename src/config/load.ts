@@ -5,7 +5,6 @@ import { nearest } from "../admin/nearest.ts";
 import {
   applyPolicy,
   defaultPolicy,
-  defaultSupervisor,
   type NodeConfig,
   nodeTable,
   policyProblems,
@@ -18,6 +17,7 @@ import { FrenezuloError } from "../errors.ts";
 import { environmentName } from "./describe.ts";
 import { ConfigFile } from "./file.ts";
 import { type Setting, SettingProblem } from "./kinds.ts";
+import { supervisorProblems } from "./supervisors.ts";
 import { fill, type PartOf, type Problem, settingsOf } from "./table.ts";
 
 export interface ConfigSources {
@@ -85,7 +85,7 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
     });
 
   const config: NodeConfig = { ...values, supervisors, services };
-  const problems = problemsBetween(config);
+  const problems = problemsBetween(config, file);
   if (problems.length > 0) throw failureOf(problems, file, given.from);
   if (config.admin.token_file !== undefined) config.admin.token = await readTokenFile(config.admin.token_file);
   const effective = effectiveOf(config, file, given.from);
@@ -130,7 +130,7 @@ function readText(setting: Setting<unknown>, text: string, where: string): unkno
 }
 
 /** What does not fit together. */
-function problemsBetween(config: NodeConfig): Problem[] {
+function problemsBetween(config: NodeConfig, file: ConfigFile): Problem[] {
   const { listen, admin, supervisors, services } = config;
   const problems: Problem[] = [];
   const refuse = (path: string[], text: string): void => void problems.push({ path, text });
@@ -138,17 +138,7 @@ function problemsBetween(config: NodeConfig): Problem[] {
     refuse(["listen", "tls"], "listen.tls: cert and key go together, and one is missing");
   if (admin.token !== undefined && admin.token_file !== undefined)
     refuse(["admin", "token_file"], "admin.token_file: admin.token is given, too; keep one of them");
-  for (const [name, { parent }] of supervisors) {
-    const path = ["supervisors", name, "parent"];
-    const known = [defaultSupervisor, ...supervisors.keys()];
-    if (parent !== undefined && !known.includes(parent))
-      refuse(path, `${path.join(".")}: there is no [supervisors.${parent}]; did you mean "${nearest(parent, known)}"?`);
-    const above = new Set<string>();
-    for (let at: string | undefined = name; at !== undefined && !above.has(at); at = supervisors.get(at)?.parent)
-      above.add(at);
-    if ([...above].some((each) => supervisors.get(each)?.parent === name))
-      refuse(path, `${path.join(".")}: ${name} is above itself`);
-  }
+  problems.push(...supervisorProblems(supervisors, (path) => file.has(path)));
   const policies = [["defaults"], ...[...services.keys()].map((prefix) => ["services", prefix])];
   for (const section of policies) {
     const policy = section[1] === undefined ? config.defaults : services.get(section[1])?.policy;

@@ -95,9 +95,9 @@ export class KeyPositions {
 
 /** A basic string of TOML; the escapes that JSON does not have are \e, \x and \U. */
 function unquote(quoted: string): string {
-  const json = quoted
-    .replace(/\\U([0-9a-fA-F]{8})/g, (_, hex: string) => String.fromCodePoint(Number.parseInt(hex, 16)))
-    .replace(/\\x([0-9a-fA-F]{2})/g, "\\u00$1")
-    .replace(/\\e/g, "\\u001b");
+  const json = quoted.replace(/\\(?:U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|(.))/g, (whole, long, short, other) => {
+    const hex = long ?? short ?? (other === "e" ? "1b" : undefined);
+    return hex === undefined ? whole : JSON.stringify(String.fromCodePoint(Number.parseInt(hex, 16))).slice(1, -1);
+  });
   return JSON.parse(json) as string;
 }

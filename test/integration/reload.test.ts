@@ -154,6 +154,50 @@ describe("a reload", () => {
     expect(await order()).toEqual(["b", "a"]);
   });
 
+  it("a group gives up auto_shutdown together with the services that were significant to it", async () => {
+    const lead = { ...member, restart: "transient" };
+    await start({
+      supervisors: { first: { auto_shutdown: "any_significant" } },
+      services: { a: { ...lead, significant: true }, b: member },
+    });
+    const before = await warm("b");
+    write({ supervisors: { first: {} }, services: { a: lead, b: member } });
+    const { status, result } = await reload(node);
+    expect([status, result]).toEqual([200, { ...nothing, changed: ["a"], supervisors: ["first"] }]);
+    // And back again: only then may the service be significant.
+    write({
+      supervisors: { first: { auto_shutdown: "all_significant" } },
+      services: { a: { ...lead, significant: true }, b: member },
+    });
+    expect((await reload(node)).result).toEqual({ ...nothing, changed: ["a"], supervisors: ["first"] });
+    expect(await pidsOf(node, "b")).toEqual(before);
+  });
+
+  it("changes the root of services as it does any group", async () => {
+    await start({ services: { a: hello, b: hello } });
+    const before = await warm("b");
+    const root = { strategy: "rest_for_one", order: ["b", "a"] };
+    write({ supervisors: { services: root }, services: { a: hello, b: hello } });
+    expect((await reload(node)).result).toEqual({ ...nothing, supervisors: ["services"] });
+    const { strategy, children, max_restarts } = supervisorIn(await treeOf(node), "services");
+    expect([strategy, max_restarts]).toEqual(["rest_for_one", null]);
+    expect(children.map(({ supervisor }) => supervisor?.service)).toEqual(["b", "a"]);
+    write({ services: { a: hello, b: hello } });
+    expect((await reload(node)).result).toEqual({ ...nothing, supervisors: ["services"] });
+    expect(supervisorIn(await treeOf(node), "services").strategy).toBe("one_for_one");
+    expect(await pidsOf(node, "b")).toEqual(before);
+  });
+
+  it("changes a service's breaker and its backoff", async () => {
+    const weak = { source: guestPath("hostile"), backoff: { min: "30s", max: "30s", jitter: 0 } };
+    await start({ services: { weak: { ...weak, breaker: { failures: 2 } } } });
+    write({ services: { weak: { ...weak, breaker: { failures: 4 }, backoff: { min: "5s", max: "5s", jitter: 0 } } } });
+    expect((await reload(node)).result).toEqual({ ...nothing, changed: ["weak"] });
+    for (let i = 0; i < 4; i++) expect([i, (await fetch(`${node.url}/weak?do=trap`)).status]).toEqual([i, 502]);
+    const { status, headers } = await fetch(`${node.url}/weak`);
+    expect([status, headers.get("retry-after")]).toEqual([503, "5"]);
+  });
+
   it("changed defaults reach services of the API, but for what they state themselves", async () => {
     await start({});
     expect((await admin.put("follows", service("hello"))).status).toBe(200);

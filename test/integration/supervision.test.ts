@@ -151,6 +151,29 @@ describe("a service whose own supervisor gives up", () => {
     expect(await pidsOf(node, "strong")).toEqual(before);
   });
 
+  it("touches neither its group nor a new service of its name if it has been removed", async () => {
+    await start({ group: { strategy: "one_for_all" } }, { strong: steady("group") });
+    const admin = new AdminClient(node.url);
+    const policy = { ...fragile("group", { limits: { deadline: "1s" } }), source: undefined };
+    expect((await admin.put("weak", guest("hostile"), { policy })).status).toBe(200);
+    const before = await warm("strong");
+    const last = loop("weak"); // runs into its deadline when there is another weak
+    await eventually(
+      async () => (await admin.describe("weak")).inFlight,
+      (count) => count === 1,
+    );
+    expect((await admin.ask("DELETE", "/services/weak")).status).toBe(204);
+    expect((await admin.put("weak", service("hello"))).status).toBe(200);
+    expect(await last).toBe(504);
+    await eventually(
+      async () => reports().map(({ context }) => context),
+      (contexts) => contexts.includes("shutdown"), // the old one has given up
+    );
+    expect((await admin.describe("weak")).status).toBe("warm");
+    expect((await get("/weak")).status).toBe(200);
+    expect(await pidsOf(node, "strong")).toEqual(before);
+  });
+
   it("opens its breaker: 503 with Retry-After, and answers again after the backoff", async () => {
     await start({}, { weak: fragile("services") });
     expect(await loop("weak")).toBe(504);
@@ -184,6 +207,55 @@ describe("a group that exceeds its intensity", () => {
       1,
       "reached_max_restart_intensity",
     ]);
+  });
+
+  it("takes no new service while it is down, and says so; then it does", async () => {
+    const backoff = { min: "1ms", max: "1ms", jitter: 0 };
+    await start(
+      { tight: { max_restarts: 0, max_seconds: 60 } },
+      { weak: fragile("tight", { backoff, limits: { deadline: "20ms" } }) },
+    );
+    // Until its backoff is long enough to ask in between.
+    await eventually(
+      async () => {
+        await loop("weak");
+        const child = supervisorIn(await treeOf(node), "services").children.find(({ id }) => id === "tight");
+        return [child?.state, child?.restarts];
+      },
+      ([state, restarts]) => state === "waiting" && Number(restarts) >= 5,
+    );
+    const admin = new AdminClient(node.url);
+    const policy = { supervisor: "tight" };
+    const { status, body } = await admin.put("late", service("hello"), { policy });
+    expect([status, body.error?.code]).toEqual([503, "supervisor_down"]);
+    expect(body.error?.message).toContain("tight");
+    expect((await get("/late")).status).toBe(404);
+    await eventually(
+      async () => (await admin.put("late", service("hello"), { policy })).status,
+      (now) => now === 200,
+    );
+    expect((await get("/late")).status).toBe(200);
+  });
+
+  it("answers what waited for it when it is back", async () => {
+    const backoff = { min: "1ms", max: "1ms", jitter: 0 };
+    await start(
+      { tight: { max_restarts: 0, max_seconds: 60 } },
+      {
+        weak: fragile("tight", { backoff, limits: { deadline: "20ms" } }),
+        strong: { ...steady("tight"), backoff, limits: { queue_timeout: "1m" } },
+      },
+    );
+    await eventually(
+      async () => {
+        await loop("weak");
+        const child = supervisorIn(await treeOf(node), "services").children.find(({ id }) => id === "tight");
+        return [child?.state, child?.restarts];
+      },
+      ([state, restarts]) => state === "waiting" && Number(restarts) >= 5,
+    );
+    const answer = await get("/strong");
+    expect([answer.status, await answer.text()]).toEqual([200, "Hello World!"]);
   });
 
   it("never ends the root, however often it does", async () => {

@@ -357,6 +357,18 @@ describe("an error in the file", () => {
       'frenezulo.toml:2:1: supervisors.a.parent: there is no [supervisors.bb]; did you mean "a"?',
     ],
     [
+      "[supervisors.store]\n",
+      "frenezulo.toml:1:14: supervisors.store: store is a part of the node; choose another name",
+    ],
+    [
+      '[supervisors.services]\nstrategy = "one_for_all"\nauto_shutdown = "any_significant"\n',
+      "frenezulo.toml:3:1: supervisors.services.auto_shutdown: not for the root of services, which never ends; it has strategy and order only",
+    ],
+    [
+      "[supervisors.services]\nmax_restarts = 1\n",
+      "frenezulo.toml:2:1: supervisors.services.max_restarts: not for the root of services, which never ends; it has strategy and order only",
+    ],
+    [
       "[store]\nversions = 0\n[limits]\nsprae = 1\n",
       "frenezulo.toml:2:1: store.versions: 0 is too small; the smallest is 1 (and 1 more)",
     ],
@@ -379,6 +391,17 @@ describe("an error in the file", () => {
 });
 
 describe("positions of keys", () => {
+  test.each([
+    ['"\\\\e"', "\\e"],
+    ['"\\e"', "\u001b"],
+    ['"\\\\x41"', "\\x41"],
+    ['"\\x41"', "A"],
+    ['"\\U00000022"', '"'],
+    ['"\\u0041"', "A"],
+  ])("are found whatever a key's escapes: %s", (written, key) => {
+    expect(new KeyPositions(`${written} = 1`).has([key])).toBe(true);
+  });
+
   test("are found in every TOML that a value can be written as", () => {
     const key = fc.oneof(
       fc.constantFrom("a", "b-c", "d_1", "ä ö", 'q"q', "x.y", "", "=", "#", "]"),

@@ -139,11 +139,23 @@ test("giving up while it is open changes nothing; while a probe is out it opens 
   expect(breaker.state).toBe("open");
 });
 
-test("reset closes it: the service was replaced", () => {
-  const breaker = make();
-  breaker.trip(0);
-  breaker.reset();
-  expect(breaker.allow(1)).not.toBe(0);
+test("a changed policy closes it and holds from now on, whatever its window was; results from before do not count", () => {
+  const breaker = make({ windowMs: 1000 });
+  const late = breaker.allow(1e6);
+  requests(breaker, times(10, false), 1e6);
+  expect(breaker.state).toBe("open");
+  breaker.change({ ...policy, failures: 2, ratio: 1, windowMs: 60_000 });
+  expect(breaker.state).toBe("closed");
+  breaker.record(late, false, 1e6);
+  requests(breaker, [false], 1e6);
+  expect(breaker.state).toBe("closed");
+  requests(breaker, [false], 1e6 + 59_000 - 6000); // in the longer window, a tenth less
+  expect(breaker.state).toBe("open");
+  breaker.change({ ...policy, failures: 2, ratio: 1, windowMs: 1000 });
+  requests(breaker, [false], 2e6);
+  requests(breaker, [false], 2e6 + 2000); // the first has left the shorter window
+  expect(breaker.state).toBe("closed");
+  expect(() => breaker.change({ ...policy, failures: 0 })).toThrow("at least 1");
 });
 
 test("works from any moment of a monotonic clock, fractions included", () => {
