@@ -36,7 +36,8 @@ export class HandOver {
    * A request that had begun is never run twice unless its method is idempotent and its policy allows (DECISIONS 4).
    */
   loseBegun(actor: Actor, request: InFlight, exit: Exit, code: ErrorCode): void {
-    if (code === "carrier_lost" && request.exchange !== null && request.mayRunAgain) {
+    const mayRunAgain = request.isIdempotent && !request.hasRunAgain && request.pool.policy.retry === "idempotent";
+    if (code === "carrier_lost" && request.exchange !== null && mayRunAgain) {
       this.#ledger.reopen(request, (replyPid) => request.runAgain(actor.carrier as Carrier, replyPid));
       this.#putBack(actor, request);
       return;

@@ -64,6 +64,7 @@ export class Ledger {
     this.#inFlight.delete(request.replyPid);
     if (exchange !== null) {
       request.exchange = null;
+      request.isAnswered = true;
       exchange.owner = null;
       if (this.isDraining) answer.close = true;
       const micros = (performance.now() - request.admittedMs) * 1000;

@@ -79,9 +79,7 @@ export class Actor {
 
   /** A request that it had will not be run by it. */
   remove(request: InFlight): void {
-    const at = this.sent.indexOf(request);
-    if (at < 0) return;
-    this.sent.splice(at, 1);
+    if (!remove(this.sent, request)) return;
     this.pool.sent--;
     (this.carrier as Carrier).sent--;
   }
@@ -162,10 +160,15 @@ export class Pool {
     return this.sent < this.policy.limits.concurrency;
   }
 
-  /** True if one more request may wait: for its turn, or for an actor while there is none, which takes no queue. */
+  /**
+   * True if one more request may wait, for its turn or for an actor while there is none. What is answered and has not
+   * returned yet takes no place: a client that asks again upon its answer would be refused by chance.
+   */
   get hasQueueRoom(): boolean {
     const { concurrency, queue } = this.policy.limits;
-    return this.sent + this.waiting.length < concurrency + queue;
+    let over = this.sent + this.waiting.length - (concurrency + queue);
+    if (over >= 0) for (const { sent } of this.actors) for (const { isAnswered } of sent) if (isAnswered) over--;
+    return over < 0;
   }
 
   /**
@@ -195,13 +198,11 @@ export class Pool {
   }
 
   removeReady(actor: Actor): void {
-    const at = this.ready.indexOf(actor);
-    if (at >= 0) this.ready.splice(at, 1);
+    remove(this.ready, actor);
   }
 
   removeWaiting(request: InFlight): void {
-    const at = this.waiting.indexOf(request);
-    if (at >= 0) this.waiting.splice(at, 1);
+    remove(this.waiting, request);
   }
 
   /** Seconds after which trying again makes sense, from what waits now. */
@@ -268,6 +269,8 @@ export class InFlight extends Envelope {
   stage: Stage = "reading";
   readonly isIdempotent: boolean;
   hasRunAgain = false;
+  /** Its answer is out; its actor may still be busy with it. */
+  isAnswered = false;
   /** performance.now() at admission. ms */
   readonly admittedMs: number;
   /** What the service's breaker gave for it; its result goes back under it. */
@@ -286,9 +289,11 @@ export class InFlight extends Envelope {
     this.pool = this.pool.service.pool;
     return this.pool;
   }
+}
 
-  /** True if it may run once more although it had begun. */
-  get mayRunAgain(): boolean {
-    return this.pool.policy.retry === "idempotent" && this.isIdempotent && !this.hasRunAgain;
-  }
+/** True if it was there. */
+function remove<T>(list: T[], item: T): boolean {
+  const at = list.indexOf(item);
+  if (at >= 0) list.splice(at, 1);
+  return at >= 0;
 }

@@ -1,5 +1,6 @@
 // Keeps a ledger in its log: writes "begun ?id=" before all else, then does as ?do= says: spin or sleep (?ms=N), loop, trap, exit, memory
-// (grows until that is refused, then traps), none (no reply), invalid (no answer at all); else, and after spin and sleep, replies with the id.
+// (grows until that is refused, then traps), none (no reply), invalid (no answer at all); else, and after spin and sleep, replies with the id
+// and returns ?after=N ms later.
 #include "guest.h"
 
 static void write_line(struct span value) {
@@ -30,4 +31,5 @@ ENTRY {
     return;
   }
   reply(200, number.at, number.length);
+  if (parameter_number("after", 0) > 0) sleep_ms(parameter_number("after", 0));
 }

@@ -30,6 +30,7 @@ beforeAll(async () => {
     "impatient-queue": slow({ queue_timeout: "150ms", concurrency: 1 }),
     two: slow({ concurrency: 2, queue: 0 }),
     one: slow({ concurrency: 1, queue: 1_000 }),
+    strict: slow({ concurrency: 1, queue: 0 }),
     many: slow({ queue: 1_000 }),
     bytes: { source: guestPath("bytes"), ...enduring },
     echo: { source: servicePath("echo"), ...enduring },
@@ -55,7 +56,8 @@ let marks = 0;
 async function begun(service: string): Promise<Map<string, number>> {
   // A line that comes after all others: then the log has been read so far.
   const mark = `mark-${++marks}`;
-  await client.request(`/${service}?id=${mark}`);
+  const reply = await client.request(`/${service}?id=${mark}`);
+  expect(reply.status, reply.body.toString()).toBe(200);
   await node.logged(new RegExp(`^begun ${mark}$`));
   const counts = new Map<string, number>();
   for (const line of node.guestLines(service)) {
@@ -67,6 +69,12 @@ async function begun(service: string): Promise<Map<string, number>> {
 
 const hasBegun = (service: string, id: string) => node.logged(new RegExp(`^begun ${service}-${id}$`));
 const detail = async (service: string) => JSON.parse((await client.request(`/services/${service}`)).body.toString());
+/** Resolves once the service has so many requests. @throws if that takes longer than 10 s */
+async function inFlightReaches(service: string, count: number): Promise<void> {
+  for (const lastMs = performance.now() + 10_000; (await detail(service)).inFlight < count; await sleep(5)) {
+    expect(performance.now(), `${service} has not got ${count} requests in flight`).toBeLessThan(lastMs);
+  }
+}
 const codeOf = (body: Buffer): string => JSON.parse(body.toString()).error.code;
 
 /** Nothing is in flight any more, and a request to each is answered. */
@@ -179,6 +187,27 @@ describe("a request that waits too long", () => {
   });
 });
 
+describe("a service without a queue", () => {
+  it("takes the next request of a client that has its answer, although the guest has not returned", async () => {
+    for (let i = 0; i < 20; i++) {
+      const reply = await client.request(`/strict?id=strict-${i}&after=10`);
+      expect([reply.status, reply.body.toString()]).toEqual([200, `strict-${i}`]);
+    }
+    await expectQuiet("strict");
+  });
+
+  it("refuses the one after that while the guest goes on", async () => {
+    expect((await client.request("/strict?id=strict-on&after=500")).status).toBe(200);
+    const next = new HttpClient(node.address);
+    const waiting = next.request("/strict?id=strict-next");
+    await inFlightReaches("strict", 2);
+    expect((await client.request("/strict?id=strict-refused")).status).toBe(429);
+    expect((await waiting).status).toBe(200);
+    next.close();
+    await expectQuiet("strict");
+  });
+});
+
 describe("a client that leaves", () => {
   it("does not free its permit before the actor is done: open-and-abort stays within the limit", async () => {
     expect((await client.request("/two?id=two-before")).status).toBe(200);
@@ -186,7 +215,7 @@ describe("a client that leaves", () => {
     await node.metricSettles("in_flight", (value) => value === 0); // its entry goes at once
     const other = new HttpClient(node.address);
     const waiting = other.request("/two?id=two-second"); // the second permit: in the ring behind it
-    while ((await detail("two")).inFlight < 2) await sleep(5);
+    await inFlightReaches("two", 2);
     const third = await client.request("/two?id=two-third");
     expect([third.status, codeOf(third.body)]).toEqual([429, "service_busy"]);
     expect(Number(third.headers.get("retry-after"))).toBeGreaterThan(0);
