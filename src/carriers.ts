@@ -25,6 +25,8 @@ export interface CarriersOptions {
   readonly spares: number;
   /** A thread that has not ended this long after `terminate` is a zombie. ms */
   readonly graceMs: number;
+  /** A thread has become a zombie; so many there are now. */
+  readonly onZombie: (zombies: number) => void;
 }
 
 /** All carriers of a node, and the bell they ring. */
@@ -150,6 +152,7 @@ export class Carriers {
         this.#slots.giveBack(carrier.slot);
       };
       carrier.declareDead();
+      this.#options.onZombie(this.#zombies.size);
     }, this.#options.graceMs);
     void carrier.terminate().finally(() => clearTimeout(timer));
     this.#refill();

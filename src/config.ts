@@ -1,14 +1,13 @@
 // THE table of settings: type, unit, default, range, reason. Types, validation, defaults, help, docs, JSON Schema come
 // from it. In memory durations are ms (Infinity = "never") and sizes bytes; names are those of frenezulo.toml.
-import { availableParallelism } from "node:os";
 import { nearest } from "./admin/nearest.ts";
 import { address, digest, filePath, host, name, token, variable } from "./config/forms.ts";
 import { bool, duration, durationOr, float, int, list, map, oneOf, size, text } from "./config/kinds.ts";
+import { COMPILE_THREADS, cores, THREADS_MAX, threadsDefault } from "./config/machine.ts";
 import { optional, path, secret, withFlag } from "./config/modifiers.ts";
 import { fill, type PartOf, type Problem, readTable, type ValuesOf } from "./config/table.ts";
 import { FrenezuloError } from "./errors.ts";
 
-const cores = availableParallelism();
 const million = 1_000_000;
 
 /** What a user tunes for a service: [defaults], [services.NAME] and the `policy` of the admin API. */
@@ -160,9 +159,14 @@ export const nodeTable = {
     ),
     compile: duration("2s", ["10ms", "10m"], "Compiling a module; the worst of the hostile ones measured took 0.6s."),
     carriers: int(
-      { text: "min(4 × cores, 64)", of: () => Math.min(4 * cores, 64) },
-      [1, 512],
-      "Threads; each takes 5-8 MiB, 4 descriptors and 45 mappings.",
+      { text: "min(4 × cores, 64) − 2", of: () => threadsDefault - COMPILE_THREADS },
+      [1, THREADS_MAX - COMPILE_THREADS],
+      "Threads that run guests; each takes 5-8 MiB, 4 descriptors and 45 mappings. 2 more compile modules.",
+    ),
+    zombies: int(
+      { text: "max(1, cores / 2)", of: () => Math.max(1, Math.floor(cores / 2)) },
+      [0, 512],
+      "Threads that could not be ended; with more the node drains and exits with a failure, to be started again.",
     ),
     spare: int(
       { text: "cores", of: () => cores },

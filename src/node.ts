@@ -9,6 +9,7 @@ import { type ListenAddress, readTokenFile } from "./admin/auth.ts";
 import { RequestIds } from "./answers.ts";
 import { Carriers } from "./carriers.ts";
 import type { LoadedConfig } from "./config/load.ts";
+import { COMPILE_THREADS } from "./config/machine.ts";
 import type { NodeConfig } from "./config.ts";
 import { Dispatch } from "./dispatch.ts";
 import { type ErrorCode, FrenezuloError } from "./errors.ts";
@@ -35,7 +36,6 @@ import { serviceDetail, serviceView, treeView } from "./views.ts";
 
 /** A thread that has not ended this long after it was told to is a zombie. ms */
 const ZOMBIE_MS = 2000;
-const COMPILE_THREADS = 2;
 const SOURCE_MS = 10_000;
 const DRAIN_POLL_MS = 10;
 /** How a unix socket is made; only its owner gets in, so that it counts as loopback. */
@@ -48,6 +48,8 @@ export interface RunningNode {
   drain(): Promise<{ cut: number }>;
   /** Threads that could not be ended. process.exit() would wait for them for ever (M). */
   readonly stuckThreads: number;
+  /** Resolves when the node must be drained and started anew: more threads than limits.zombies could not be ended. */
+  readonly failed: Promise<void>;
 }
 
 /** Starts a node. @throws every code of start-up; then nothing of it runs any more */
@@ -79,6 +81,7 @@ class Node implements Verbs, RunningNode {
   #store: Store | null = null;
   #isReady = false;
   #isStopped = false;
+  readonly failed: Promise<void>;
   #draining: Promise<{ cut: number }> | null = null;
   #threadsEnd: Promise<void> | null = null;
 
@@ -116,8 +119,16 @@ class Node implements Verbs, RunningNode {
       onReport: (report) => log.warn({ report }, `supervisor ${report.supervisor}: ${report.context}`),
       onBroken: (service, error) => this.#dispatch.queues.failAll(service.pool, error),
     });
+    let fail = (): void => {};
+    this.failed = new Promise((resolve) => {
+      fail = resolve;
+    });
+    const onZombie = (zombies: number): void => {
+      log.error({ zombies }, "a thread could not be ended");
+      if (zombies > limits.zombies) fail();
+    };
     this.#carriers = new Carriers(
-      { threadsMax: limits.carriers, spares: limits.spare, graceMs: ZOMBIE_MS },
+      { threadsMax: limits.carriers, spares: limits.spare, graceMs: ZOMBIE_MS, onZombie },
       this.#dispatch,
     );
     const pids = new Pids(this.#carriers.bellBlock, 0);

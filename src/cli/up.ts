@@ -14,6 +14,9 @@ const savedMs = 100;
 /** How long the last log lines may take to be written. */
 const flushMs = 1_000;
 
+const TOO_MANY_ZOMBIES =
+  "more threads than limits.zombies could not be ended: the node drains and exits with a failure, to be started again";
+
 export const up: Command = {
   usage: "up [options]",
   summary:
@@ -89,7 +92,9 @@ async function serve(
     log.info({}, `listening on ${url(node.addresses.listen, scheme)}`);
     if (node.addresses.admin !== null) log.info({}, `admin on ${url(node.addresses.admin)}`);
 
-    log.info({ signal: await stops.first }, "draining; a second signal ends the node at once");
+    const signal = await Promise.race([stops.first, node.failed.then(() => null)]);
+    if (signal === null) log.error({ limit: config.limits.zombies }, TOO_MANY_ZOMBIES);
+    else log.info({ signal }, "draining; a second signal ends the node at once");
     const drained = await Promise.race([node.drain(), stops.second.then(() => undefined)]);
     if (drained === undefined) log.warn({}, "stopped at once");
     else {
@@ -98,7 +103,7 @@ async function serve(
       log.info({ cut }, text);
     }
     if (node.stuckThreads > 0) await killOneself(node.stuckThreads, log);
-    return drained?.cut === 0 ? 0 : 1;
+    return signal !== null && drained?.cut === 0 ? 0 : 1;
   } finally {
     await log.flush(flushMs);
   }

@@ -15,10 +15,12 @@ const swallowFlag = `
   syncBuiltinESMExports();`;
 const withoutFlag = ["--import", `data:text/javascript,${encodeURIComponent(swallowFlag)}`];
 
-const start = (nodeArgs: readonly string[]): Promise<NodeProcess> => {
+const start = (nodeArgs: readonly string[], limits: object = {}): Promise<NodeProcess> => {
   const bulk = { source: guestPath("loop-bulk"), limits: { deadline: "200ms", memory: "128MiB" } };
-  const services = { hello: { source: servicePath("hello") }, bulk };
-  return NodeProcess.start({ nodeArgs, config: { services, limits: { carriers: 8, spare: 2 } } });
+  const slow = { source: guestPath("ledger"), limits: { deadline: "20s" } };
+  const services = { hello: { source: servicePath("hello") }, bulk, slow };
+  const all = { carriers: 8, spare: 2, zombies: 1, ...limits };
+  return NodeProcess.start({ nodeArgs, config: { services, limits: all } });
 };
 
 /** A loop of fills of 64 MiB passes its deadline; what comes after is answered, and nobody else notices. */
@@ -52,6 +54,25 @@ describe("a loop that V8 does not interrupt", () => {
     const node = await start(withoutFlag);
     await loopOnce(node);
     expect(await node.stop()).toEqual({ code: null, signal: "SIGKILL" });
+  });
+
+  it("ends the node when it is one too many: what is in flight is answered, and the exit says that it failed", async () => {
+    const node = await start(withoutFlag, { zombies: 0 });
+    const client = new HttpClient(node.address);
+    const slow = client.request("/slow?id=slow&do=sleep&ms=4000");
+    await loopOnce(node);
+    expect(node.log.some(({ level }) => level === "error")).toBe(false);
+    expect([(await slow).status, (await slow).headers.get("connection")]).toEqual([200, "close"]);
+    client.close();
+    expect(await node.ended).toEqual({ code: null, signal: "SIGKILL" });
+    const said = node.log.map(({ msg }) => msg).filter((msg) => /thread|drain/.test(msg));
+    expect(said).toEqual([
+      "a thread could not be ended",
+      expect.stringMatching(/^more threads than limits.zombies could not be ended/),
+      "drained: every request was answered",
+      "threads could not be ended: the node kills itself",
+    ]);
+    await node.stop();
   });
 
   it("is ended like any other with the flag that the program sets", async () => {

@@ -328,7 +328,7 @@ describe("an error in the file", () => {
       'frenezulo.toml:2:1: limits.compile: "-5s" is not a duration; write one like "500ms", "30s" or "5m"',
     ],
     ['[limits]\ncompile = "1ms"\n', 'frenezulo.toml:2:1: limits.compile: "1ms" is too small; the smallest is "10ms"'],
-    ["[limits]\ncarriers = 513\n", "frenezulo.toml:2:1: limits.carriers: 513 is too large; the largest is 512"],
+    ["[limits]\ncarriers = 511\n", "frenezulo.toml:2:1: limits.carriers: 511 is too large; the largest is 510"],
     ["[services.hello]\n", 'frenezulo.toml:1:11: services.hello: it has no source; add source = "path/of/module.wasm"'],
     ['[services.Hello]\nsource = "x"\n', `frenezulo.toml:1:11: services: "Hello" ${notName}`],
     ['[services.__proto__]\nsource = "x"\n', `frenezulo.toml:1:11: services: "__proto__" ${notName}`],
