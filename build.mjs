@@ -14,6 +14,7 @@ const bundles = [
   { entry: "src/main.ts", file: "main.js", packages: "external", banner: "#!/usr/bin/env node" },
   { entry: "actors/carrier.ts", file: "carrier.js", packages: "bundle", banner: "" },
   { entry: "src/modules/compile-worker.ts", file: "compile-worker.js", packages: "bundle", banner: "" },
+  { entry: "src/modules/lighten-worker.ts", file: "lighten-worker.js", packages: "external", banner: "" },
 ];
 
 const verbs = {

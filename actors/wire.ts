@@ -127,6 +127,13 @@ export interface ModuleInfo {
   readonly entry: string;
   /** True if `_initialize` is exported: called once after instantiation. */
   readonly initialize: boolean;
+  /** True for what the rewrite for light processes made: it has the imports and exports of actors/abi/light.ts. */
+  readonly light: boolean;
+  /**
+   * Where a stack of the guest may be unwound into for a moment: the lowest data segment, 16 bytes aligned, such that
+   * BORROW_BYTES fit into the memory it starts with, or from 0 where they do not. null for a module without memory.
+   */
+  readonly borrow: number | null;
   /** null if an instance can be put back in place, else why not (an opcode, several memories…). */
   readonly notResettable: string | null;
 }

@@ -68,6 +68,7 @@ export const errorTable = {
     "The module exports no entry: frenezulo_main, _start or main must be a function of type () -> (); {why}.",
   ),
   module_limits: row(422, "info", "The module asks for more than its policy allows: {why}."),
+  not_light: row(422, "info", "The module's processes cannot be light, each takes a thread of its own: {why}."),
   compile_timeout: row(422, "info", "The module did not compile within {ms} ms."),
   first_start_failed: row(422, "info", "The module compiled but its first instance did not start: {why}."),
   digest_mismatch: row(422, "info", "The module's sha256 is {actual}, not the {expected} that was asked for."),

@@ -67,7 +67,7 @@ export class Modules {
     this.#pool.on("error", (error) => this.#stopAll(new FrenezuloError("internal", {}, { cause: error })));
   }
 
-  /** A module that is kept, compiled under the same memory and table limits. Counts as a use of it. */
+  /** A module that is kept, compiled under the same memory and table limits, light or not. Counts as a use of it. */
   get(digest: string, limits: ScanLimits): CompiledModule | undefined {
     return this.#cache.get(cacheKey(digest, limits));
   }
@@ -192,12 +192,12 @@ export class Modules {
   }
 }
 
-function scanLimits({ memoryBytes, tableElements }: ScanLimits): ScanLimits {
-  return { memoryBytes, tableElements };
+function scanLimits({ memoryBytes, tableElements, light = false }: ScanLimits): ScanLimits {
+  return { memoryBytes, tableElements, light };
 }
 
 function cacheKey(digest: string, limits: ScanLimits): string {
-  return `${digest}:${limits.memoryBytes}:${limits.tableElements}`;
+  return `${digest}:${limits.memoryBytes}:${limits.tableElements}${limits.light === true ? ":light" : ""}`;
 }
 
 /** A promise that rejects with the signal's reason; it lets go of the signal once `left` is aborted. */

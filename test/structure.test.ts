@@ -53,7 +53,8 @@ describe("imports", () => {
   });
 
   it("reach node's own modules by their node: names and packages by a dependency of package.json", () => {
-    const dependencies = Object.keys(JSON.parse(read("package.json")).dependencies);
+    const { dependencies: needed, optionalDependencies } = JSON.parse(read("package.json"));
+    const dependencies = [...Object.keys(needed), ...Object.keys(optionalDependencies)];
     const wrong = program.flatMap(({ path, imports }) =>
       imports.flatMap(({ from }) => {
         if (from.startsWith(".") || from.startsWith("node:")) return [];
@@ -62,6 +63,12 @@ describe("imports", () => {
       }),
     );
     expect(wrong).toEqual([]);
+  });
+
+  it("take binaryen in src/modules/lighten.ts only, and when it is called", () => {
+    const users = program.filter(({ imports }) => imports.some(({ from }) => from === "binaryen"));
+    expect(users.map(({ path }) => path)).toEqual(["src/modules/lighten.ts"]);
+    expect(users.filter(({ code }) => /^import\b.*binaryen/m.test(code))).toEqual([]);
   });
 
   it("take uWebSockets.js in src/acceptor/uws.ts only", () => {

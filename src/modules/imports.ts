@@ -1,4 +1,5 @@
 // Holds a module's imports against the case table: only known functions in their types. Any thread, pure.
+import { LIGHT_IMPORTS } from "../../actors/abi/light.ts";
 import { type AbiModule, abiTable, type Signature } from "../../actors/abi/table.ts";
 import { FrenezuloError } from "../errors.ts";
 import { printable, type Reader } from "./reader.ts";
@@ -8,6 +9,10 @@ const IMPORTS_MAX = 2000;
 const kinds = ["function", "table", "memory", "global", "tag"] as const;
 
 const abi = new Map<string, AbiModule>(Object.entries(abiTable));
+const lightAbi = new Map<string, AbiModule>([
+  ...abi,
+  [LIGHT_IMPORTS.module, { [LIGHT_IMPORTS.yield]: [">"], [LIGHT_IMPORTS.check]: [">"] }],
+]);
 
 /** What to do about import modules that other hosts offer. */
 const hints: readonly (readonly [RegExp, string])[] = [
@@ -21,10 +26,11 @@ const hints: readonly (readonly [RegExp, string])[] = [
 /**
  * Reads the import section.
  * @param types the module's function types, as signatures
+ * @param light whether the module may import what the rewrite for light processes adds
  * @returns the signatures of the imported functions, in order
  * @throws bad_module, unknown_import, module_limits
  */
-export function checkImports(reader: Reader, types: readonly Signature[]): Signature[] {
+export function checkImports(reader: Reader, types: readonly Signature[], light: boolean): Signature[] {
   const count = reader.u32();
   if (count > IMPORTS_MAX)
     throw new FrenezuloError("module_limits", { why: `it has ${count} imports, the limit is ${IMPORTS_MAX}` });
@@ -38,26 +44,31 @@ export function checkImports(reader: Reader, types: readonly Signature[]): Signa
       refuse(module, name, `it is a ${kind} and only functions can be imported; ${remedy(kind)}`);
     const signature = types[reader.u32()];
     if (signature === undefined) reader.fail("names a type that does not exist");
-    checkFunction(module, name, signature);
+    checkFunction(light ? lightAbi : abi, module, name, signature);
     functions.push(signature);
   }
   if (!reader.isAtEnd) reader.fail("is longer than its contents");
   return functions;
 }
 
-function checkFunction(module: string, name: string, signature: Signature): void {
-  const functions = abi.get(module);
+function checkFunction(
+  known: ReadonlyMap<string, AbiModule>,
+  module: string,
+  name: string,
+  signature: Signature,
+): void {
+  const functions = known.get(module);
   if (functions === undefined) {
     const hint = hints.find(([pattern]) => pattern.test(module))?.[1] ?? `there are ${[...abi.keys()].join(", ")}`;
     refuse(module, name, `there is no such import module; ${hint}`);
   }
-  const known = Object.hasOwn(functions, name) ? functions[name] : undefined;
-  if (known === undefined) {
+  const signatures = Object.hasOwn(functions, name) ? functions[name] : undefined;
+  if (signatures === undefined) {
     const hint = module === "env" ? hints.find(([pattern]) => pattern.test(module))?.[1] : undefined;
     refuse(module, name, hint ?? `${module} has no such function`);
   }
-  if (known.includes(signature)) return;
-  refuse(module, name, `it is declared as ${typeText(signature)}; here it is ${known.map(typeText).join(" or ")}`);
+  if (signatures.includes(signature)) return;
+  refuse(module, name, `it is declared as ${typeText(signature)}; here it is ${signatures.map(typeText).join(" or ")}`);
 }
 
 function remedy(kind: "table" | "memory" | "global" | "tag"): string {

@@ -1,4 +1,5 @@
-// Walks the instructions of function bodies to find those whose effect cannot be undone in place. Any thread, pure.
+// Walks the instructions of function bodies: what each carries, and whose effect cannot be undone in place. Any thread,
+// pure.
 import type { Reader } from "./reader.ts";
 
 // What follows an opcode: core specification 5.4 (Instructions), with threads, SIMD, tail calls and exceptions.
@@ -43,12 +44,12 @@ set(PREFIX_FE, 0xfe);
 
 /** Instructions after the prefix 0xFC that change a table or drop a segment. */
 const irreversible = new Map([
-  [9, "data.drop"],
-  [12, "table.init"],
-  [13, "elem.drop"],
-  [14, "table.copy"],
-  [15, "table.grow"],
-  [17, "table.fill"],
+  [9, { name: "data.drop", indices: 1 }],
+  [12, { name: "table.init", indices: 2 }],
+  [13, { name: "elem.drop", indices: 1 }],
+  [14, { name: "table.copy", indices: 2 }],
+  [15, { name: "table.grow", indices: 1 }],
+  [17, { name: "table.fill", indices: 1 }],
 ]);
 
 /**
@@ -61,64 +62,67 @@ export function findIrreversible(reader: Reader): string | null {
   while (!reader.isAtEnd) {
     skipCommon(reader);
     if (reader.isAtEnd) break;
-    const opcode = reader.byte();
-    switch (immediates[opcode]) {
-      case PLAIN:
-        break;
-      case INDEX:
-        reader.skipNumber(5);
-        break;
-      case INDEX_PAIR:
-        reader.skipNumber(5);
-        reader.skipNumber(5);
-        break;
-      case BLOCK:
-        skipBlockType(reader);
-        break;
-      case MEMORY:
-        skipMemoryAccess(reader);
-        break;
-      case NUMBER_64:
-        reader.skipNumber(10);
-        break;
-      case BYTES_4:
-        reader.skip(4);
-        break;
-      case BYTES_8:
-        reader.skip(8);
-        break;
-      case INDEX_LIST:
-        for (let left = reader.u32() + 1; left > 0; left--) reader.skipNumber(5);
-        break;
-      case TYPE_LIST:
-        for (let left = reader.u32(); left > 0; left--) skipValueType(reader);
-        break;
-      case CATCHES:
-        skipBlockType(reader);
-        for (let left = reader.u32(); left > 0; left--) skipCatch(reader);
-        break;
-      case TABLE_SET:
-        return "table.set";
-      case PREFIX_FC: {
-        const found = skipBulk(reader);
-        if (found !== null) return found;
-        break;
-      }
-      case PREFIX_FD: {
-        const found = skipVector(reader);
-        if (found !== null) return found;
-        break;
-      }
-      case PREFIX_FE: {
-        const found = skipAtomic(reader);
-        if (found !== null) return found;
-        break;
-      }
-      default:
-        return unknown(opcode);
-    }
+    const found = skipImmediates(reader, reader.byte());
+    if (found !== null) return found;
   }
   return null;
+}
+
+/**
+ * Skips what follows an opcode.
+ * @param reader just after `opcode`
+ * @returns the name of an instruction that changes more than memory and globals; what is not known about another, which
+ *   is then not skipped; null for all others
+ * @throws bad_module if the instruction does not end within the body
+ */
+export function skipImmediates(reader: Reader, opcode: number): string | null {
+  switch (immediates[opcode]) {
+    case PLAIN:
+      return null;
+    case INDEX:
+      reader.skipNumber(5);
+      return null;
+    case INDEX_PAIR:
+      reader.skipNumber(5);
+      reader.skipNumber(5);
+      return null;
+    case BLOCK:
+      skipBlockType(reader);
+      return null;
+    case MEMORY:
+      skipMemoryAccess(reader);
+      return null;
+    case NUMBER_64:
+      reader.skipNumber(10);
+      return null;
+    case BYTES_4:
+      reader.skip(4);
+      return null;
+    case BYTES_8:
+      reader.skip(8);
+      return null;
+    case INDEX_LIST:
+      for (let left = reader.u32() + 1; left > 0; left--) reader.skipNumber(5);
+      return null;
+    case TYPE_LIST:
+      for (let left = reader.u32(); left > 0; left--) skipValueType(reader);
+      return null;
+    case CATCHES:
+      skipBlockType(reader);
+      for (let left = reader.u32(); left > 0; left--) skipCatch(reader);
+      return null;
+    case TABLE_SET:
+      reader.skipNumber(5);
+      return "table.set";
+    case PREFIX_FC:
+      return skipBulk(reader);
+    case PREFIX_FD:
+      return skipVector(reader);
+    case PREFIX_FE:
+      return skipAtomic(reader);
+    default:
+      return unknown(opcode);
+  }
 }
 
 /**
@@ -169,8 +173,11 @@ function skipCatch(reader: Reader): void {
 /** Prefix 0xFC: saturating truncations, bulk memory, tables. */
 function skipBulk(reader: Reader): string | null {
   const opcode = reader.u32();
-  const name = irreversible.get(opcode);
-  if (name !== undefined) return name;
+  const found = irreversible.get(opcode);
+  if (found !== undefined) {
+    for (let left = found.indices; left > 0; left--) reader.skipNumber(5);
+    return found.name;
+  }
   if (opcode <= 7) return null;
   if (opcode === 8 || opcode === 10) {
     reader.skipNumber(5); // memory.init, memory.copy

@@ -2,7 +2,8 @@
 import type { ModuleInfo } from "../../actors/wire.ts";
 import { leb } from "./reader.ts";
 import { RESERVED_PREFIX, type Scan } from "./scan.ts";
-import { readSection, SECTION, type Section } from "./sections.ts";
+import { readSection, replaceSections, SECTION, type Section } from "./sections.ts";
+import { borrowedAddress } from "./segments.ts";
 import { PAGE_BYTES, type ScanLimits } from "./storage.ts";
 
 export interface Rewritten {
@@ -36,31 +37,17 @@ export function rewrite(bytes: Uint8Array, scan: Scan, limits: ScanLimits): Rewr
   }
   const pagesMax = Math.min(scan.memory?.max ?? Number.POSITIVE_INFINITY, Math.floor(limits.memoryBytes / PAGE_BYTES));
 
-  const replace = (section: Section): Uint8Array | null => {
-    switch (section.id) {
-      case SECTION.table:
-        return tableSection(scan, limits);
-      case SECTION.memory:
-        return scan.memory === null ? null : Uint8Array.from([1, 1, ...leb(scan.memory.min), ...leb(pagesMax)]);
-      case SECTION.export:
-        return added.length === 0 ? null : exportSection(bytes, section, added);
-      default:
-        return null;
-    }
-  };
-
-  const pieces: Uint8Array[] = [];
-  let copied = 0;
+  const payloads = new Map<number, Uint8Array>();
   for (const section of scan.sections) {
-    const payload = replace(section);
-    if (payload === null) continue;
-    pieces.push(bytes.subarray(copied, section.start), Uint8Array.from([section.id, ...leb(payload.length)]), payload);
-    copied = section.end;
+    if (section.id === SECTION.table) payloads.set(section.id, tableSection(scan, limits));
+    if (section.id === SECTION.memory && scan.memory !== null)
+      payloads.set(section.id, Uint8Array.from([1, 1, ...leb(scan.memory.min), ...leb(pagesMax)]));
+    if (section.id === SECTION.export && added.length > 0)
+      payloads.set(section.id, exportSection(bytes, section, added));
   }
-  pieces.push(bytes.subarray(copied));
 
   return {
-    bytes: Buffer.concat(pieces),
+    bytes: replaceSections(bytes, scan.sections, payloads),
     info: {
       memory: memoryName,
       memoryPagesMin: scan.memory?.min ?? 0,
@@ -68,6 +55,8 @@ export function rewrite(bytes: Uint8Array, scan: Scan, limits: ScanLimits): Rewr
       globals,
       entry: scan.entry,
       initialize: scan.initialize,
+      light: limits.light === true,
+      borrow: scan.memory === null ? null : borrowedAddress(scan.dataStart, scan.memory.min),
       notResettable: scan.notResettable,
     },
   };

@@ -1,4 +1,5 @@
 // Checks a module's sections before V8 sees it, and finds what the rewrite and the carrier must know. Any thread, pure.
+import { LIGHT_EXPORTS } from "../../actors/abi/light.ts";
 import type { Signature } from "../../actors/abi/table.ts";
 import { FrenezuloError } from "../errors.ts";
 import { checkImports, typeText } from "./imports.ts";
@@ -7,6 +8,7 @@ import { checkPreamble } from "./preamble.ts";
 import { needsProposal } from "./proposals.ts";
 import { printable, Reader } from "./reader.ts";
 import { readSection, SECTION, type Section, splitSections } from "./sections.ts";
+import { readDataStart } from "./segments.ts";
 import { atMost, mustEnd, readMemory, readTables, type ScanLimits, type Table, tooMuch } from "./storage.ts";
 
 export interface Scan {
@@ -21,6 +23,8 @@ export interface Scan {
   /** True if `_initialize` is exported. */
   readonly initialize: boolean;
   readonly codeBytes: number;
+  /** Where the active data segments begin that have a constant address; null without any. */
+  readonly dataStart: number | null;
   /** Why an instance cannot be put back in place; null if it can. */
   readonly notResettable: string | null;
 }
@@ -54,13 +58,13 @@ export function scan(bytes: Uint8Array, limits: ScanLimits): Scan {
 
   const types = readTypes(open(SECTION.type));
   const importReader = open(SECTION.import);
-  const imported = importReader === null ? [] : checkImports(importReader, types);
+  const imported = importReader === null ? [] : checkImports(importReader, types, limits.light === true);
   const tables = readTables(open(SECTION.table), limits);
   const memory = readMemory(open(SECTION.memory), limits);
   checkFunctionCount(open(SECTION.function));
   checkDataBytes(open(SECTION.data), limits);
   const globals = readGlobals(open(SECTION.global));
-  const exported = readExports(open(SECTION.export));
+  const exported = readExports(open(SECTION.export), limits.light === true);
 
   const signatureOf = (name: string): Signature | undefined => {
     const index = exported.functions.get(name);
@@ -86,6 +90,7 @@ export function scan(bytes: Uint8Array, limits: ScanLimits): Scan {
     entry,
     initialize: initialize !== undefined,
     codeBytes: code === null ? 0 : code.end - code.position,
+    dataStart: readDataStart(open(SECTION.data)),
     notResettable: irreversible ?? globals.notResettable,
   };
 }
@@ -169,7 +174,7 @@ interface Exported {
 
 const meaningful: ReadonlySet<string> = new Set([...entries, INITIALIZE]);
 
-function readExports(reader: Reader | null): Exported {
+function readExports(reader: Reader | null, light: boolean): Exported {
   const functions = new Map<string, number>();
   let memory: string | null = null;
   if (reader === null) return { functions, memory };
@@ -178,13 +183,17 @@ function readExports(reader: Reader | null): Exported {
     const name = reader.name();
     const kind = reader.byte();
     const target = reader.u32();
-    if (name.startsWith(RESERVED_PREFIX)) {
+    if (name.startsWith(RESERVED_PREFIX) && !(light && isOfLight(name))) {
       reader.fail(`has the name ${printable(name)}; names that begin with ${RESERVED_PREFIX} are reserved`);
     }
     if (kind === 0 && meaningful.has(name)) functions.set(name, target);
     if (kind === 2 && (memory === null || name === "memory") && isAscii(name)) memory = name;
   }
   return mustEnd(reader, { functions, memory });
+}
+
+function isOfLight(name: string): boolean {
+  return name === LIGHT_EXPORTS.reductions || name === LIGHT_EXPORTS.start;
 }
 
 /** Names that are not ASCII are not worth decoding: the rewrite exports the memory under a name of its own. */

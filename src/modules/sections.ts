@@ -1,7 +1,7 @@
 // Splits a module into its sections: known ones, in order, within bounds. Any thread, pure.
 
 import { PREAMBLE_BYTES } from "./preamble.ts";
-import { Reader } from "./reader.ts";
+import { leb, Reader } from "./reader.ts";
 
 /** A section's place: header from `start`, contents from `payload` to `end`. */
 export interface Section {
@@ -19,6 +19,7 @@ export const SECTION = {
   memory: 5,
   global: 6,
   export: 7,
+  start: 8,
   dataCount: 12,
   code: 10,
   data: 11,
@@ -83,4 +84,46 @@ export function splitSections(bytes: Uint8Array): Section[] {
 /** A reader over a section's contents. */
 export function readSection(bytes: Uint8Array, section: Section): Reader {
   return new Reader(bytes, section.payload, section.end, `the ${places.get(section.id)?.name ?? "custom"} section`);
+}
+
+/**
+ * The module with some sections replaced, added where they are missing, or (null) left out. All other bytes, custom
+ * sections among them, stay as they are.
+ * @param sections as `splitSections` gave them
+ */
+export function replaceSections(
+  bytes: Uint8Array,
+  sections: readonly Section[],
+  payloads: ReadonlyMap<number, Uint8Array | null>,
+): Uint8Array<ArrayBuffer> {
+  const pieces: Uint8Array[] = [];
+  const left = new Map(payloads);
+  let copied = 0;
+  const write = (id: number, payload: Uint8Array | null): void => {
+    left.delete(id);
+    if (payload !== null) pieces.push(Uint8Array.from([id, ...leb(payload.length)]), payload);
+  };
+  const writeBefore = (rank: number): void => {
+    for (const [id] of order.slice(0, rank)) {
+      const payload = left.get(id);
+      if (payload !== undefined) write(id, payload);
+    }
+  };
+  for (const { id, start, end } of sections) {
+    const rank = places.get(id)?.rank ?? 0;
+    if (![...left.keys()].some((other) => (places.get(other)?.rank ?? 0) <= rank)) continue;
+    pieces.push(bytes.subarray(copied, start));
+    copied = start;
+    writeBefore(rank);
+    const payload = left.get(id);
+    if (payload === undefined) continue;
+    write(id, payload);
+    copied = end;
+  }
+  // What belongs behind the last section: before the custom sections that follow it, which may be the name section.
+  const last = sections.at(-1)?.end ?? PREAMBLE_BYTES;
+  pieces.push(bytes.subarray(copied, Math.max(copied, last)));
+  writeBefore(order.length);
+  pieces.push(bytes.subarray(Math.max(copied, last)));
+  return Buffer.concat(pieces);
 }

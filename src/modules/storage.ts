@@ -9,6 +9,11 @@ export interface ScanLimits {
   readonly memoryBytes: number;
   /** Elements of all tables together. */
   readonly tableElements: number;
+  /**
+   * The module is what our own rewrite made for light processes: only there may the names stand that belong to it
+   * (actors/abi/light.ts).
+   */
+  readonly light?: boolean;
 }
 
 export interface Table {

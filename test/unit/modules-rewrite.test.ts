@@ -53,6 +53,8 @@ describe("a valid guest", () => {
       globals: ["frenezulo:global:0"],
       entry: "frenezulo_main",
       initialize: false,
+      light: false,
+      borrow: 1024,
       notResettable: null,
     });
     expect(intake(validGuests.command as Uint8Array).info).toEqual({
@@ -62,6 +64,8 @@ describe("a valid guest", () => {
       globals: [],
       entry: "_start",
       initialize: true,
+      light: false,
+      borrow: 0,
       notResettable: null,
     });
     expect(intake(validGuests.minimal as Uint8Array).info).toMatchObject({ memory: null, memoryPagesMax: 0 });

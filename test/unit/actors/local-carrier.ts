@@ -197,6 +197,8 @@ const info: ModuleInfo = {
   globals: [],
   entry: "frenezulo_main",
   initialize: false,
+  light: false,
+  borrow: null,
   notResettable: "it is not put back",
 };
 const modules = {
