@@ -5,6 +5,7 @@ import { address, digest, filePath, host, name, token, variable } from "./config
 import { bool, duration, durationOr, float, int, list, map, oneOf, size, text } from "./config/kinds.ts";
 import { COMPILE_THREADS, cores, THREADS_MAX, threadsDefault } from "./config/machine.ts";
 import { optional, path, secret, withFlag } from "./config/modifiers.ts";
+import { networkProblems, networkTable } from "./config/network.ts";
 import { fill, type PartOf, type Problem, readTable, type ValuesOf } from "./config/table.ts";
 import { FrenezuloError } from "./errors.ts";
 
@@ -81,6 +82,7 @@ export const policyTable = {
     window: duration("10s", ["100ms", "1h"], "The window over which both are counted."),
   },
   env: map(variable, "Environment variables of the service's guests."),
+  network: networkTable,
 };
 
 /** Policy of one service, in the shape of the file; durations are ms (Infinity = "never"), sizes bytes. */
@@ -266,7 +268,7 @@ export function applyPolicy(base: Policy, part: PolicyPart): Policy {
 
 /** What does not fit together in a policy, or with the node. */
 export function policyProblems(policy: Policy, scope: Omit<PolicyScope, "defaults">): Problem[] {
-  const problems: Problem[] = [];
+  const problems = networkProblems(policy.network);
   const { scale, backoff, limits, supervisor } = policy;
   const bodyBytes = scope.limits.body_bytes;
   if (scale.min > scale.max)

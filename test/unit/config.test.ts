@@ -142,6 +142,14 @@ describe("every setting", () => {
       ["brutal_kill", "0s", "never", "infinity"],
       ["kill", "-1s", 5],
     ],
+    "defaults.network.connect": [
+      [[], ["a.example:443", "*.a.example:*", "*:443", "192.0.2.7:80", "10.0.0.0/8:1", "[::1]:1", "[fd00::/8]:*"]],
+      ["a.example:443", ["a.example"], [":80"], ["http://a.example:80"], ["::1:80"], ["a.*:80"], ["a b:80"], [80]],
+    ],
+    "defaults.network.listen": [
+      [[], ["127.0.0.1:8080", "0.0.0.0:*", "[::]:80", "localhost:1", "10.0.0.0/8:1"]],
+      ["127.0.0.1:8080", ["a.example:80"], ["*:80"], ["8080"], [":8080"], [8080]],
+    ],
     "defaults.env": [
       [{}, { KEY: "value", "A.b": "" }],
       [{ "A=B": "x" }, { A: 1 }, { A: "\0" }, [], "A=B", { "": "x" }],
@@ -163,7 +171,7 @@ describe("every setting", () => {
     ([name, { range, kind }]) =>
       !/ – /.test(range) &&
       !["enum", "bool"].includes(kind) &&
-      !/^services\.NAME\.(supervisor|shutdown|env)$/.test(name),
+      !/^services\.NAME\.(supervisor|shutdown|env|network.*)$/.test(name),
   );
   test.each([...rest, ...all.filter(([name]) => name === "defaults.shutdown")])(
     "%s takes what it says",
@@ -282,16 +290,28 @@ describe("precedence", () => {
 function exampleOf(setting: Setting<unknown>): string | undefined {
   if (setting.isPath === true && setting.flag === undefined) return undefined;
   if (setting.kind === "map") return "A=1,B=2";
-  if (setting.kind === "list") return "example.org,example.com";
+  if (setting.kind === "list") {
+    return ["example.org,example.com", "127.0.0.1:1,127.0.0.1:2"].find((text) => isReadable(setting, text));
+  }
   if (setting.isSecret) return "s".repeat(40);
   const value = setting.initial();
   if (value === undefined) return "127.0.0.1:1";
   return setting.write(value);
 }
 
+function isReadable(setting: Setting<unknown>, text: string): boolean {
+  try {
+    setting.readText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 describe("an error in the file", () => {
   const notDuration = 'is not a duration; write one like "500ms", "30s" or "5m"';
   const notName = "is not a name of 1 to 64 of a-z 0-9 . _ - that begins with a letter or digit";
+  const hostAndPort = policyTable.network.connect.range.slice("each ".length);
   const service = '[services.hello]\nsource = "hello.wasm"\n';
   test.each([
     [
@@ -326,6 +346,18 @@ describe("an error in the file", () => {
     [
       '[limits]\ncompile = "-5s"\n',
       'frenezulo.toml:2:1: limits.compile: "-5s" is not a duration; write one like "500ms", "30s" or "5m"',
+    ],
+    [
+      `${service}network.connect = ["example.com"]\n`,
+      `frenezulo.toml:3:9: services.hello.network.connect: "example.com" is not ${hostAndPort}`,
+    ],
+    [
+      `${service}[services.hello.network]\nconnect = ["10.0.0.0/40:80"]\n`,
+      'frenezulo.toml:4:1: services.hello.network.connect: "10.0.0.0/40:80": a network of this family has 0 to 32 bits',
+    ],
+    [
+      `${service}[services.hello.network]\nlisten = ["127.1:80"]\n`,
+      'frenezulo.toml:4:1: services.hello.network.listen: "127.1:80": 127.1 is neither a name nor an address',
     ],
     ['[limits]\ncompile = "1ms"\n', 'frenezulo.toml:2:1: limits.compile: "1ms" is too small; the smallest is "10ms"'],
     ["[limits]\ncarriers = 511\n", "frenezulo.toml:2:1: limits.carriers: 511 is too large; the largest is 510"],
@@ -470,6 +502,21 @@ describe("positions of keys", () => {
 });
 
 describe("policies", () => {
+  test("have every form of network address", () => {
+    const connect = [
+      "a.example:443",
+      "*.example:*",
+      "*:443",
+      "192.0.2.7:80",
+      "10.0.0.0/8:*",
+      "[::1]:1",
+      "[fd00::/8]:2",
+    ];
+    const listen = ["127.0.0.1:*", "0.0.0.0:80", "[::]:80", "localhost:1", "10.0.0.0/8:1"];
+    expect(parsePolicy({ network: { connect, listen } }).network).toEqual({ connect, listen, sockets: 256 });
+    expect(defaultPolicy.network).toEqual({ connect: [], listen: [], sockets: 256 });
+  });
+
   test("are the defaults with what was given", () => {
     expect(parsePolicy(undefined)).toEqual(defaultPolicy);
     const policy = parsePolicy({

@@ -1,0 +1,257 @@
+// What each operation of a guest does: an ask's payload to its answer (actors/network-wire.ts has both).
+import type { Socket } from "node:net";
+import { isIP } from "node:net";
+import { NETWORK, OPTION, type PayloadReader, SLICE_BYTES_MAX, STATUS, TIMEOUT } from "../../actors/network-wire.ts";
+import { after } from "../timer.ts";
+import { type Endpoint, octetsOf, textOf } from "./address-text.ts";
+import { Abandoned, type Call, millisecondsOf, NetworkError, ok, TimedOut } from "./call.ts";
+import { openTcp, openTls, serverContext } from "./connect.ts";
+import { Connection, type Timeouts } from "./connection.ts";
+import { Datagrams } from "./datagrams.ts";
+import type { Handles, Held } from "./handles.ts";
+import { Listener } from "./listener.ts";
+import type { NetworkPolicy } from "./policy.ts";
+import type { Resolver } from "./resolver.ts";
+
+/** What an operation works with. */
+export interface Scope {
+  readonly call: Call;
+  readonly payload: PayloadReader;
+  readonly policy: NetworkPolicy;
+  readonly handles: Handles;
+  readonly resolver: Resolver;
+}
+
+type Operation = (scope: Scope) => Buffer | Promise<Buffer>;
+
+const DONE = Buffer.of(STATUS.ok);
+const ROOTS_MAX = 64;
+
+/** By operation number; `ended` is not an operation of a guest's. */
+export const operations: ReadonlyMap<number, Operation> = new Map<number, Operation>([
+  [NETWORK.resolve, resolve],
+  [NETWORK.tcpBind, (scope) => bind(scope, endpointOf(scope.payload))],
+  [NETWORK.tlsBind, tlsBind],
+  [NETWORK.accept, (scope) => listener(scope).accept(scope.call)],
+  [NETWORK.tcpConnect, tcpConnect],
+  [NETWORK.tlsConnect, tlsConnect],
+  [NETWORK.localAddress, (scope) => addressAnswer(held(scope).localAddress)],
+  [NETWORK.peerAddress, peerAddress],
+  [NETWORK.read, (scope) => connection(scope).read(scope.call, scope.payload.u32())],
+  [NETWORK.peek, (scope) => connection(scope).peek(scope.call, scope.payload.u32())],
+  [NETWORK.write, (scope) => connection(scope).write(scope.call, scope.payload.raw().subarray(0, SLICE_BYTES_MAX))],
+  [NETWORK.flush, (scope) => connection(scope).flush(scope.call)],
+  [NETWORK.setTimeout, setTimeoutOf],
+  [NETWORK.getTimeout, (scope) => ok().u64(connection(scope).timeouts[timeoutName(scope.payload.u32())]).bytes],
+  [NETWORK.udpBind, (scope) => open(scope, () => Datagrams.bind(scope.policy, endpointOf(scope.payload)))],
+  [NETWORK.udpConnect, udpConnect],
+  [NETWORK.udpSend, async (scope) => ok().u32(await datagrams(scope).send(scope.payload.raw(), null)).bytes],
+  [NETWORK.udpSendTo, udpSendTo],
+  [NETWORK.udpReceive, (scope) => datagrams(scope).receive(scope.call, scope.payload.u32())],
+  [NETWORK.setOption, setOption],
+  [NETWORK.getOption, getOption],
+  [NETWORK.clone, ({ call, payload, handles }) => ok().u32(handles.clone(call, payload.u32())).bytes],
+  [NETWORK.drop, onHandle((handles, call, handle) => handles.drop(call, handle))],
+  [NETWORK.give, onHandle((handles, call, handle) => handles.give(call, handle))],
+  [NETWORK.take, onHandle((handles, call, handle) => handles.take(call, handle))],
+]);
+
+async function resolve({ call, payload, policy, resolver }: Scope): Promise<Buffer> {
+  const ms = millisecondsOf(payload.u64());
+  const text = payload.raw().toString();
+  const found = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const host = found?.[1] ?? found?.[2] ?? "";
+  const port = Number(found?.[3]);
+  if (found === null || port > 65_535) throw new NetworkError(`${JSON.stringify(text.slice(0, 256))} is not host:port`);
+  const addresses = isIP(host) === 0 ? await lookUp(call, policy, resolver, { host, port, ms }) : [host];
+  const answer = ok();
+  for (const address of addresses) answer.address(octetsOf(address), port);
+  return answer.bytes;
+}
+
+/** Addresses of a name that may be connected to. */
+async function lookUp(
+  call: Call,
+  policy: NetworkPolicy,
+  resolver: Resolver,
+  { host, port, ms }: { readonly host: string; readonly port: number; readonly ms: number },
+): Promise<string[]> {
+  const name = policy.checkName(host, port);
+  const addresses = await within(call, resolver.resolve(name), ms);
+  // They are this machine's own: resolved without asking, and refused when they are connected to.
+  return name === "localhost" ? addresses : policy.admit(name, port, addresses);
+}
+
+function tlsBind(scope: Scope): Promise<Buffer> {
+  const at = endpointOf(scope.payload);
+  const certificate = scope.payload.raw(scope.payload.u32());
+  return bind(scope, at, { certificate, key: scope.payload.raw() });
+}
+
+async function bind(
+  scope: Scope,
+  at: Endpoint,
+  tls?: { readonly certificate: Buffer; readonly key: Buffer },
+): Promise<Buffer> {
+  const { call, policy, handles } = scope;
+  policy.checkListen(at);
+  const context = tls === undefined ? null : serverContext(tls.certificate, tls.key);
+  return open(scope, () => Listener.bind(call.environment, handles, at, context));
+}
+
+async function tcpConnect(scope: Scope): Promise<Buffer> {
+  const { call, payload, policy } = scope;
+  const to = endpointOf(payload);
+  const ms = millisecondsOf(payload.u64());
+  policy.checkConnect(to);
+  return open(scope, async () => new Connection(await openTcp(call, to, ms)));
+}
+
+/** The time covers names, connection and handshake. Each address is tried in turn. */
+async function tlsConnect(scope: Scope): Promise<Buffer> {
+  const { call, payload, policy, resolver } = scope;
+  const port = payload.u16();
+  const ms = millisecondsOf(payload.u64());
+  const host = payload.raw(payload.u16()).toString();
+  const roots: Buffer[] = [];
+  while (payload.remaining > 0 && roots.length < ROOTS_MAX) roots.push(Buffer.from(payload.raw(payload.u32())));
+  const until = performance.now() + ms;
+  const left = (): number => Math.max(0, until - performance.now());
+  return open(scope, async () => {
+    const addresses =
+      isIP(host) === 0 ? await lookUp(call, policy, resolver, { host, port, ms }) : [textOf(octetsOf(host))];
+    const socket = await firstOpen(addresses, (address) => {
+      policy.checkConnect({ address, port });
+      return openTcp(call, { address, port }, left());
+    });
+    try {
+      return new Connection(await openTls(call, socket, host, roots, left()));
+    } catch (thrown) {
+      socket.destroy();
+      if (thrown instanceof NetworkError) throw new NetworkError(`TLS with ${host}: ${thrown.message}`);
+      throw thrown;
+    }
+  });
+}
+
+async function firstOpen(addresses: readonly string[], connect: (address: string) => Promise<Socket>): Promise<Socket> {
+  let last: unknown = new NetworkError("there is no address to connect to");
+  for (const address of addresses) {
+    try {
+      return await connect(address);
+    } catch (thrown) {
+      if (!(thrown instanceof NetworkError)) throw thrown;
+      last = thrown;
+    }
+  }
+  throw last;
+}
+
+function peerAddress(scope: Scope): Buffer {
+  const socket = held(scope);
+  if (socket instanceof Listener) throw new NetworkError("a listener has no peer");
+  if (socket instanceof Datagrams && socket.peerAddress === null) return DONE;
+  return addressAnswer(socket.peerAddress);
+}
+
+function setTimeoutOf(scope: Scope): Buffer {
+  const { timeouts } = connection(scope);
+  timeouts[timeoutName(scope.payload.u32())] = scope.payload.u64();
+  return DONE;
+}
+
+function udpConnect(scope: Scope): Buffer {
+  datagrams(scope).connect(endpointOf(scope.payload));
+  return DONE;
+}
+
+async function udpSendTo(scope: Scope): Promise<Buffer> {
+  const socket = datagrams(scope);
+  const to = endpointOf(scope.payload);
+  return ok().u32(await socket.send(scope.payload.raw(), to)).bytes;
+}
+
+function setOption(scope: Scope): Buffer {
+  const socket = datagrams(scope);
+  const option = scope.payload.u32();
+  const value = scope.payload.u32();
+  if (option === OPTION.ttl) socket.ttl = value;
+  else socket.broadcast = value !== 0;
+  return DONE;
+}
+
+function getOption(scope: Scope): Buffer {
+  const socket = datagrams(scope);
+  return ok().u32(scope.payload.u32() === OPTION.ttl ? socket.ttl : Number(socket.broadcast)).bytes;
+}
+
+/** Makes a socket for the caller, if there may be another one and the caller still lives when it is there. */
+async function open({ call, handles }: Scope, make: () => Promise<Held>): Promise<Buffer> {
+  handles.reserveOrThrow(call.environment);
+  let made: Held | null = null;
+  try {
+    made = await make();
+    if (call.hasEnded) throw new Abandoned();
+    return ok().u32(handles.add(call, made)).bytes;
+  } catch (thrown) {
+    handles.release(call.environment);
+    made?.close();
+    throw thrown;
+  }
+}
+
+function within<T>(call: Call, promise: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = after(ms, () => reject(new TimedOut()));
+    call.onEnd(() => reject(new Abandoned()));
+    promise.then(resolve, reject).finally(() => {
+      timer.cancel();
+      call.onEnd(null);
+    });
+  });
+}
+
+function endpointOf(payload: PayloadReader): Endpoint {
+  const { octets, port } = payload.address();
+  return { address: textOf(octets), port };
+}
+
+function addressAnswer(endpoint: Endpoint | null): Buffer {
+  if (endpoint === null) throw new NetworkError("the socket is closed");
+  return ok().address(octetsOf(endpoint.address), endpoint.port).bytes;
+}
+
+function timeoutName(which: number): keyof Timeouts {
+  return which === TIMEOUT.read ? "read" : which === TIMEOUT.write ? "write" : "peek";
+}
+
+function held({ call, payload, handles }: Scope): Connection | Listener | Datagrams {
+  const socket = handles.get(call, payload.u32());
+  if (socket instanceof Connection || socket instanceof Listener || socket instanceof Datagrams) return socket;
+  throw new NetworkError("the socket is closed");
+}
+
+function connection(scope: Scope): Connection {
+  const socket = held(scope);
+  if (socket instanceof Connection) return socket;
+  throw new NetworkError("it is not a stream");
+}
+
+function listener(scope: Scope): Listener {
+  const socket = held(scope);
+  if (socket instanceof Listener) return socket;
+  throw new NetworkError("it is not a listener");
+}
+
+function datagrams(scope: Scope): Datagrams {
+  const socket = held(scope);
+  if (socket instanceof Datagrams) return socket;
+  throw new NetworkError("it is not a UDP socket");
+}
+
+function onHandle(action: (handles: Handles, call: Call, handle: number) => void): Operation {
+  return ({ call, payload, handles }) => {
+    action(handles, call, payload.u32());
+    return DONE;
+  };
+}
