@@ -55,11 +55,7 @@ export const policyTable = {
     body_out: size("8MiB", ["0B", "256MiB"], "A reply's body; beyond it 502."),
     concurrency: int(64, [1, 100_000], "Requests that run or wait in a carrier at once."),
     queue: int(256, [0, 100_000], "Requests that wait for their turn beyond these; beyond them 429."),
-    output_request: size(
-      "64KiB",
-      ["0B", "16MiB"],
-      "stdout and stderr of one request; the rest is dropped and counted.",
-    ),
+    output_request: size("64KiB", ["0B", "16MiB"], "stdout and stderr of a request; more is dropped and counted."),
     output_second: size("1MiB", ["0B", "64MiB"], "stdout and stderr of the service in a second; the rest is dropped."),
   },
   scale: {
