@@ -11,7 +11,8 @@ import type { CompiledModule, IntakeLimits, Modules } from "./modules.ts";
 import { assertPrefix, type Router } from "./router.ts";
 import type { Pool, Service } from "./service.ts";
 import type { Sources } from "./sources.ts";
-import type { Store, StoredService, StoredVersion } from "./store.ts";
+import type { StoredService, StoredVersion } from "./store/row.ts";
+import type { Store } from "./store.ts";
 import { isSamePolicy, type PoolVersion, type Turnover } from "./turnover.ts";
 import type { AddOptions, AddResult, VersionView } from "./verbs.ts";
 

@@ -1,42 +1,22 @@
 // What survives the node: services, their versions and the bytes of their modules, in LMDB. Main thread; only rows are
 // kept in memory. Each change is one transaction, acknowledged when it is on disk, and changes take turns.
 //
-// Databases in the folder's one file: "services" prefix → row (JSON), "modules" sha256 → bytes; and the row "schema".
-// How many versions use a module is counted from the rows, so that no counter can disagree with them.
+// Databases in the folder's one file: "services" prefix → row (JSON), "modules" sha256 → bytes, those of
+// store/light.ts; and the row "schema".
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { FrenezuloError, reasonOf } from "./errors.ts";
+import type { Light, LightCache } from "./modules/light-cache.ts";
 import { failureOf } from "./store/failure.ts";
 import { assertDatabase } from "./store/header.ts";
+import { LightModules } from "./store/light.ts";
 import { FolderLock } from "./store/lock.ts";
-import { rowSchema } from "./store/row.ts";
+import { rowSchema, type StoredService, type StoredVersion } from "./store/row.ts";
 import { moduleBytesOf, pageBytes, rowBytes } from "./store/space.ts";
+import { Uses } from "./store/uses.ts";
 
 const schemaVersion = 1;
-
-export interface StoredVersion {
-  /** Counts from 1 for each prefix and is never used again, not even after a rollback. */
-  readonly version: number;
-  /** sha256 of the module as it was given, hex: the key of its bytes. */
-  readonly digest: string;
-  readonly bytes: number;
-  /** ISO 8601. */
-  readonly addedAt: string;
-  /** As the user wrote it: the defaults of the day it is read apply to what it leaves out. */
-  readonly policy: unknown;
-  readonly env: Readonly<Record<string, string>>;
-}
-
-export interface StoredService {
-  readonly prefix: string;
-  /** The version that is served. */
-  readonly current: number;
-  /** The number the next version gets. */
-  readonly next: number;
-  /** Oldest first; holds at least the current one. */
-  readonly versions: readonly StoredVersion[];
-}
 
 export interface StoreStats {
   readonly services: number;
@@ -66,8 +46,8 @@ export class Store {
   readonly #modules: Database<Uint8Array, string>;
   /** The rows as committed. This process alone writes them (the folder's lock). */
   readonly #services = new Map<string, StoredService>();
-  /** digest → versions that use it, over all services. */
-  readonly #uses = new Map<string, number>();
+  readonly #uses = new Uses();
+  readonly #light: LightModules;
   #usedBytes = 0;
   /** The change before, done or failed: the next begins after it. */
   #last: Promise<unknown> = Promise.resolve();
@@ -88,6 +68,7 @@ export class Store {
     });
     this.#rows = this.#root.openDB("services", { encoding: "json" });
     this.#modules = this.#root.openDB("modules", { encoding: "binary" });
+    this.#light = new LightModules(this.#root);
   }
 
   /**
@@ -131,6 +112,8 @@ export class Store {
         });
       this.#apply(key, row.data);
     }
+    const useless = this.#light.load((digest) => this.#uses.has(digest));
+    if (useless.length > 0) await this.#root.batch(() => this.#light.remove(useless));
   }
 
   services(): Iterable<StoredService> {
@@ -163,10 +146,7 @@ export class Store {
   /** Changes the policy of a version that is there. Throws as `setCurrent`, and store_full. */
   setPolicy(prefix: string, version: number, policy: Pick<StoredVersion, "policy" | "env">): Promise<StoredService> {
     return this.#inTurn(async () => {
-      const before = this.#services.get(prefix);
-      if (before === undefined) throw new FrenezuloError("unknown_service", { service: prefix });
-      if (!before.versions.some((each) => each.version === version))
-        throw new FrenezuloError("unknown_version", { service: prefix, version });
+      const before = this.#rowWith(prefix, version);
       const versions = before.versions.map((each) => (each.version === version ? { ...each, ...policy } : each));
       const after = { ...before, versions };
       this.#refuseBeyondLimit(rowBytes(after) - rowBytes(before));
@@ -178,10 +158,7 @@ export class Store {
   /** @throws unknown_service, unknown_version, store_failed; then nothing has changed */
   setCurrent(prefix: string, version: number): Promise<StoredService> {
     return this.#inTurn(async () => {
-      const before = this.#services.get(prefix);
-      if (before === undefined) throw new FrenezuloError("unknown_service", { service: prefix });
-      if (!before.versions.some((each) => each.version === version))
-        throw new FrenezuloError("unknown_version", { service: prefix, version });
+      const before = this.#rowWith(prefix, version);
       const after = { ...before, current: version };
       await this.#commit(prefix, after);
       return after;
@@ -204,6 +181,26 @@ export class Store {
     return this.#modules.getBinary(digest);
   }
 
+  /** Kept for as long as a version uses what they were made of. `put` throws store_full, store_failed. */
+  readonly light: LightCache = {
+    get: async (digest) => {
+      if (this.#closed !== undefined) throw closedFailure();
+      return this.#light.get(digest);
+    },
+    put: (digest, light) => this.#inTurn(() => this.#putLight(digest, light)),
+  };
+
+  async #putLight(digest: string, light: Light): Promise<void> {
+    if (!this.#uses.has(digest)) return; // its last version has gone meanwhile
+    this.#refuseBeyondLimit(this.#light.addedBytes(digest, light));
+    try {
+      await this.#root.batch(() => this.#light.write(digest, light));
+    } catch (error) {
+      throw await failureOf(error, this.#options.folder, "bytes" in light ? light.bytes.length : pageBytes);
+    }
+    this.#light.apply(digest, light);
+  }
+
   stats(): StoreStats {
     let versions = 0;
     for (const service of this.#services.values()) versions += service.versions.length;
@@ -211,7 +208,7 @@ export class Store {
       services: this.#services.size,
       versions,
       modules: this.#uses.size,
-      usedBytes: this.#usedBytes,
+      usedBytes: this.#usedBytes + this.#light.usedBytes,
       limitBytes: this.#options.mapBytes,
       fileBytes: statSync(join(this.#options.folder, "data.mdb")).size,
     };
@@ -234,11 +231,20 @@ export class Store {
     return done;
   }
 
+  /** The row of a service that has the version. @throws unknown_service, unknown_version */
+  #rowWith(prefix: string, version: number): StoredService {
+    const row = this.#services.get(prefix);
+    if (row === undefined) throw new FrenezuloError("unknown_service", { service: prefix });
+    if (row.versions.some((each) => each.version === version)) return row;
+    throw new FrenezuloError("unknown_version", { service: prefix, version });
+  }
+
   #refuseBeyondLimit(addedBytes: number): void {
     const limit = this.#options.mapBytes;
-    if (this.#usedBytes + addedBytes > limit)
+    const used = this.#usedBytes + this.#light.usedBytes;
+    if (used + addedBytes > limit)
       throw new FrenezuloError("store_full", {
-        why: `${this.#usedBytes} of ${limit} bytes (store.map_size) are used and ${addedBytes} more are needed`,
+        why: `${used} of ${limit} bytes (store.map_size) are used and ${addedBytes} more are needed`,
       });
   }
 
@@ -248,44 +254,25 @@ export class Store {
     after: StoredService | undefined,
     module?: { digest: string; bytes: Uint8Array },
   ): Promise<void> {
-    const unused = this.#unusedAfter(prefix, after);
+    const unused = this.#uses.unusedAfter(this.#services.get(prefix), after);
     try {
       await this.#root.batch(() => {
         if (module !== undefined) void this.#modules.put(module.digest, module.bytes);
         if (after === undefined) void this.#rows.remove(prefix);
         else void this.#rows.put(prefix, after);
         for (const digest of unused) void this.#modules.remove(digest);
+        this.#light.remove(unused);
       });
     } catch (error) {
       throw await failureOf(error, this.#options.folder, module?.bytes.length ?? pageBytes);
     }
+    this.#light.forget(unused);
     this.#apply(prefix, after);
-  }
-
-  /** Digests that no version uses any more when `after` has taken the place of the row there is. */
-  #unusedAfter(prefix: string, after: StoredService | undefined): string[] {
-    const changes = new Map<string, number>();
-    for (const { digest } of this.#services.get(prefix)?.versions ?? [])
-      changes.set(digest, (changes.get(digest) ?? 0) - 1);
-    for (const { digest } of after?.versions ?? []) changes.set(digest, (changes.get(digest) ?? 0) + 1);
-    return [...changes].filter(([digest, by]) => (this.#uses.get(digest) ?? 0) + by === 0).map(([digest]) => digest);
   }
 
   #apply(prefix: string, after: StoredService | undefined): void {
     const before = this.#services.get(prefix);
-    for (const version of after?.versions ?? []) {
-      const uses = this.#uses.get(version.digest) ?? 0;
-      this.#uses.set(version.digest, uses + 1);
-      if (uses === 0) this.#usedBytes += moduleBytesOf(version);
-    }
-    for (const version of before?.versions ?? []) {
-      const uses = (this.#uses.get(version.digest) ?? 0) - 1;
-      if (uses > 0) this.#uses.set(version.digest, uses);
-      else {
-        this.#uses.delete(version.digest);
-        this.#usedBytes -= moduleBytesOf(version);
-      }
-    }
+    this.#usedBytes += this.#uses.apply(before, after);
     this.#usedBytes += rowBytes(after) - rowBytes(before);
     if (after === undefined) this.#services.delete(prefix);
     else this.#services.set(prefix, after);

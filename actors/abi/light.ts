@@ -27,5 +27,8 @@ export const LIGHT_EXPORTS = {
   state: "asyncify_get_state",
 } as const;
 
+/** What light modules are kept under besides their digest: to be raised when the rewrite makes others than before. */
+export const REWRITE_VERSION = 1;
+
 /** Bytes of guest memory that the kernel borrows to unwind into, where the memory has as many. */
 export const BORROW_BYTES = 65_536;

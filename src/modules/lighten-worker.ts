@@ -4,6 +4,7 @@ import { setPriority } from "node:os";
 import process from "node:process";
 import { asFrenezuloError, reasonOf } from "../errors.ts";
 import { lighten } from "./lighten.ts";
+import { printable } from "./reader.ts";
 
 /** What comes back for a module (a Uint8Array). */
 export type LightenAnswer =
@@ -13,6 +14,7 @@ export type LightenAnswer =
 
 /** Serving comes first: what is rewritten is in use already, by processes with threads of their own. */
 const NICENESS = 10;
+const WHY_MAX = 500;
 
 process.on("message", async (bytes: Uint8Array) => {
   process.send?.(await answer(bytes));
@@ -21,12 +23,20 @@ process.on("message", async (bytes: Uint8Array) => {
 process.on("SIGINT", () => undefined);
 setPriority(NICENESS);
 
+/** What Binaryen says before it gives up. It takes console.error when it is loaded. */
+const said: string[] = [];
+console.error = (...texts: unknown[]): void => {
+  said.push(...texts.map(String));
+};
+
 async function answer(bytes: Uint8Array): Promise<LightenAnswer> {
   try {
     return { bytes: await lighten(bytes) };
   } catch (thrown) {
     const error = asFrenezuloError(thrown);
-    if (error.code !== "internal") return { why: String(error.details.why), isFinal: true };
+    if (error.code !== "internal") {
+      return { why: printable([error.details.why, ...said].join("; "), WHY_MAX), isFinal: true };
+    }
     const isMissing = (error.cause as { code?: unknown } | null)?.code === "ERR_MODULE_NOT_FOUND";
     const why = isMissing ? "npm's package binaryen is not installed" : reasonOf(error.cause);
     return { why, isFinal: false };

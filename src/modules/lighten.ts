@@ -6,9 +6,6 @@ import { FrenezuloError, reasonOf } from "../errors.ts";
 import { printable } from "./reader.ts";
 import { COUNTED, countReductions } from "./reductions.ts";
 
-/** Part of the key under which light modules are kept: another number makes each module be rewritten again. */
-export const REWRITE_VERSION = 1;
-
 type Binaryen = typeof import("binaryen")["default"];
 
 /**

@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import { writeSync } from "node:fs";
 import { FrenezuloError } from "../../src/errors.ts";
-import { Store, type StoredService } from "../../src/store.ts";
+import type { StoredService } from "../../src/store/row.ts";
+import { Store } from "../../src/store.ts";
 
 const [verb, folder, seed] = process.argv.slice(2);
 if (folder === undefined) throw new Error("usage: store-child hold|fill|churn FOLDER [SEED]");

@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { Store, type StoredService } from "../../src/store.ts";
+import type { StoredService } from "../../src/store/row.ts";
+import { Store } from "../../src/store.ts";
 import { buildStoreChild } from "./store-build.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "frenezulo-kill-"));

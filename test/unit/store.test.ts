@@ -8,7 +8,8 @@ import fc from "fast-check";
 import { open } from "lmdb";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FrenezuloError } from "../../src/errors.ts";
-import { Store, type StoredVersion } from "../../src/store.ts";
+import type { StoredVersion } from "../../src/store/row.ts";
+import { Store } from "../../src/store.ts";
 
 let folder: string;
 const opened: Store[] = [];
@@ -209,6 +210,70 @@ describe("store", () => {
       }),
       { numRuns: 25 },
     );
+  });
+});
+
+describe("light modules in the store", () => {
+  const light = { bytes: Buffer.alloc(20_000, 7) };
+
+  test("are there when it is opened again, reasons too, and count against the limit", async () => {
+    const store = await openStore();
+    const [one, two] = [moduleOf(Buffer.from("one")), moduleOf(Buffer.from("two"))];
+    await store.putVersion("a", ...one);
+    await store.putVersion("b", ...two);
+    const before = store.stats().usedBytes;
+    await store.light.put(one[0].digest, light);
+    await store.light.put(two[0].digest, { reason: "it has no memory" });
+    const { usedBytes } = store.stats();
+    expect(usedBytes - before).toBeGreaterThan(20_000);
+    await store.close();
+    const again = await openStore();
+    expect(await again.light.get(one[0].digest)).toEqual(light);
+    expect(await again.light.get(two[0].digest)).toMatchObject({ reason: "it has no memory" });
+    expect(again.stats().usedBytes).toBe(usedBytes);
+  });
+
+  test("go with the last version that uses what they were made of, and are not kept after it", async () => {
+    const store = await openStore();
+    const [version, bytes] = moduleOf(Buffer.from("one"));
+    await store.putVersion("a", version, bytes);
+    await store.putVersion("b", version, bytes);
+    await store.light.put(version.digest, light);
+    await store.remove("a");
+    expect(await store.light.get(version.digest)).toEqual(light);
+    await store.remove("b");
+    expect(await store.light.get(version.digest)).toBeUndefined();
+    await store.light.put(version.digest, light);
+    expect(await store.light.get(version.digest)).toBeUndefined();
+    expect(store.stats().usedBytes).toBe(0);
+    await store.close();
+    const root = open({ path: folder, noSubdir: false, encoding: "json" });
+    expect([...root.openDB("light", {}).getKeys(), ...root.openDB("light_modules", {}).getKeys()]).toEqual([]);
+    await root.close();
+  });
+
+  test("of another version of the rewrite go when it is opened", async () => {
+    const store = await openStore();
+    const [version, bytes] = moduleOf(Buffer.from("one"));
+    await store.putVersion("a", version, bytes);
+    await store.light.put(version.digest, light);
+    await store.close();
+    const root = open({ path: folder, noSubdir: false, encoding: "json" });
+    await root.openDB("light", { encoding: "json" }).put(version.digest, { rewrite: 0, bytes: 20_000 });
+    await root.close();
+    const again = await openStore();
+    expect(await again.light.get(version.digest)).toBeUndefined();
+    expect(await again.moduleBytes(version.digest)).toEqual(Buffer.from("one"));
+  });
+
+  test("are refused beyond the limit, and nothing has changed", async () => {
+    const store = await openStore(32 << 10);
+    const [version, bytes] = moduleOf(Buffer.from("one"));
+    await store.putVersion("a", version, bytes);
+    const before = store.stats();
+    expect(await codeOf(store.light.put(version.digest, { bytes: Buffer.alloc(40_000) }))).toBe("store_full");
+    expect(store.stats()).toEqual(before);
+    expect(await store.light.get(version.digest)).toBeUndefined();
   });
 });
 
