@@ -10,6 +10,7 @@ import { makeImports } from "./abi/imports.ts";
 import { Actor } from "./actor.ts";
 import { Bell } from "./bell.ts";
 import { type Exit, exitReasons } from "./exits.ts";
+import { Mesh } from "./mesh.ts";
 import { Output } from "./output.ts";
 import { Pids } from "./pids.ts";
 import { RingReader, RingWriter } from "./ring.ts";
@@ -27,6 +28,7 @@ import {
   KIND,
   monotonicMs,
   SEQ_STARTING,
+  SIGNAL,
   STATE_IDLE,
   type Ticket,
 } from "./wire.ts";
@@ -52,6 +54,7 @@ const pids = new Pids(data.bell, data.slot);
 const actors = new Map<number, Actor>();
 const ticketBlocks = new Map<number, ArrayBuffer>();
 const sender = new Sender(replies, data.tickets, bell, words);
+const mesh = new Mesh({ slot: data.slot, connect: askForRings, notes: { words, port: data.mesh } });
 const output = new Output(replies, bell, words);
 /** The actor whose guest code runs now or ran last. */
 let running: Actor | null = null;
@@ -86,8 +89,12 @@ async function serve(): Promise<void> {
   let visited = performance.now();
   for (;;) {
     let ran = 0;
-    for (; canRun(); ran++) {
-      if (!runNext()) return; // condemned: the main thread ends this one
+    for (; ; ran++) {
+      const hasSignals = mesh.hasNext();
+      if (hasSignals) mesh.poll(takeSignal);
+      if (canRun()) {
+        if (!runNext()) return; // condemned: the main thread ends this one
+      } else if (!hasSignals) break;
       if (performance.now() - visited > CONTROL_MS) {
         await new Promise<void>((resolve) => setImmediate(resolve));
         visited = performance.now();
@@ -95,9 +102,9 @@ async function serve(): Promise<void> {
     }
     if (ran === 1 && looksOn()) continue;
     // Woken for a control call it would keep that waiting.
-    if (ran > 0) asleep.block(canRun, HOT_MS);
-    if (canRun()) continue;
-    await (asleep.sleep(canRun) ?? new Promise<void>((resolve) => setImmediate(resolve)));
+    if (ran > 0) asleep.block(hasWork, HOT_MS);
+    if (hasWork()) continue;
+    await (asleep.sleep(hasWork) ?? new Promise<void>((resolve) => setImmediate(resolve)));
     visited = performance.now();
   }
 }
@@ -126,6 +133,22 @@ function looksOn(): boolean {
 function canRun(): boolean {
   if (!requests.next()) return false;
   return actors.get(requests.pid)?.isReady === true || !requests.isPending;
+}
+
+function hasWork(): boolean {
+  return canRun() || mesh.hasNext();
+}
+
+/** No process takes signals yet: a message is a dead letter, the rest is forgotten. */
+function takeSignal(kind: number): void {
+  if (kind === SIGNAL.message) Atomics.add(words, CONTROL.deadLetters, 1);
+}
+
+/** The main thread always drains, so room comes. */
+function askForRings(slot: number): void {
+  sender.reserve(0);
+  replies.commit(KIND.connect, 0, slot, 0, 0);
+  bell.ring();
 }
 
 /** Runs the request that the ring shows. False if the carrier was condemned before or meanwhile. */

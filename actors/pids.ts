@@ -26,6 +26,11 @@ export class Pids {
   }
 }
 
+/** Whatever gets its first pid from now on gets a larger one than this. */
+export function pidEnd(bell: SharedArrayBuffer): number {
+  return (Number(Atomics.load(new BigInt64Array(bell), PIDS.counter)) + PIDS.first) * PIDS.slots;
+}
+
 /** The slot of the thread that gave out a pid: the process lives there or nowhere. */
 export function slotOf(pid: number): number {
   return pid % PIDS.slots;

@@ -3,9 +3,10 @@ import { type Exit, exitReasons } from "../actors/exits.ts";
 import type { RingReader } from "../actors/ring.ts";
 import { DONE, KIND } from "../actors/wire.ts";
 import type { Carrier, CarrierEvents } from "./carrier.ts";
+import type { MainMesh } from "./mesh.ts";
 
 /** Reads a carrier's reply ring up to its last commit. */
-export function drainFrames(carrier: Carrier, events: CarrierEvents): void {
+export function drainFrames(carrier: Carrier, events: CarrierEvents, mesh: MainMesh): void {
   const replies = carrier.replies;
   while (replies.next()) {
     const { bytes, offset, length } = replies;
@@ -26,6 +27,9 @@ export function drainFrames(carrier: Carrier, events: CarrierEvents): void {
         break;
       case KIND.ended:
         events.ended(carrier, replies.pid, exitOf(replies));
+        break;
+      case KIND.connect:
+        mesh.connect(carrier.slot, replies.pid);
         break;
       case KIND.output:
         events.output(carrier, replies.pid, bytes[offset] as number, bytes.subarray(offset + 1, offset + length));

@@ -21,6 +21,7 @@ import {
   type Ticket,
 } from "../actors/wire.ts";
 import { reasonOf } from "./errors.ts";
+import type { MainMesh } from "./mesh.ts";
 
 const RING_BYTES = 256 * 1024;
 /** Rings of threads that have ended. Used again, since V8 does not count shared memory: it would pile up unseen. */
@@ -75,6 +76,7 @@ export class Carrier {
   readonly #asleep: Bell;
   readonly #worker: Worker;
   readonly #tickets: MessagePort;
+  readonly #mesh: MessagePort;
   readonly #blocks = new Map<number, ArrayBuffer>();
   readonly #control: Comlink.Remote<CarrierControl>;
   readonly #ended: Promise<string>;
@@ -98,6 +100,7 @@ export class Carrier {
     this.id = id;
     this.slot = slot;
     const [tickets, theirTickets] = ports();
+    const [mesh, theirMesh] = ports();
     const [port, theirPort] = ports();
     const data: CarrierData = {
       slot,
@@ -106,6 +109,7 @@ export class Carrier {
       requests: takeRing(),
       replies: takeRing(),
       tickets: theirTickets,
+      mesh: theirMesh,
       port: theirPort,
     };
     this.#words = new Int32Array(data.control);
@@ -113,6 +117,7 @@ export class Carrier {
     this.requests = new RingWriter(data.requests);
     this.replies = new RingReader(data.replies, () => this.#asleep.ring());
     this.#tickets = tickets;
+    this.#mesh = mesh;
     this.#worker = start(id, data);
     this.#control = Comlink.wrap<CarrierControl>(nodeEndpoint(port));
     let why = "";
@@ -130,8 +135,14 @@ export class Carrier {
     void this.#ended.then((text) => {
       onEnd(this, text);
       tickets.close();
+      mesh.close();
       if (!this.isZombie) freeRings.push(data.requests, data.replies);
     });
+  }
+
+  /** From now on other threads can send it signals. */
+  join(mesh: MainMesh): void {
+    mesh.join(this.slot, this.#words.buffer as SharedArrayBuffer, this.#mesh);
   }
 
   /** Resolves once the carrier answers control calls. @throws if its thread ends first */

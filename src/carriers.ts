@@ -5,11 +5,13 @@
 // never lost (reliability.md, finding 13).
 import { Worker } from "node:worker_threads";
 import { Bell } from "../actors/bell.ts";
+import type { SignalHandler } from "../actors/mesh-peer.ts";
 import { BELL, type CarrierData } from "../actors/wire.ts";
 import { Carrier, type CarrierEvents } from "./carrier.ts";
 import { drainFrames } from "./carrier-frames.ts";
 
 import { distFile } from "./dist-file.ts";
+import { MainMesh } from "./mesh.ts";
 import { Slots } from "./slots.ts";
 
 /** Heap and stack of a carrier's own JavaScript; wasm memory is bounded in the module (reliability.md §6). */
@@ -27,12 +29,16 @@ export interface CarriersOptions {
   readonly graceMs: number;
   /** A thread has become a zombie; so many there are now. */
   readonly onZombie: (zombies: number) => void;
+  /** Takes signals for the main thread. Without it they are dead letters. */
+  readonly onSignal?: SignalHandler;
 }
 
 /** All carriers of a node, and the bell they ring. */
 export class Carriers {
   readonly all = new Set<Carrier>();
   readonly bellBlock = new SharedArrayBuffer(BELL.bytes);
+  /** Signals between threads; the main thread's end of it. */
+  readonly mesh = new MainMesh(this.bellBlock);
   readonly #bell = new Bell(new Int32Array(this.bellBlock), BELL.asleep);
   readonly #options: CarriersOptions;
   readonly #events: CarrierEvents;
@@ -52,8 +58,15 @@ export class Carriers {
   #isClosed = false;
   #isDraining = false;
 
+  readonly #onSignal: SignalHandler;
+
   constructor(options: CarriersOptions, events: CarrierEvents) {
     this.#options = options;
+    this.#onSignal =
+      options.onSignal ??
+      (() => {
+        this.#past.deadLetters++;
+      });
     this.#events = events;
   }
 
@@ -149,7 +162,7 @@ export class Carriers {
       this.#zombies.add(carrier);
       carrier.onExit = () => {
         this.#zombies.delete(carrier);
-        this.#slots.giveBack(carrier.slot);
+        this.#free(carrier);
       };
       carrier.declareDead();
       this.#options.onZombie(this.#zombies.size);
@@ -162,7 +175,8 @@ export class Carriers {
   drain(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    for (const carrier of this.all) drainFrames(carrier, this.#events);
+    for (const carrier of this.all) drainFrames(carrier, this.#events, this.mesh);
+    this.mesh.poll(this.#onSignal);
     this.#isDraining = false;
     this.#events.drained();
   }
@@ -201,6 +215,7 @@ export class Carriers {
   async #make(): Promise<void> {
     const onEnd = (each: Carrier, why: string): void => this.#onEnd(each, why);
     const carrier = new Carrier(++this.#made, this.#slots.take(), this.bellBlock, startThread, onEnd);
+    carrier.join(this.mesh);
     this.all.add(carrier);
     try {
       await carrier.warm();
@@ -215,11 +230,13 @@ export class Carriers {
   }
 
   #onEnd(carrier: Carrier, why: string): void {
-    drainFrames(carrier, this.#events);
+    drainFrames(carrier, this.#events, this.mesh);
     carrier.state = "gone";
     carrier.requests.close();
     this.all.delete(carrier);
-    if (!carrier.isZombie) this.#slots.giveBack(carrier.slot);
+    this.mesh.leave(carrier.slot);
+    this.mesh.poll(this.#onSignal);
+    if (!carrier.isZombie) this.#free(carrier);
     this.#past.deadLetters += carrier.counter("deadLetters");
     this.#past.outputDropped += carrier.counter("outputDropped");
     const spare = this.#spares.indexOf(carrier);
@@ -231,10 +248,16 @@ export class Carriers {
     else setTimeout(() => this.#refill(), 1000).unref();
   }
 
+  /** Its thread has really ended. */
+  #free(carrier: Carrier): void {
+    this.mesh.ended(carrier.slot);
+    this.#slots.giveBack(carrier.slot);
+  }
+
   #listen(): void {
     const hasWork = (): boolean => {
       for (const carrier of this.all) if (carrier.replies.hasNext) return true;
-      return false;
+      return this.mesh.hasNext();
     };
     const loop = (): void => {
       this.drain();
@@ -251,7 +274,7 @@ function startThread(id: number, data: CarrierData): Worker {
   return new Worker(distFile("carrier.js"), {
     name: `carrier ${id}`,
     workerData: data,
-    transferList: [data.tickets, data.port],
+    transferList: [data.tickets, data.mesh, data.port],
     resourceLimits,
     env: {},
     execArgv: [],

@@ -27,7 +27,8 @@ async function makeCarrier(guest = echo): Promise<Carrier> {
     carriers.length,
     carriers.length + 1,
     bell,
-    (_id, workerData) => new Worker(program, { workerData, transferList: [workerData.tickets, workerData.port] }),
+    (_id, workerData) =>
+      new Worker(program, { workerData, transferList: [workerData.tickets, workerData.mesh, workerData.port] }),
     () => {},
   );
   carriers.push(carrier);

@@ -34,7 +34,7 @@ export class CarrierThread {
   #ticket = 0;
 
   constructor(program: string, ringBytes = 256 * 1024) {
-    const [tickets, control] = [new MessageChannel(), new MessageChannel()];
+    const [tickets, mesh, control] = [new MessageChannel(), new MessageChannel(), new MessageChannel()];
     const data: CarrierData = {
       slot: 1,
       bell: new SharedArrayBuffer(BELL.bytes),
@@ -42,6 +42,7 @@ export class CarrierThread {
       requests: makeRing(ringBytes),
       replies: makeRing(ringBytes),
       tickets: tickets.port2,
+      mesh: mesh.port2,
       port: control.port2,
     };
     this.#bell = new Bell(new Int32Array(data.bell), BELL.asleep);
@@ -50,7 +51,11 @@ export class CarrierThread {
     this.#tickets = tickets.port1;
     this.#port = control.port1;
     this.control = Comlink.wrap<CarrierControl>(nodeEndpoint(control.port1));
-    this.#worker = new Worker(program, { workerData: data, transferList: [tickets.port2, control.port2], env: {} });
+    this.#worker = new Worker(program, {
+      workerData: data,
+      transferList: [tickets.port2, mesh.port2, control.port2],
+      env: {},
+    });
   }
 
   /** Puts a request into the ring. @returns its frame's offset, or -1 without room */
