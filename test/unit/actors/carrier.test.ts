@@ -401,7 +401,8 @@ describe("a carrier that is terminated", () => {
     }
     const full = await carrierWith(status, {}, 4096);
     for (let seq = 1; full.ask(ACTOR, seq, "/?do=raw", Buffer.alloc(500)) >= 0; seq++);
-    await full.pause(50);
+    do await full.pause(50);
+    while (!full.replies.hasNext);
     await full.terminate(); // it stood in a full ring
     full.drain();
     expect(full.frames.length).toBeGreaterThan(0);
