@@ -66,6 +66,7 @@ export class Actors implements Life {
       shareMax,
       instancesMax,
       idle: () => this.#sweep.idle(),
+      all: () => this.#actors.values(),
       surplus: (actor) => outcomes.surplus(actor),
     });
     this.#sweep = new Sweep(this.#pools, this.#placement, outcomes);
@@ -117,7 +118,8 @@ export class Actors implements Life {
     pool.lastStartFailure = null;
     this.#outcomes.started(actor);
     this.#dispatch.addActor(actor);
-    if (pool.isHot) for (const each of [...pool.ready]) if (each.carrier?.isShared) this.#outcomes.surplus(each);
+    if (!pool.isHot || actor.carrier?.isShared) return;
+    for (const each of [...pool.ready]) if (each.carrier?.isShared) this.#outcomes.surplus(each);
   }
 
   /** Stops an actor in order: no new request, the running one ends. `stopped` tells when it has. */

@@ -16,6 +16,8 @@ export interface PlacementOptions {
   readonly instancesMax: number;
   /** Actors that have no requests, for giving up what they hold. */
   readonly idle: () => Iterable<Actor>;
+  /** All actors. */
+  readonly all: () => Iterable<Actor>;
   /** An actor that should be stopped in order. */
   readonly surplus: (actor: Actor) => void;
 }
@@ -36,6 +38,9 @@ export class Placement {
   readonly #carriers: Carriers;
   readonly #options: PlacementOptions;
   readonly #shared = new Set<Carrier>();
+  /** Actors that were told to give up what they hold, and shared carriers that nobody is placed in any more. */
+  readonly #leaving = new Set<Actor>();
+  readonly #clearing = new Set<Carrier>();
   readonly #waiting: Waiter[] = [];
   /** Carriers of its own that each service holds. */
   readonly #held = new Map<Service, number>();
@@ -53,14 +58,18 @@ export class Placement {
   }
 
   /**
-   * True if one more actor of this pool could run now. A service that holds its share already takes nothing from those
-   * who wait, and leaves the last carrier to those who come.
+   * True if one more actor of this pool could run now. A service that has its share already, shared carriers included,
+   * takes nothing from those who wait, and leaves the last free carrier to those who come. Actors that are all behind
+   * others in their shared carriers do not count, nor do those that it leaves for carriers of its own.
    */
   hasRoomFor(pool: Pool): boolean {
-    if (!pool.wantsDedicated && [...this.#shared].some(isIdle)) return true;
-    const isSated = this.#heldBy(pool.service) >= this.#options.shareMax;
+    const sharing = pool.isBlocked(performance.now()) ? 0 : pool.actors.size;
+    const has = pool.wantsDedicated ? this.#heldBy(pool.service) : sharing;
+    const isSated = has >= this.#options.shareMax;
     if (isSated && this.#waiting.length > 0) return false;
-    return this.#carriers.available > (isSated ? 1 : 0);
+    let free = this.#carriers.available;
+    if (!pool.wantsDedicated) for (const carrier of this.#shared) if (isIdle(carrier)) free++;
+    return free > (isSated ? 1 : 0);
   }
 
   /** A carrier for a starting actor. @throws Error if it is told to stop while it waits */
@@ -90,6 +99,7 @@ export class Placement {
     const carrier = actor.carrier;
     if (carrier === null || !actor.isPlaced) return;
     actor.isPlaced = false;
+    this.#leaving.delete(actor);
     carrier.tenants--;
     this.#instances--;
     if (!carrier.isShared) {
@@ -103,6 +113,7 @@ export class Placement {
       return;
     }
     this.#shared.delete(carrier);
+    this.#clearing.delete(carrier);
     carrier.isShared = false;
     this.#carriers.giveBack(carrier);
   }
@@ -132,14 +143,53 @@ export class Placement {
     }
   }
 
-  /** A busy service should have a carrier of its own, and none is free: who has long been idle gives up its own. */
+  /**
+   * A busy service should have a carrier of its own, and none is free: who has long been idle gives up its own, or
+   * those in a shared carrier give up that; one of more shared carriers than are wanted is given up at any time.
+   */
   askForRoom(pool: Pool, nowMs: number): void {
-    if (this.#waiting.length > 0 || !this.#carriers.isExhausted) return;
+    if (this.#waiting.length > 0 || this.#coming > 0 || !this.#carriers.isExhausted) return;
     if (this.#heldBy(pool.service) >= this.#options.shareMax) return;
     const oldest = this.#idleLongest(
       ({ carrier, pool: its }) => carrier?.isShared === false && its.children > its.policy.scale.min,
     );
-    if (oldest !== null && nowMs - oldest.lastUsedMs >= IDLE_MS) this.#options.surplus(oldest);
+    if (oldest !== null && nowMs - oldest.lastUsedMs >= IDLE_MS) {
+      this.#giveUp(oldest);
+      return;
+    }
+    const shared = this.#shared.size > 1 ? this.#sharedLongest(nowMs) : null;
+    const isTooMany = this.#shared.size > this.#options.sharedMax;
+    if (shared !== null && (isTooMany || nowMs - shared.lastUsedMs >= IDLE_MS)) this.#clear(shared.carrier);
+  }
+
+  /** The shared carrier whose actors have been idle longest. */
+  #sharedLongest(nowMs: number): { readonly carrier: Carrier; readonly lastUsedMs: number } | null {
+    const lastUsed = new Map<Carrier, number>();
+    for (const carrier of this.#shared) lastUsed.set(carrier, isIdle(carrier) ? 0 : nowMs);
+    for (const { carrier, lastUsedMs } of this.#options.all()) {
+      const known = carrier === null ? undefined : lastUsed.get(carrier);
+      if (known !== undefined && lastUsedMs > known) lastUsed.set(carrier as Carrier, lastUsedMs);
+    }
+    let found: Carrier | null = null;
+    for (const [carrier, ms] of lastUsed) if (found === null || ms < (lastUsed.get(found) as number)) found = carrier;
+    return found === null ? null : { carrier: found, lastUsedMs: lastUsed.get(found) as number };
+  }
+
+  /** Ends a shared carrier's actors in order; the carrier is free when they have ended. */
+  #clear(carrier: Carrier): void {
+    this.#shared.delete(carrier);
+    this.#clearing.add(carrier);
+    for (const actor of [...this.#options.all()]) if (actor.carrier === carrier) this.#options.surplus(actor);
+  }
+
+  /** Places that will be free as soon as what they have now has ended. */
+  get #coming(): number {
+    return this.#leaving.size + this.#clearing.size;
+  }
+
+  #giveUp(actor: Actor): void {
+    this.#leaving.add(actor);
+    this.#options.surplus(actor);
   }
 
   #idleLongest(test: (actor: Actor) => boolean): Actor | null {
@@ -164,7 +214,11 @@ export class Placement {
 
   #find(actor: Actor): Carrier | null {
     if (this.#instances >= this.#options.instancesMax) return null;
-    if (actor.pool.wantsDedicated) return this.#carriers.take();
+    if (actor.pool.wantsDedicated) {
+      const own = this.#carriers.take();
+      // One that is only busy shares rather than wait for what does not come.
+      if (own !== null || actor.pool.needsDedicated || this.#carriers.available > 0) return own;
+    }
     let leastBusy: Carrier | null = null;
     let leastIdle: Carrier | null = null;
     for (const carrier of this.#shared) {
@@ -185,24 +239,38 @@ export class Placement {
   }
 
   /**
-   * Where actors wait and no carrier can be made: the actor that has been idle longest gives up its own; if none is
-   * idle, a service that holds more than its share ends one actor (its running request is finished first).
+   * Where actors wait and no carrier can be made: the actor that has been idle longest gives up its own, or, for one
+   * that needs its own, those that share one and have been idle for longer; if none is idle, a service that holds more
+   * than its share ends one actor (its running request is finished first).
    */
   #makeRoom(): void {
     const isFull = this.#instances >= this.#options.instancesMax;
-    if (this.#waiting.length === 0 || !(isFull || this.#carriers.isExhausted)) return;
+    if (this.#waiting.length <= this.#coming || !(isFull || this.#carriers.isExhausted)) return;
     const oldest = this.#idleLongest((actor) => isFull || actor.carrier?.isShared === false);
+    const shared = isFull || !this.#mayClear ? null : this.#sharedLongest(performance.now());
+    if (shared !== null && (oldest === null || shared.lastUsedMs < oldest.lastUsedMs)) {
+      this.#clear(shared.carrier);
+      return;
+    }
     if (oldest !== null) {
-      this.#options.surplus(oldest);
+      this.#giveUp(oldest);
       return;
     }
     const fewest = Math.min(...this.#waiting.map(({ actor }) => this.#heldBy(actor.pool.service)));
     for (const [service, held] of this.#held) {
       if (held <= this.#options.shareMax || held <= fewest + 1) continue;
       const last = [...service.pool.ready].find((actor) => actor.carrier?.isShared === false);
-      if (last !== undefined) this.#options.surplus(last);
+      if (last === undefined) continue;
+      this.#giveUp(last);
       return;
     }
+  }
+
+  /** True if actors that may not share wait for a carrier. The last shared one is not for those that would keep it. */
+  get #mayClear(): boolean {
+    const wanted = this.#waiting.filter(({ actor }) => actor.pool.needsDedicated);
+    if (wanted.length <= this.#clearing.size) return false;
+    return this.#shared.size > 1 || wanted.some(({ actor }) => actor.pool.policy.state !== "kept");
   }
 }
 

@@ -148,11 +148,15 @@ export class Pool {
     this.#peak = new Peak(Math.min(policy.scale.window, policy.scale.idle_timeout));
   }
 
-  /** True if its actors get carriers of their own. */
-  get wantsDedicated(): boolean {
+  /** True if its actors may not share a carrier. */
+  get needsDedicated(): boolean {
     const { placement, state } = this.policy;
-    if (placement === "dedicated" || state === "kept" || this.isQuarantined) return true;
-    return placement === "auto" && this.isHot;
+    return placement === "dedicated" || state === "kept" || this.isQuarantined;
+  }
+
+  /** True if its actors get carriers of their own, where there are any. */
+  get wantsDedicated(): boolean {
+    return this.needsDedicated || (this.policy.placement === "auto" && this.isHot);
   }
 
   /** True if one more request may be put into a ring. */

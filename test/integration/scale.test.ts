@@ -75,15 +75,70 @@ describe("carriers", () => {
   it("are given up by whoever has been idle longest when another needs one", async () => {
     const dedicated = hello({ placement: "dedicated" });
     await start({ carriers: 3, spare: 1 }, { a: dedicated, b: dedicated, c: dedicated, d: dedicated, e: dedicated });
-    for (const prefix of ["a", "b", "c"]) expect((await ask(`/${prefix}`)).status).toBe(200);
-    expect((await ask("/a")).status).toBe(200); // b is the oldest now
+    // Its actor counts as used until its guest has returned, which is after the reply.
+    const use = async (prefix: string): Promise<void> => {
+      expect((await ask(`/${prefix}`)).status).toBe(200);
+      await eventually(
+        async () => (await admin.describe(prefix)).actors.map(({ state }) => state).join(),
+        (states) => states === "idle",
+      );
+    };
+    for (const prefix of ["a", "b", "c", "a"]) await use(prefix); // b is the oldest now
     const warm = async (): Promise<string[]> =>
       (await admin.list()).filter(({ status }) => status === "warm").map(({ prefix }) => prefix);
     expect(await warm()).toEqual(["a", "b", "c"]);
-    expect((await ask("/d")).status).toBe(200);
+    await use("d");
     expect(await warm()).toEqual(["a", "c", "d"]);
-    expect((await ask("/e")).status).toBe(200);
+    await use("e");
     expect(await warm()).toEqual(["a", "d", "e"]);
+  });
+
+  /** Services that share all the carriers there are, each with an idle actor that is not reaped for a minute. */
+  const sharers = Object.fromEntries(["s1", "s2", "s3"].map((prefix) => [prefix, slow({ placement: "shared" })]));
+  const shareAll = async (): Promise<void> => {
+    const busy: Promise<Reply>[] = [];
+    for (const prefix of Object.keys(sharers)) {
+      await node.metricSettles('carriers{state="spare"}', (spare) => spare === 1);
+      busy.push(ask(`/${prefix}?do=sleep&ms=1500`));
+      await eventually(
+        () => carriersOf(prefix),
+        (carriers) => carriers.length === 1,
+      );
+    }
+    expect(count(await Promise.all(busy), 200)).toBe(3);
+    expect(new Set((await Promise.all(Object.keys(sharers).map(carriersOf))).flat()).size).toBe(3);
+  };
+
+  it.each([
+    ["dedicated", hello({ placement: "dedicated" })],
+    ["kept", hello({ state: "kept" })],
+  ])("that are all shared by idle services are given up to one that is %s", async (_, own) => {
+    await start({ carriers: 3, spare: 1 }, { ...sharers, own });
+    await shareAll();
+    expect((await ask("/own")).status).toBe(200);
+    const [carrier] = await carriersOf("own");
+    for (const prefix of Object.keys(sharers)) {
+      expect((await ask(`/${prefix}?ms=1`)).status).toBe(200);
+      expect(await carriersOf(prefix)).not.toContain(carrier);
+    }
+    expect(await carriersOf("own")).toEqual([carrier]);
+  });
+
+  it("that are all shared by idle services do not keep a busy one from its requests, nor from its own", async () => {
+    await start({ carriers: 3, spare: 1 }, { ...sharers, busy: hello() });
+    await shareAll();
+    let isOver = false;
+    const beside = runLanes(node.address, 4, 4, async (client) => {
+      while (!isOver) expect((await client.request("/busy")).status).toBe(200);
+    });
+    const others = async (): Promise<number[]> => (await Promise.all(Object.keys(sharers).map(carriersOf))).flat();
+    await eventually(
+      async () => [await carriersOf("busy"), await others()] as const,
+      ([own, shared]) => own.length > 0 && own.every((carrier) => !shared.includes(carrier)),
+    );
+    for (const prefix of Object.keys(sharers)) expect((await ask(`/${prefix}?ms=1`)).status).toBe(200);
+    isOver = true;
+    await beside;
   });
 
   it("a service gets its own once it is hot, and shares again when it was reaped", async () => {
@@ -92,7 +147,7 @@ describe("carriers", () => {
     expect((await ask("/cold")).status).toBe(200);
     expect((await ask("/hot?ms=1")).status).toBe(200);
     const isOwn = async (): Promise<boolean> => {
-      await Promise.all([ask("/hot?do=spin&ms=40"), ask("/cold")]);
+      await Promise.all([burst(4, "/hot?do=spin&ms=40"), ask("/cold")]);
       const [own] = await carriersOf("hot");
       return own !== undefined && !(await carriersOf("cold")).includes(own);
     };
@@ -213,7 +268,10 @@ describe("pressure", () => {
   });
 
   it("burst actors serve one request each and are gone", async () => {
-    await start({ carriers: 8, spare: 2 }, { slow: slow({ scale: { ...scale, idle_timeout: "never" } }) });
+    await start(
+      { carriers: 8, spare: 2 },
+      { slow: slow({ placement: "shared", scale: { ...scale, idle_timeout: "never" } }) },
+    );
     expect((await ask("/slow?ms=1")).status).toBe(200);
     const [resident] = await pidsOf(node, "slow");
     const replies = await Promise.all([ask("/slow?do=sleep&ms=300"), ask("/slow?do=sleep&ms=300")]);
@@ -251,6 +309,25 @@ describe("pressure", () => {
     expect(count(behind, 200)).toBe(10);
     expect((await admin.describe("slow")).inFlight).toBe(1); // it is still at it
     expect((await pending).status).toBe(200);
+  });
+
+  it.each(["shared", "dedicated"])("a greedy service (%s) leaves the last carrier to others", async (placement) => {
+    const limits = { deadline: "20s", queue_timeout: "20s" };
+    const greedy = slow({ placement, scale: { max: 16 }, limits });
+    await start({ carriers: 4, spare: 1 }, { greedy, a: hello(), b: hello({ placement: "dedicated" }), c: hello() });
+    let ended = 0;
+    const pending = Array.from({ length: 4 }, async () => {
+      expect((await ask("/greedy?do=sleep&ms=4000")).status).toBe(200);
+      ended++;
+    });
+    await eventually(
+      async () => (await actorsOf(node, "greedy")).size,
+      (actors) => actors === 3,
+    );
+    for (const prefix of ["a", "b", "c"]) expect((await ask(`/${prefix}`)).status).toBe(200);
+    expect(ended).toBe(0); // nobody had to wait for one of them
+    expect((await actorsOf(node, "greedy")).size).toBe(3);
+    await Promise.all(pending);
   });
 
   it("one service under endless load leaves carriers to others", async () => {
