@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what builds the guests that npm alone cannot build: Rust with wasm targets, Zig, and the crates of the 2022 service.
+# Installs what builds the guests that npm alone cannot build: Rust with wasm targets, Zig, and the crates of the guests in Rust.
 # For Debian 12. Quick when all is there. What it fetches lies outside the checkout, in $FRENEZULO_TOOLCHAINS.
 #
 #   rustc 1.63, cargo, lld   apt: beside rustup's, which has no wasm standard library and cannot fetch one
@@ -38,14 +38,16 @@ if [ "$("$zig" version 2>/dev/null)" != "$zig_version" ]; then
 fi
 echo "zig: $("$zig" version)"
 
-# The lock file decides which crates; its digest names their folder.
-project=$checkout/test/guests/rust-frenezulo
-vendor=$cache/crates-$(sha256sum "$project/Cargo.lock" | cut -c1-16)
-if [ ! -d "$vendor" ]; then
-  part=$(mktemp -d "$cache/crates.XXXXXX")
-  cargo vendor --quiet --locked --manifest-path "$project/Cargo.toml" "$part" >/dev/null
-  mv "$part" "$vendor"
-fi
-echo "crates: $(find "$vendor" -mindepth 1 -maxdepth 1 | wc -l) in $vendor"
+# A lock file decides which crates; its digest names their folder.
+for project in rust-frenezulo rust-lunatic; do
+  project=$checkout/test/guests/$project
+  vendor=$cache/crates-$(sha256sum "$project/Cargo.lock" | cut -c1-16)
+  if [ ! -d "$vendor" ]; then
+    part=$(mktemp -d "$cache/crates.XXXXXX")
+    cargo vendor --quiet --locked --versioned-dirs --manifest-path "$project/Cargo.toml" "$part" >/dev/null
+    mv "$part" "$vendor"
+  fi
+  echo "crates: $(find "$vendor" -mindepth 1 -maxdepth 1 | wc -l) in $vendor"
+done
 
 go version

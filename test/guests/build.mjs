@@ -1,5 +1,4 @@
-// Builds the test guests into test/guests/build: C and text always, from npm alone; the Rust service of 2022 where its
-// toolchain is.
+// Builds the test guests into test/guests/build: C and text always, from npm alone; Rust where its toolchain is.
 //
 //   node test/guests/build.mjs     builds what changed; build/skipped.json lists what could not be built and why
 import { createHash } from "node:crypto";
@@ -26,6 +25,21 @@ function c(file) {
   };
 }
 
+/** A program for `frenezulo run`: tests of lunatic's functions, a topic a file. Its names stay in, for backtraces. */
+function program(file) {
+  const folder = join(here, "lunatic");
+  const files = [file, "lunatic.h", "tap.h"].map((name) => join(folder, name));
+  const args = clangArgs.filter((argument) => argument !== "-Wl,--strip-all");
+  args.push("-Wl,--strip-debug", "-Wno-unused-function", file);
+  return {
+    name: `test/guests/lunatic/${file}`,
+    out: join(build, file.replace(/^(.*)\.c$/, "lunatic-$1.wasm")),
+    inputs: files,
+    salt: versionOf("@yowasp/clang"),
+    job: { compiler: "clang", args, files },
+  };
+}
+
 /** A text guest, with what it shares with others before it; its second line may name proposals. */
 function text(file) {
   const source = readFileSync(join(here, file), "utf8");
@@ -43,45 +57,64 @@ function text(file) {
 }
 
 /**
- * The published crates of 2022 want Rust 1.63's wasm32-wasi and Debian's cargo, and are vendored by .ci/toolchains.sh.
+ * The programs of a Cargo project. The published crates want Rust 1.63's wasm32-wasi and Debian's cargo, and are
+ * vendored by .ci/toolchains.sh. Cargo itself builds one after the other.
  */
-function rustFrenezulo() {
-  const project = join(here, "rust-frenezulo");
+function rust(folder, programs) {
+  const project = join(here, folder);
   const lock = join(project, "Cargo.lock");
   const crates = join(
     cacheFolder,
     `crates-${createHash("sha256").update(readFileSync(lock)).digest("hex").slice(0, 16)}`,
   );
-  const step = { name: "test/guests/rust-frenezulo", out: join(build, "rust-frenezulo.wasm") };
   const { rustc, version, missing } = findRust("wasm32-wasi");
-  if (missing !== undefined) return { ...step, skipped: missing };
   const cargo = "/usr/bin/cargo";
-  if (!existsSync(crates) || !existsSync(cargo)) {
-    return { ...step, skipped: "its crates of 2022 or Debian's cargo are not there (bash .ci/toolchains.sh)" };
-  }
-  const target = `${crates}-built`; // outside the checkout, so that a fresh clone compiles only the service itself
+  const noCrates = "its crates or Debian's cargo are not there (bash .ci/toolchains.sh)";
+  const skipped = missing ?? (existsSync(crates) && existsSync(cargo) ? undefined : noCrates);
+  const target = `${crates}-built`; // outside the checkout, so that a fresh clone compiles only the programs themselves
   const sources = ["crates-io.replace-with='vendored'", `vendored.directory='${crates}'`];
   const args = ["build", "--offline", "--locked", "--release", "--target=wasm32-wasi"];
   args.push("--manifest-path", join(project, "Cargo.toml"), "--target-dir", target);
   for (const source of sources) args.push("--config", `source.${source}`);
-  return {
-    ...step,
-    inputs: [join(project, "Cargo.toml"), lock, join(project, "src")],
-    salt: version,
-    command: [cargo, args, { env: { ...process.env, RUSTC: rustc } }],
-    made: join(target, "wasm32-wasi", "release", "rust-frenezulo.wasm"),
-  };
+  const inputs = readdirSync(project).map((name) => join(project, name));
+  return programs.map((program) => {
+    const name = program === folder ? folder : `rust-${program}`;
+    const step = { name: `test/guests/${name}`, out: join(build, `${name}.wasm`) };
+    if (skipped !== undefined) return { ...step, skipped };
+    const env = { ...process.env, RUSTC: rustc, LUNATIC_CRATES: crates };
+    return {
+      ...step,
+      inputs,
+      salt: version,
+      command: [cargo, [...args, "--bin", program], { env }],
+      made: join(target, "wasm32-wasi", "release", `${program}.wasm`),
+    };
+  });
 }
+
+const rustPrograms = [
+  "program",
+  "matrix",
+  "echo",
+  "fan-out",
+  "bench",
+  "crate-tests-14",
+  "crate-tests-12",
+  "crate-tests-11",
+];
 
 /** Builds all guests that can be built here. @returns what was skipped: [{name, why}] */
 export function buildGuests(say) {
   const files = readdirSync(here).sort();
+  const programs = readdirSync(join(here, "lunatic")).sort();
   return runSteps(
     build,
     [
       ...files.filter((file) => file.endsWith(".c")).map(c),
+      ...programs.filter((file) => file.endsWith(".c")).map(program),
       ...files.filter((file) => file.endsWith(".wat") && !shared.has(file)).map(text),
-      rustFrenezulo(),
+      ...rust("rust-frenezulo", ["rust-frenezulo"]),
+      ...rust("rust-lunatic", rustPrograms),
     ],
     say,
   );

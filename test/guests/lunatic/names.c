@@ -1,0 +1,112 @@
+// lunatic::registry: names of processes, which end with them. lunatic-abi.md §1.3, §2.8, §7.2.
+#include "tap.h"
+
+CHILD(waits) { receive(NULL, 0, NEVER); }
+CHILD(traps_when_told) {
+  receive(NULL, 0, NEVER);
+  __builtin_trap();
+}
+
+static void put(const char *name, uint64_t process) { registry_put(name, length_of(name), 0, process); }
+static void drop(const char *name) { registry_remove(name, length_of(name)); }
+
+// The pid, or 0 if the name is not known.
+static uint64_t find(const char *name) {
+  uint64_t node = 77, process = 88;
+  uint32_t result = registry_get(name, length_of(name), &node, &process);
+  if (result == 1) return 0;
+  EQUAL(result, 0);
+  EQUAL(node, 0);
+  return process;
+}
+
+static void a_name_is_found(void) {
+  EQUAL(find("nobody has this"), 0);
+  put("me", process_id());
+  EQUAL(find("me"), process_id());
+  EQUAL(find("Me"), 0);
+  EQUAL(find("me "), 0);
+  drop("me");
+  EQUAL(find("me"), 0);
+  drop("me");
+}
+
+static void put_overwrites(void) {
+  uint64_t other = start("waits", 0);
+  put("a", process_id());
+  put("a", other);
+  EQUAL(find("a"), other);
+  put("a", process_id());
+  kill(other);
+  await_end(other);
+  EQUAL(find("a"), process_id()); // a name that was taken over does not go with its former process
+}
+
+CHILD(looks_up) { send_number(parent, 1, find("from another")); }
+CHILD(names_itself) {
+  put("child", process_id());
+  send_number(parent, 1, 0);
+  receive(NULL, 0, NEVER);
+}
+
+static void names_are_shared(void) {
+  put("from another", process_id());
+  start("looks_up", 0);
+  EQUAL(receive_number(1), process_id());
+  uint64_t child = start("names_itself", 0);
+  receive_number(1);
+  EQUAL(find("child"), child);
+  kill(child);
+}
+
+static void names_end_with_their_process(void) {
+  const char *children[] = {"waits", "traps_when_told"};
+  for (int i = 0; i < 2; i++) {
+    uint64_t child = start(children[i], 0);
+    put("mortal", child);
+    put("mortal, too", child);
+    monitor(child);
+    create_data(1, 0);
+    send(child);
+    EQUAL(receive(NULL, 0, NEVER), PROCESS_DIED);
+    EQUAL(find("mortal"), 0);
+    EQUAL(find("mortal, too"), 0);
+  }
+}
+
+static void any_text_is_a_name(void) {
+  static char name[2000];
+  for (int i = 0; i < 2000; i++) name[i] = 'x';
+  registry_put(name, 2000, 0, process_id());
+  uint64_t node, process;
+  EQUAL(registry_get(name, 2000, &node, &process), 0);
+  EQUAL(registry_get(name, 1999, &node, &process), 1);
+  put("__proto__", process_id());
+  EQUAL(find("__proto__"), process_id());
+  EQUAL(find("constructor"), 0);
+  put("", process_id());
+  EQUAL(find(""), process_id());
+  put("\xe2\x82\xac", process_id());
+  EQUAL(find("\xe2\x82\xac"), process_id());
+}
+
+CHILD(misuses) {
+  uint64_t node, process;
+  if (argument == 0) registry_put("\xff", 1, 0, process_id());
+  if (argument == 1) registry_get("\xff", 1, &node, &process);
+  if (argument == 2) registry_remove("\xff", 1);
+  if (argument == 3) registry_get((char *)0xfffffff0, 100, &node, &process);
+}
+static void misuse_traps(void) {
+  EXPECT(!fails("misuses", 100));
+  for (int way = 0; way < 4; way++) EXPECT(fails("misuses", way));
+}
+
+TESTS(
+  TEST("a name is found until it is removed", a_name_is_found),
+  TEST("put overwrites", put_overwrites),
+  TEST("names are shared by the processes of an environment", names_are_shared),
+  TEST("names end with their process, before its end is told", names_end_with_their_process),
+  TEST("any text is a name", any_text_is_a_name),
+  TEST("what is no text traps", misuse_traps)
+)
