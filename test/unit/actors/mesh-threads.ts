@@ -51,8 +51,11 @@ export class MeshThreads {
     this.mesh.onPeerGone = (slot) => this.gone.push(slot);
   }
 
-  /** Starts threads in these slots. Each sends to all others that are there, the main one included. */
-  start(slots: readonly number[], mode: Mode): void {
+  /**
+   * Starts threads in these slots. Each sends to all others that are there, the main one included.
+   * @param program another one than mesh-end, and what it has besides mesh-end's data
+   */
+  start(slots: readonly number[], mode: Mode, program = this.#program, more: object = {}): void {
     const made = slots.map((slot) => {
       const control = new SharedArrayBuffer(CONTROL.bytes);
       const asleep = new Bell(new Int32Array(control), CONTROL.asleep);
@@ -79,7 +82,7 @@ export class MeshThreads {
         counts: this.#counts,
         window: this.#options.window ?? 0,
       };
-      const worker = new Worker(this.#program, { workerData: data, transferList: [port] });
+      const worker = new Worker(program, { workerData: { ...data, ...more }, transferList: [port] });
       const news: MeshEndNews[] = [];
       worker.on("message", (each: MeshEndNews) => {
         news.push(each);

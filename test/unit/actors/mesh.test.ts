@@ -2,9 +2,12 @@
 // threads are told after what they wrote.
 import { afterEach, describe, expect, it } from "vitest";
 import { bundle } from "./bundle.ts";
+import { steps } from "./frames.ts";
 import { MeshThreads, type MeshThreadsOptions, type Mode, type Thread } from "./mesh-threads.ts";
+import type { MeshStopper } from "./workers/mesh-stopper.ts";
 
 const program = await bundle("test/unit/actors/workers/mesh-end.ts");
+const stopper = await bundle("test/unit/actors/workers/mesh-stopper.ts");
 const isLong = process.env.TEST_LONG === "1";
 const longMs = isLong ? 1_800_000 : 180_000;
 const opened: MeshThreads[] = [];
@@ -86,6 +89,29 @@ describe("a thread that is terminated at any moment", () => {
     const gone = news.find((each) => each.what === "gone" && each.pid === pid);
     return gone?.what === "gone" ? gone.got : undefined;
   }
+
+  it.each(["ticket posted" as const, ...steps])(
+    "once its next signal is %s leaves exactly the committed ones, and whoever sleeps for them hears of its end",
+    async (step) => {
+      for (const wholeFrames of [1, 3, 7]) {
+        for (const mode of ["block", "event"] as const) {
+          const threads = open({ ringBytes: 256, payloadMax: 60, frames: 0 });
+          threads.start([2], modes[mode]);
+          const more: MeshStopper = { to: threads.at(2).pid, wholeFrames, step };
+          threads.start([1], modes.block, stopper, more);
+          const { pid, news } = threads.at(1);
+          await threads.until(() => news.length > 0);
+          await threads.kill(1);
+          await threads.until(() => goneAt(threads.at(2), pid) !== undefined);
+          expect(threads.wrong).toEqual([]);
+          const isCommitted = step === "committed" || step === "rung";
+          expect(goneAt(threads.at(2), pid)).toBe(wholeFrames + (isCommitted ? 1 : 0));
+          await threads.close();
+        }
+      }
+    },
+    longMs,
+  );
 
   it(
     "loses nothing that it had committed: the others read all of it, and then hear that it has gone",
