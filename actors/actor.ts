@@ -90,10 +90,16 @@ export class Actor {
   settle(exit: Exit): boolean {
     const returned = exit === NORMAL;
     if (this.spec.state === "kept" && returned) return true;
+    this.process.files?.closeAll();
     this.process = new Process(this.#pids.next(), this.#limits, this.process.builder);
     const isBack = returned && this.#image !== null && (this.#instance as GuestInstance).putBack(this.#image);
     if (!isBack) this.#instance = null;
     return isBack;
+  }
+
+  /** Closes what its process holds open: the actor is forgotten. */
+  close(): void {
+    this.process.files?.closeAll();
   }
 
   #enter(instance: GuestInstance | null, run: () => void): Exit {
@@ -113,8 +119,8 @@ export class Actor {
     const { spec } = this;
     if (spec.state === "kept" || spec.info.notResettable !== null) return;
     // What start code knows of its own process, or left in it, would be wrong or missing in the next one.
-    const { scratch, mailbox } = this.process;
-    if (this.#host.pidAsked || scratch !== null || mailbox.arrived > 0) return;
+    const { scratch, mailbox, files } = this.process;
+    if (this.#host.pidAsked || scratch !== null || mailbox.arrived > 0 || files?.isTouched) return;
     const hasEntropy = this.#host.entropyAsked;
     if (hasEntropy && !spec.snapshotEntropy) return;
     // Start code without entropy always ends the same: the first image serves every later instance.

@@ -65,6 +65,7 @@ const host = new Host({
   wait: waitDedicated,
   ask: () => host.trap("not supported yet: this carrier cannot ask the main thread"),
 });
+host.fileBudget.max = data.filesMax;
 const imports = makeImports(host);
 
 const control: CarrierControl = {
@@ -72,12 +73,16 @@ const control: CarrierControl = {
     const actor = new Actor(spec, host, imports, pids);
     const exit = startActor(actor);
     if (exit === null) return "its carrier was condemned";
-    if (exit.reason !== "normal") return exit.text;
+    if (exit.reason !== "normal") {
+      actor.close();
+      return exit.text;
+    }
     actors.set(spec.pid, actor);
     countInstances();
     return null;
   },
   stop(pid: number): void {
+    actors.get(pid)?.close();
     actors.delete(pid);
     countInstances();
   },
@@ -179,6 +184,7 @@ function restart(actor: Actor): boolean {
   const exit = startActor(actor);
   if (exit === null) return false;
   if (exit.reason !== "normal") {
+    actor.close();
     actors.delete(actor.spec.pid);
     countInstances();
     report(KIND.ended, 0, actor.spec.pid, exit, 0);

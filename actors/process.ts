@@ -1,5 +1,6 @@
 // One lunatic process: pid, mailbox, scratch message, resources, and how it ends.
 // Pure state; threads only carry it out.
+import type { FileTable } from "./abi/files.ts";
 import type { Exit } from "./exits.ts";
 import { Mailbox, Message } from "./mailbox.ts";
 
@@ -57,6 +58,8 @@ export class Process {
   /** Made when it is first needed: most processes live for one request and have none. */
   #errors: ResourceTable<string> | null = null;
   readonly limits: ProcessLimits;
+  /** Its open descriptors; null until it uses one. Whoever ends the process closes them. */
+  files: FileTable | null = null;
   /** The one message that is being written or read (lunatic-abi.md §3.1). */
   scratch: Message | null = null;
   /** The bytes in which it writes messages. */

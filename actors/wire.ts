@@ -138,6 +138,15 @@ export interface ModuleInfo {
   readonly notResettable: string | null;
 }
 
+/** A directory of the host that a guest may use. */
+export interface Preopen {
+  /** The name the guest sees. */
+  readonly guest: string;
+  /** Absolute, without links in it. */
+  readonly host: string;
+  readonly isReadOnly: boolean;
+}
+
 /** What a carrier needs to start an actor. Sent over comlink, once an actor. Durations ms, sizes bytes. */
 export interface ActorSpec {
   readonly pid: number;
@@ -149,6 +158,7 @@ export interface ActorSpec {
   readonly snapshotEntropy: boolean;
   readonly env: Readonly<Record<string, string>>;
   readonly args: readonly string[];
+  readonly preopens: readonly Preopen[];
   readonly replyBytesMax: number;
   readonly outputRequestBytesMax: number;
   readonly outputSecondBytesMax: number;
@@ -162,6 +172,8 @@ export interface CarrierData {
   readonly control: SharedArrayBuffer;
   readonly requests: SharedArrayBuffer;
   readonly replies: SharedArrayBuffer;
+  /** Descriptors that its guests may hold open together. */
+  readonly filesMax: number;
   /** Payloads that are too large for a ring, both ways: Ticket messages. */
   readonly tickets: import("node:worker_threads").MessagePort;
   /** MeshNote messages of the main thread. */

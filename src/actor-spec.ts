@@ -14,6 +14,7 @@ export function specOf(actor: Actor, { module, info }: CompiledModule): ActorSpe
     snapshotEntropy: policy.snapshot_entropy,
     env: policy.env,
     args: [service.prefix],
+    preopens: policy.dirs,
     replyBytesMax: policy.limits.body_out,
     outputRequestBytesMax: policy.limits.output_request,
     outputSecondBytesMax: policy.limits.output_second,

@@ -87,6 +87,7 @@ export class Carrier {
   #seq = 0;
 
   /**
+   * @param filesMax descriptors that its guests may hold open together
    * @param start makes the thread
    * @param onEnd called when the thread has ended
    */
@@ -94,6 +95,7 @@ export class Carrier {
     id: number,
     slot: number,
     bell: SharedArrayBuffer,
+    filesMax: number,
     start: (id: number, data: CarrierData) => Worker,
     onEnd: (carrier: Carrier, why: string) => void,
   ) {
@@ -108,6 +110,7 @@ export class Carrier {
       control: new SharedArrayBuffer(CONTROL.bytes),
       requests: takeRing(),
       replies: takeRing(),
+      filesMax,
       tickets: theirTickets,
       mesh: theirMesh,
       port: theirPort,

@@ -27,6 +27,8 @@ export interface CarriersOptions {
   readonly spares: number;
   /** A thread that has not ended this long after `terminate` is a zombie. ms */
   readonly graceMs: number;
+  /** Descriptors that the guests of one carrier may hold open together. */
+  readonly filesMax: number;
   /** A thread has become a zombie; so many there are now. */
   readonly onZombie: (zombies: number) => void;
   /** Takes signals for the main thread. Without it they are dead letters. */
@@ -214,7 +216,14 @@ export class Carriers {
 
   async #make(): Promise<void> {
     const onEnd = (each: Carrier, why: string): void => this.#onEnd(each, why);
-    const carrier = new Carrier(++this.#made, this.#slots.take(), this.bellBlock, startThread, onEnd);
+    const carrier = new Carrier(
+      ++this.#made,
+      this.#slots.take(),
+      this.bellBlock,
+      this.#options.filesMax,
+      startThread,
+      onEnd,
+    );
     carrier.join(this.mesh);
     this.all.add(carrier);
     try {

@@ -1,13 +1,12 @@
 // THE table of settings: type, unit, default, range, reason. Types, validation, defaults, help, docs, JSON Schema come
 // from it. In memory durations are ms (Infinity = "never") and sizes bytes; names are those of frenezulo.toml.
-import { nearest } from "./admin/nearest.ts";
+import { dirs } from "./config/dirs.ts";
 import { address, digest, filePath, host, name, token, variable } from "./config/forms.ts";
 import { bool, duration, durationOr, float, int, list, map, oneOf, size, text } from "./config/kinds.ts";
 import { COMPILE_THREADS, cores, THREADS_MAX, threadsDefault } from "./config/machine.ts";
 import { optional, path, secret, withFlag } from "./config/modifiers.ts";
-import { networkProblems, networkTable } from "./config/network.ts";
-import { fill, type PartOf, type Problem, readTable, type ValuesOf } from "./config/table.ts";
-import { FrenezuloError } from "./errors.ts";
+import { networkTable } from "./config/network.ts";
+import { fill, type PartOf, type ValuesOf } from "./config/table.ts";
 
 const million = 1_000_000;
 
@@ -79,6 +78,10 @@ export const policyTable = {
   },
   env: map(variable, "Environment variables of the service's guests."),
   network: networkTable,
+  dirs: dirs(
+    true,
+    "Directories its guests may use (WASI preopens), relative to this file; :ro for reading only. By the API: admin.dirs.",
+  ),
 };
 
 /** Policy of one service, in the shape of the file; durations are ms (Infinity = "never"), sizes bytes. */
@@ -131,6 +134,10 @@ export const nodeTable = {
     token: optional(secret(text("", token, "Token for the admin routes; better in the environment or in a file."))),
     token_file: optional(path(text("", filePath, "File with the token; only its owner may have access (0600)."))),
     public: bool(false, "Serve the admin routes on a public listener that is not loopback. Needs a token."),
+    dirs: dirs(
+      false,
+      "Directories that a policy given by the API may name in dirs, with all below them; D:ro: for reading only.",
+    ),
   },
   store: {
     data: withFlag("data", path(text("data", filePath, "Folder of the store. One node at a time."))),
@@ -222,76 +229,4 @@ export const defaultPolicy: Policy = fill(policyTable, []);
 
 /** The name of the group that is always there. */
 export const defaultSupervisor = defaultPolicy.supervisor;
-
-/** What of a config a policy must fit. */
-export type PolicyScope = Pick<NodeConfig, "defaults" | "supervisors" | "limits">;
-
-const defaultScope: PolicyScope = {
-  defaults: defaultPolicy,
-  supervisors: new Map(),
-  limits: fill(nodeTable, []).limits,
-};
-
-/**
- * A whole policy from the part that a user gave, over the defaults (of the file, where a config is given).
- * @throws bad_policy naming the key, what was given, what is right, and for an unknown key the nearest known one
- */
-export function parsePolicy(given: unknown, scope: PolicyScope = defaultScope): Policy {
-  const { part, problems } = readTable(policyTable, given ?? {});
-  const policy = applyPolicy(scope.defaults, part);
-  if (problems.length === 0) problems.push(...policyProblems(policy, scope));
-  if (problems.length > 0) throw new FrenezuloError("bad_policy", { why: problems.map(({ text }) => text).join("; ") });
-  return policy;
-}
-
-/**
- * A part over a base. Where it turns a service from fresh to kept (or back), the scale starts from what that state
- * usually has, 1 and never, and not from the base's (DECISIONS 5.4).
- */
-export function applyPolicy(base: Policy, part: PolicyPart): Policy {
-  const policy = fill(policyTable, [base, part]);
-  if (part.state === undefined || part.state === base.state) return policy;
-  const usual = part.state === "kept" ? { max: 1, idle_timeout: Number.POSITIVE_INFINITY } : defaultPolicy.scale;
-  const max = part.scale?.max ?? usual.max;
-  policy.scale = {
-    ...policy.scale,
-    min: part.scale?.min ?? Math.min(base.scale.min, max),
-    max,
-    idle_timeout: part.scale?.idle_timeout ?? usual.idle_timeout,
-  };
-  return policy;
-}
-
-/** What does not fit together in a policy, or with the node. */
-export function policyProblems(policy: Policy, scope: Omit<PolicyScope, "defaults">): Problem[] {
-  const problems = networkProblems(policy.network);
-  const { scale, backoff, limits, supervisor } = policy;
-  const bodyBytes = scope.limits.body_bytes;
-  if (scale.min > scale.max)
-    problems.push({ path: ["scale", "min"], text: `scale.min: ${scale.min} is more than scale.max, ${scale.max}` });
-  if (backoff.min > backoff.max)
-    problems.push({ path: ["backoff", "min"], text: "backoff.min: it is longer than backoff.max" });
-  if (limits.body_in > bodyBytes)
-    problems.push({
-      path: ["limits", "body_in"],
-      text: `limits.body_in: ${limits.body_in} bytes are more than the node's limits.body_bytes, ${bodyBytes}`,
-    });
-  if (policy.significant && policy.restart === "permanent")
-    problems.push({
-      path: ["significant"],
-      text: "significant: not with restart permanent, which never lets its supervisor end; use transient or temporary",
-    });
-  const group = scope.supervisors.get(supervisor);
-  if (policy.significant && (group?.auto_shutdown ?? "never") === "never")
-    problems.push({
-      path: ["significant"],
-      text: `significant: its supervisor ${supervisor} has auto_shutdown never; set any_significant or all_significant`,
-    });
-  const known = [defaultSupervisor, ...scope.supervisors.keys()];
-  if (!known.includes(supervisor))
-    problems.push({
-      path: ["supervisor"],
-      text: `supervisor: there is no [supervisors.${supervisor}]; did you mean "${nearest(supervisor, known)}"?`,
-    });
-  return problems;
-}
+import { networkTable } from "./config/network.ts";

@@ -9,7 +9,7 @@ import { type ListenAddress, readTokenFile } from "./admin/auth.ts";
 import { RequestIds } from "./answers.ts";
 import { Carriers } from "./carriers.ts";
 import type { LoadedConfig } from "./config/load.ts";
-import { COMPILE_THREADS } from "./config/machine.ts";
+import { COMPILE_THREADS, guestFilesMax } from "./config/machine.ts";
 import type { NodeConfig } from "./config.ts";
 import { Dispatch } from "./dispatch.ts";
 import { type ErrorCode, FrenezuloError } from "./errors.ts";
@@ -128,7 +128,13 @@ class Node implements Verbs, RunningNode {
       if (zombies > limits.zombies) fail();
     };
     this.#carriers = new Carriers(
-      { threadsMax: limits.carriers, spares: limits.spare, graceMs: ZOMBIE_MS, onZombie },
+      {
+        threadsMax: limits.carriers,
+        spares: limits.spare,
+        graceMs: ZOMBIE_MS,
+        filesMax: guestFilesMax(limits.carriers),
+        onZombie,
+      },
       this.#dispatch,
     );
     const pids = new Pids(this.#carriers.bellBlock, 0);

@@ -3,7 +3,8 @@
 // Order of an accepted change (DECISIONS 6.2): compile → first instance → commit → switch the route → answer. Changes
 // of
 // one prefix take turns. Whatever fails before the commit leaves everything as it was.
-import { type NodeConfig, type Policy, parsePolicy } from "./config.ts";
+import { parsePolicy } from "./config/policy.ts";
+import type { NodeConfig, Policy } from "./config.ts";
 import { DeclaredServices, type ServiceChanges } from "./declared.ts";
 import { FrenezuloError, reasonOf } from "./errors.ts";
 import type { Log } from "./log.ts";

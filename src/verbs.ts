@@ -51,7 +51,7 @@ export interface AddOptions {
     | { readonly kind: "url"; readonly url: string };
   /** Expected sha256 of the module, hex. */
   readonly sha256?: string;
-  /** Part of a policy as the user wrote it; the rest is the default. Validated by config.ts (parsePolicy). */
+  /** Part of a policy as the user wrote it; the rest is the default. Validated by config/policy.ts. */
   readonly policy?: unknown;
   readonly env?: Readonly<Record<string, string>>;
 }

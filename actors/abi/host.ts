@@ -6,6 +6,8 @@ import type { Exit } from "../exits.ts";
 import type { GuestInstance } from "../instance.ts";
 import type { Message } from "../mailbox.ts";
 import type { Process } from "../process.ts";
+import type { Preopen } from "../wire.ts";
+import { DESCRIPTORS_MAX, type FileBudget, FileTable } from "./files.ts";
 
 /** What a carrier does for the processes in it. */
 export interface Services {
@@ -25,6 +27,16 @@ export interface Services {
    * @returns what it answered, or undefined as long as it has not
    */
   ask(from: Process, op: number, payload: Uint8Array | null): () => Uint8Array | undefined;
+  /** What descriptor 0 reads, of the process that runs; without it, it is at its end. */
+  readonly stdin?: Stdin;
+}
+
+/** Standard input of a process. Neither blocks: what is missing comes as something for the process, which waits. */
+export interface Stdin {
+  /** Bytes that can be read now; 0 at its end; undefined as long as nothing has come. */
+  readonly available: number | undefined;
+  /** Moves what is available, as much as there is room for. @returns bytes moved */
+  read(into: Uint8Array): number;
 }
 
 /** Functions of one import module. i64 arguments arrive as signed BigInt, i32 as signed numbers. */
@@ -33,6 +45,7 @@ export type HostFunctions = Record<string, (...args: never[]) => unknown>;
 export interface Guest {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  readonly preopens: readonly Preopen[];
 }
 
 /**
@@ -54,6 +67,8 @@ export class Host {
   entropyAsked = false;
   /** True once the guest asked for its pid. */
   pidAsked = false;
+  /** Descriptors that the guests of this carrier hold open. */
+  readonly fileBudget: FileBudget = { open: 0, max: DESCRIPTORS_MAX };
   readonly #trap: () => void;
   #buffer: ArrayBuffer | null = null;
   #bytes: Buffer = Buffer.alloc(0);
@@ -106,6 +121,12 @@ export class Host {
     ms = Number.POSITIVE_INFINITY,
   ): R {
     return this.wait(this.services.ask(this.process, op, payload), ms, finish);
+  }
+
+  /** The running process's descriptors, made when they are first asked for. */
+  files(): FileTable {
+    this.process.files ??= new FileTable(this.guest.preopens, this.fileBudget);
+    return this.process.files;
   }
 
   /** The guest's memory as bytes. Valid until the guest runs again: growing detaches it. */

@@ -25,8 +25,8 @@ export interface Setting<Value> {
   readonly isSecret?: true;
   /** The flag of `frenezulo up` that sets it, without its dashes; it also names its environment variable. */
   readonly flag?: string;
-  /** A path of a file or folder: relative to the config file when it stands there. */
-  readonly isPath?: true;
+  /** A value with paths, made absolute: relative ones begin in the folder of the file that they stand in. */
+  inFolder?(value: Value, folder: string): Value;
 }
 
 /** What is wrong with a given value and what would be right; the place is told by whoever knows it. */

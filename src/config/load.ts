@@ -3,11 +3,10 @@ import { resolve } from "node:path";
 import { readTokenFile } from "../admin/auth.ts";
 import { nearest } from "../admin/nearest.ts";
 import {
-  applyPolicy,
   defaultPolicy,
   type NodeConfig,
   nodeTable,
-  policyProblems,
+  type PolicyPart,
   policyTable,
   type ServiceConfig,
   type SupervisorConfig,
@@ -15,8 +14,10 @@ import {
 } from "../config.ts";
 import { FrenezuloError } from "../errors.ts";
 import { environmentName } from "./describe.ts";
+import { canonicalPreopen } from "./dirs.ts";
 import { ConfigFile } from "./file.ts";
 import { type Setting, SettingProblem } from "./kinds.ts";
+import { applyPolicy, policyProblems } from "./policy.ts";
 import { supervisorProblems } from "./supervisors.ts";
 import { fill, type PartOf, type Problem, settingsOf } from "./table.ts";
 
@@ -67,9 +68,9 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
   values.defaults = applyPolicy(applyPolicy(defaultPolicy, file.part.defaults ?? {}), given.part.defaults ?? {});
   for (const [path, setting] of settingsOf(flatTable)) {
     const value = valueAt(values, path);
-    if (setting.isPath !== true || typeof value !== "string") continue;
+    if (setting.inFolder === undefined || value === undefined) continue;
     const isFromFile = !given.from.has(path.join(".")) && file.has(path);
-    setAt(values, path, resolve(isFromFile ? file.folder : sources.cwd, value));
+    setAt(values, path, setting.inFolder(value, isFromFile ? file.folder : sources.cwd));
   }
   values.limits.spare = Math.min(values.limits.spare, values.limits.carriers);
   const supervisors = new Map<string, SupervisorConfig>();
@@ -80,7 +81,7 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
     services.set(prefix, {
       source: /^[a-z]+:\/\//.test(source) ? source : resolve(file.folder, source),
       sha256: sha256?.toLowerCase(),
-      policy: applyPolicy(values.defaults, part),
+      policy: applyPolicy(values.defaults, withPreopensIn(file.folder, part)),
       where: file.line(["services", prefix]),
     });
 
@@ -127,6 +128,11 @@ function readText(setting: Setting<unknown>, text: string, where: string): unkno
     if (!(error instanceof SettingProblem)) throw error;
     throw new FrenezuloError("bad_config", { where, why: error.message });
   }
+}
+
+/** A service's part of a policy with its directories made canonical. */
+function withPreopensIn(folder: string, { dirs, ...part }: PolicyPart): PolicyPart {
+  return dirs === undefined ? part : { ...part, dirs: dirs.map((each) => canonicalPreopen(each, folder)) };
 }
 
 /** What does not fit together. */

@@ -1,4 +1,5 @@
 // What a setting of any kind can be besides: optional, secret, a path, set by a flag. Pure.
+import { resolve } from "node:path";
 import { type Setting, SettingProblem } from "./kinds.ts";
 
 /** A setting that may be left out; then it is undefined. */
@@ -24,6 +25,6 @@ export function withFlag<Value>(flag: string, setting: Setting<Value>): Setting<
   return { ...setting, flag };
 }
 
-export function path<Value>(setting: Setting<Value>): Setting<Value> {
-  return { ...setting, kind: "path", isPath: true };
+export function path(setting: Setting<string>): Setting<string> {
+  return { ...setting, kind: "path", inFolder: (value, folder) => resolve(folder, value) };
 }

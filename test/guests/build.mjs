@@ -13,15 +13,21 @@ const here = import.meta.dirname;
 const build = join(here, "build");
 const shared = new Set(["protocol.wat", "state.wat"]);
 
+/** With the C library of WASI: a program, or a service where it has guest.h. */
+const libraryArgs = ["-O2", "-Wall", "-Werror", "-Wl,--strip-all", "-Wl,-z,stack-size=65536"];
+
 function c(file) {
   const files = [join(here, file), join(here, "guest.h")];
+  const source = readFileSync(join(here, file), "utf8");
+  const model = source.includes("guest.h") ? ["-mexec-model=reactor"] : [];
+  const args = source.includes("#include <stdio.h>") ? [...libraryArgs, ...model] : clangArgs;
   return {
     name: `test/guests/${file}`,
     out: join(build, file.replace(/\.c$/, ".wasm")),
     inputs: files,
     salt: versionOf("@yowasp/clang"),
     // The header's functions that a guest does not use are dropped, with their imports.
-    job: { compiler: "clang", args: [...clangArgs, "-Wno-unused-function", file], files },
+    job: { compiler: "clang", args: [...args, "-Wno-unused-function", file], files },
   };
 }
 
@@ -103,6 +109,17 @@ const rustPrograms = [
   "crate-tests-11",
 ];
 
+/** A program of Rust's standard library alone. */
+function rustProgram(file, name) {
+  const source = join(here, file);
+  const out = join(build, `${name}.wasm`);
+  const { rustc, version, missing } = findRust("wasm32-wasi");
+  if (missing !== undefined) return { name: `test/guests/${name}`, out, skipped: missing };
+  const options = ["-Copt-level=s", "-Cpanic=abort", "-Cstrip=symbols", "-Clink-args=-z stack-size=65536"];
+  const command = [rustc, ["--edition=2021", "--target=wasm32-wasi", ...options, "-o", out, source]];
+  return { name: `test/guests/${name}`, out, inputs: [source], salt: version, command };
+}
+
 /** Builds all guests that can be built here. @returns what was skipped: [{name, why}] */
 export function buildGuests(say) {
   const files = readdirSync(here).sort();
@@ -115,6 +132,7 @@ export function buildGuests(say) {
       ...files.filter((file) => file.endsWith(".wat") && !shared.has(file)).map(text),
       ...rust("rust-frenezulo", ["rust-frenezulo"]),
       ...rust("rust-lunatic", rustPrograms),
+      rustProgram("files.rs", "files-rust"),
     ],
     say,
   );

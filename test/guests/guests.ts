@@ -24,6 +24,9 @@ export const guests = {
   "entry-start": "serves",
   "entry-main": "serves",
   "old-service": "serves",
+  "serve-files": "serves",
+  files: "serves", // a program: what its arguments say
+  "files-rust": "serves", // as files, where .ci/toolchains.sh has run
   "rust-frenezulo": "serves", // only where .ci/toolchains.sh has run
   unsupported: "serves",
   // State, for "fresh is exact": see stateCommands

@@ -29,6 +29,7 @@ const policy: Policy = {
   backoff: { min: 100, max: 1_000, factor: 2, jitter: 0.1 },
   count_traps: false,
   snapshot_entropy: false,
+  dirs: [],
   retry: "never",
   limits: {
     memory: 1,

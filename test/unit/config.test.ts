@@ -1,17 +1,28 @@
 // Covers src/config.ts and src/config/: each setting on both sides of its range, places of errors, precedence.
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { parse, stringify } from "smol-toml";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { configSchema, environmentName, settingsTable } from "../../src/config/describe.ts";
+import { formatPreopen, parsePreopen } from "../../src/config/dirs.ts";
 import type { Setting } from "../../src/config/kinds.ts";
 import { type ConfigSources, type LoadedConfig, loadConfig } from "../../src/config/load.ts";
 import { KeyPositions } from "../../src/config/locate.ts";
+import { parsePolicy } from "../../src/config/policy.ts";
 import { settingsOf } from "../../src/config/table.ts";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../../src/config/units.ts";
-import { defaultPolicy, fileTable, nodeTable, parsePolicy, policyTable } from "../../src/config.ts";
+import { defaultPolicy, fileTable, nodeTable, policyTable } from "../../src/config.ts";
 import { FrenezuloError } from "../../src/errors.ts";
 
 let folder: string;
@@ -155,6 +166,11 @@ describe("every setting", () => {
       [{ "A=B": "x" }, { A: 1 }, { A: "\0" }, [], "A=B", { "": "x" }],
     ],
   };
+  for (const name of ["admin.dirs", "defaults.dirs", "services.NAME.dirs"])
+    texts[name] = [
+      [[], ["/a"], ["a:ro", "b:rw"], name === "admin.dirs" ? [] : ["/a::b:ro"]],
+      ["/a", [1], [""], ["::a"], ["a\0"], null, Array(33).fill("a"), name === "admin.dirs" ? ["/a::b"] : [":ro"]],
+    ];
   for (const name of [
     "listen.tls.cert",
     "listen.tls.key",
@@ -186,7 +202,7 @@ describe("every setting", () => {
     for (const [name, setting] of all) {
       const value = setting.initial();
       if (value === undefined) continue;
-      if (["map", "list"].includes(setting.kind)) expect(setting.read(value), name).toEqual(value);
+      if (["map", "list", "directories"].includes(setting.kind)) expect(setting.read(value), name).toEqual(value);
       else expect(setting.readText(setting.write(value)), name).toEqual(value);
     }
   });
@@ -288,7 +304,7 @@ describe("precedence", () => {
 
 /** A text that a variable can give to a setting whatever the others are; undefined where another one is needed, too. */
 function exampleOf(setting: Setting<unknown>): string | undefined {
-  if (setting.isPath === true && setting.flag === undefined) return undefined;
+  if (setting.inFolder !== undefined && setting.flag === undefined) return undefined;
   if (setting.kind === "map") return "A=1,B=2";
   if (setting.kind === "list") {
     return ["example.org,example.com", "127.0.0.1:1,127.0.0.1:2"].find((text) => isReadable(setting, text));
@@ -569,6 +585,67 @@ describe("policies", () => {
     const kept = await load('[defaults]\nstate = "kept"\n[services.a]\nsource = "a"\nstate = "fresh"\n');
     expect(kept.config.defaults.scale.max).toBe(1);
     expect(kept.config.services.get("a")?.policy.scale).toEqual(defaultPolicy.scale);
+  });
+});
+
+describe("directories of guests", () => {
+  test.each([
+    ["data", { guest: "data", host: "data", isReadOnly: false }],
+    ["/srv/www:ro", { guest: "/srv/www", host: "/srv/www", isReadOnly: true }],
+    ["/srv/www::/www:ro", { guest: "/www", host: "/srv/www", isReadOnly: true }],
+    ["a:b::.", { guest: ".", host: "a:b", isReadOnly: false }],
+    ["odd:ro:rw", { guest: "odd:ro", host: "odd:ro", isReadOnly: false }],
+  ])("are written %s", (text, preopen) => {
+    expect(parsePreopen(text)).toEqual(preopen);
+    if (text !== "odd:ro:rw") expect(formatPreopen(preopen)).toBe(text);
+  });
+
+  test.each(["", ":ro", "::x", "x::", "a\nb", "x".repeat(5000)])("are not %j", (text) => {
+    expect(() => parsePreopen(text)).toThrow(/ is not a directory like "data", /);
+  });
+
+  test("are found from the file they stand in, without links, and must be there", async () => {
+    mkdirSync(join(folder, "v1"));
+    symlinkSync("v1", join(folder, "now"));
+    const { config, effective } = await load(
+      '[defaults]\ndirs = ["v1:ro"]\n[services.a]\nsource = "a"\ndirs = ["now", "/tmp::/x:ro"]\n[services.b]\nsource = "b"\n',
+    );
+    const host = realpathSync(join(folder, "v1"));
+    expect(config.services.get("a")?.policy.dirs).toEqual([
+      { guest: "now", host, isReadOnly: false },
+      { guest: "/x", host: realpathSync("/tmp"), isReadOnly: true },
+    ]);
+    expect(config.services.get("b")?.policy.dirs).toEqual([{ guest: "v1", host, isReadOnly: true }]);
+    expect(effective.find(({ name }) => name === "defaults.dirs")?.value).toBe(`[${host}::v1:ro]`);
+    writeFileSync(join(folder, "file"), "");
+    const service = '[services.a]\nsource = "a"\n';
+    const wrong = async (dirs: string) => messageOf(load(`${service}dirs = ${dirs}\n`));
+    expect(await wrong('["none"]')).toMatch(/^frenezulo.toml:3:1: services.a.dirs: .*none cannot be used \(.*ENOENT/);
+    expect(await wrong('["file"]')).toMatch(/services.a.dirs: .*file is not a directory/);
+    expect(await wrong('["v1", "/tmp::v1"]')).toContain('two of them have the name "v1"');
+    expect(await wrong('"v1"')).toContain('"v1" is not a list of directories; write one like ["data", "/srv/www:ro"]');
+    expect(await messageOf(load('[admin]\ndirs = ["v1::x"]\n'))).toContain("write only the directory here");
+  });
+
+  test("are given by the API only below those that the node says, however they are named", async () => {
+    for (const name of ["open", "open/sub", "looked", "secret"]) mkdirSync(join(folder, name));
+    symlinkSync("../secret", join(folder, "open/way"));
+    symlinkSync("open", join(folder, "link"));
+    const { config } = await load('[admin]\ndirs = ["link", "looked:ro"]\n');
+    const asked = (...dirs: string[]) =>
+      parsePolicy({ dirs: dirs.map((each) => each.replace("@", folder)) }, config).dirs;
+    const host = realpathSync(join(folder, "open/sub"));
+    expect(asked("@/open/sub::s", "@/looked:ro")).toEqual([
+      { guest: "s", host, isReadOnly: false },
+      { guest: join(folder, "looked"), host: realpathSync(join(folder, "looked")), isReadOnly: true },
+    ]);
+    for (const refused of ["@/secret", "@/open/way", "@/open/../secret", "@", "/", "@/openly"]) {
+      expect(() => asked(refused), refused).toThrow(/lies in none of the node's admin.dirs/);
+    }
+    expect(() => asked("@/looked")).toThrow(/may be given read-only; write ".*looked:ro"/);
+    expect(() => asked("open")).toThrow(/"open" is no absolute path/);
+    expect(() => asked("@/open/none")).toThrow(/none cannot be used/);
+    expect(() => parsePolicy({ dirs: ["/tmp"] })).toThrow(/lies in none of the node's admin.dirs/);
   });
 });
 

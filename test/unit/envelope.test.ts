@@ -27,6 +27,7 @@ async function makeCarrier(guest = echo): Promise<Carrier> {
     carriers.length,
     carriers.length + 1,
     bell,
+    16,
     (_id, workerData) =>
       new Worker(program, { workerData, transferList: [workerData.tickets, workerData.mesh, workerData.port] }),
     () => {},

@@ -41,6 +41,7 @@ export class CarrierThread {
       control: this.words.buffer as SharedArrayBuffer,
       requests: makeRing(ringBytes),
       replies: makeRing(ringBytes),
+      filesMax: 64,
       tickets: tickets.port2,
       mesh: mesh.port2,
       port: control.port2,

@@ -38,6 +38,7 @@ export function specOf(compiled: Compiled, overrides: Partial<ActorSpec> = {}): 
     snapshotEntropy: false,
     env: {},
     args: [],
+    preopens: [],
     replyBytesMax: 8 << 20,
     outputRequestBytesMax: 64 << 10,
     outputSecondBytesMax: 1 << 20,
