@@ -146,7 +146,7 @@ class Walk {
 
   constructor(base: number, path: string) {
     this.#directories = [base];
-    this.#isDirectoryAsked = isDirectoryPath(path);
+    this.#isDirectoryAsked = path.endsWith("/");
     this.#left = componentsOf(path);
   }
 
@@ -158,6 +158,7 @@ class Walk {
   toLast(): Place {
     for (let name = this.#left.pop(); name !== undefined; name = this.#left.pop()) {
       if (++this.#steps > STEPS_MAX) fail(ERRNO.nametoolong);
+      if (name === ".") continue;
       if (name === "..") this.#leave();
       else if (this.#left.length === 0) return { parent: this.#here, name, isDirectoryAsked: this.#isDirectoryAsked };
       else this.#enter(name);
@@ -201,20 +202,16 @@ class Walk {
     }
     if (++this.#links > LINKS_MAX) fail(ERRNO.loop);
     if (target.startsWith("/")) fail(ERRNO.perm);
-    if (this.#left.length === 0 && isDirectoryPath(target)) this.#isDirectoryAsked = true;
+    if (this.#left.length === 0 && target.endsWith("/")) this.#isDirectoryAsked = true;
     this.#left.push(...componentsOf(target));
     return true;
   }
 }
 
-/** The next one last; "." and empty ones mean nothing. */
+/** The next one last; empty ones mean nothing, nor does "." but at the end: what is before it is a directory. */
 function componentsOf(path: string): string[] {
   return path
     .split("/")
-    .filter((each) => each !== "" && each !== ".")
+    .filter((each, i, all) => each !== "" && (each !== "." || i === all.length - 1))
     .reverse();
-}
-
-function isDirectoryPath(path: string): boolean {
-  return path.endsWith("/") || path.endsWith("/.");
 }
