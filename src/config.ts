@@ -229,4 +229,3 @@ export const defaultPolicy: Policy = fill(policyTable, []);
 
 /** The name of the group that is always there. */
 export const defaultSupervisor = defaultPolicy.supervisor;
-import { networkTable } from "./config/network.ts";

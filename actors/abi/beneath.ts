@@ -1,10 +1,10 @@
 // From a directory's descriptor and a guest's path to the place that it names, and never out of that directory.
 //
-// Node has no openat(2). On Linux `/proc/self/fd/N/name` is the same: the kernel follows N to the directory itself, and
-// O_NOFOLLOW keeps it from following `name`. So each component is opened by itself, from the descriptor of the one
-// before; a link that was put there a moment ago is met as a link, read, and walked like the rest of the path. `..` goes
-// back to the descriptor that we came from, which stays what it was even if the directory is moved meanwhile. Elsewhere
-// there is no such way, so that preopened directories need Linux with /proc (src/config/dirs.ts refuses them).
+// Node has no openat(2). On Linux `/proc/self/fd/N/name` is the same: the kernel follows N to the directory itself,
+// and O_NOFOLLOW keeps it from following `name`. So each component is opened by itself, from the descriptor of the one
+// before; a link that was put there a moment ago is met as a link, read, and walked like the rest of the path. `..`
+// goes back to the descriptor that we came from, which stays what it was even if the directory is moved meanwhile.
+// Elsewhere there is no such way: preopened directories need Linux with /proc (src/config/dirs.ts refuses them).
 //
 // What is opened at the end is first looked at through O_PATH, which opens nothing: a FIFO does not block, a device does
 // nothing. Then the very same file is opened by its descriptor, if it is a regular one.

@@ -1,5 +1,5 @@
-// The table of a process's open descriptors: standard streams, preopened directories, what it opened. Bounded, and closed
-// with the process.
+// The table of a process's open descriptors: standard streams, preopened directories, what it opened. Bounded, and
+// closed with the process.
 import { closeSync } from "node:fs";
 import type { Preopen } from "../wire.ts";
 import { openPreopen } from "./beneath.ts";

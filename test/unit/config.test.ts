@@ -607,9 +607,8 @@ describe("directories of guests", () => {
   test("are found from the file they stand in, without links, and must be there", async () => {
     mkdirSync(join(folder, "v1"));
     symlinkSync("v1", join(folder, "now"));
-    const { config, effective } = await load(
-      '[defaults]\ndirs = ["v1:ro"]\n[services.a]\nsource = "a"\ndirs = ["now", "/tmp::/x:ro"]\n[services.b]\nsource = "b"\n',
-    );
+    const services = '[services.a]\nsource = "a"\ndirs = ["now", "/tmp::/x:ro"]\n[services.b]\nsource = "b"\n';
+    const { config, effective } = await load(`[defaults]\ndirs = ["v1:ro"]\n${services}`);
     const host = realpathSync(join(folder, "v1"));
     expect(config.services.get("a")?.policy.dirs).toEqual([
       { guest: "now", host, isReadOnly: false },

@@ -1,4 +1,4 @@
-// Bytes in and out of descriptors: fd_read, fd_write and their kin, of files and of the standard streams; seek and tell.
+// Bytes in and out of descriptors: fd_read, fd_write and their kin, of files and of standard streams; seek and tell.
 import { fstatSync, readvSync, writevSync } from "node:fs";
 import type { OpenFile } from "../files.ts";
 import type { Host, HostFunctions } from "../host.ts";

@@ -1,4 +1,4 @@
-// Files of guests as programs use them, through the C library and Rust's: what they make is on the disk, and nothing else.
+// Files of guests as programs use them, through the C library and Rust's: what they make is on the disk, nothing else.
 import { execFileSync } from "node:child_process";
 import {
   existsSync,
