@@ -6,8 +6,8 @@
 // goes back to the descriptor that we came from, which stays what it was even if the directory is moved meanwhile.
 // Elsewhere there is no such way: preopened directories need Linux with /proc (src/config/dirs.ts refuses them).
 //
-// What is opened at the end is first looked at through O_PATH, which opens nothing: a FIFO does not block, a device does
-// nothing. Then the very same file is opened by its descriptor, if it is a regular one.
+// What is opened at the end is first looked at through O_PATH, which opens nothing: a FIFO does not block, a device
+// does nothing. Then the very same file is opened by its descriptor, if it is a regular one.
 import { isUtf8 } from "node:buffer";
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readlinkSync } from "node:fs";
 import { ERRNO, fail, systemCode } from "./wasi/errno.ts";
@@ -166,9 +166,9 @@ class Walk {
     return { parent: this.#here, name: null, isDirectoryAsked: true };
   }
 
-  /** Goes on with the target of the link at a place, if there is one. */
+  /** Goes on with the target of the link at a place, or looks there again if it is no link any more. */
   follow({ parent, name }: Place): void {
-    if (name === null || !this.#expand(parent, name)) fail(ERRNO.notdir);
+    if (name !== null && !this.#expand(parent, name)) this.#left.push(name);
   }
 
   close(): void {
