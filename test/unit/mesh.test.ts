@@ -21,6 +21,7 @@ function carrierOn(mesh: MainMesh, bell: SharedArrayBuffer, slot: number, onEnd 
     slot,
     slot,
     bell,
+    16,
     (_id, workerData) => {
       return new Worker(program, { workerData, transferList: [workerData.tickets, workerData.mesh, workerData.port] });
     },
