@@ -112,7 +112,7 @@ export function buildServices(say) {
   return runSteps(
     build,
     [
-      ...["hello", "echo", "counter"].map(assemblyScript),
+      ...["hello", "echo", "counter", "fan-out", "supervisor", "ring"].map(assemblyScript),
       c("hello-c"),
       withTool("hello-rust", "hello.rs", rustTool, (source, out) => rust(source, out, rustTool)),
       withTool("hello-go", "hello.go", goTool, (source, out) => go(source, out, goTool)),

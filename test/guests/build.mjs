@@ -46,6 +46,20 @@ function program(file) {
   };
 }
 
+/** A guest in AssemblyScript, with the SDK of services/. */
+function assemblyScript(file) {
+  const source = join(here, "assemblyscript", file);
+  const sdk = join(here, "../../services/sdk-assemblyscript");
+  const config = join(sdk, "asconfig.json");
+  return {
+    name: `test/guests/assemblyscript/${file}`,
+    out: join(build, `as-${file.replace(".as.ts", ".wasm")}`),
+    inputs: [source, join(sdk, "lib"), config],
+    salt: versionOf("assemblyscript"),
+    job: { compiler: "asc", args: [source, "--config", config] },
+  };
+}
+
 /** A text guest, with what it shares with others before it; its second line may name proposals. */
 function text(file) {
   const source = readFileSync(join(here, file), "utf8");
@@ -130,6 +144,7 @@ export function buildGuests(say) {
       ...files.filter((file) => file.endsWith(".c")).map(c),
       ...programs.filter((file) => file.endsWith(".c")).map(program),
       ...files.filter((file) => file.endsWith(".wat") && !shared.has(file)).map(text),
+      ...readdirSync(join(here, "assemblyscript")).sort().map(assemblyScript),
       ...rust("rust-frenezulo", ["rust-frenezulo"]),
       ...rust("rust-lunatic", rustPrograms),
       rustProgram("files.rs", "files-rust"),

@@ -162,6 +162,7 @@ export class MinimalHost {
       },
       data_size: () => BigInt(this.#current().bytes.length),
       get_tag: () => this.#current().tag,
+      get_process_id: () => 0n,
       seek_data: (position: bigint) => {
         this.#current().cursor = Number(position);
       },
