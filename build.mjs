@@ -25,7 +25,7 @@ const verbs = {
   "test-long": "test with TEST_LONG=1: long sizes of the stress and fuzz tests",
   dev: "start, and again whenever a source changes",
   load: "a k6 script against the built node: smoke, load, soak, stress, hold, replace",
-  bench: "side by side with raw uWebSockets.js and node:http, by wrk; `bench ring`: the ring beside postMessage",
+  bench: "beside raw uWebSockets.js and node:http, by wrk; `bench ring`, `bench scale`, `bench lighten`: parts of it",
   docs: "write the generated tables of README.md and the JSON Schema of the config",
 };
 
@@ -61,6 +61,11 @@ async function main([verb, ...args]) {
         await build();
         await guests("test/guests/build.mjs");
         return must("load/scale.mjs", run(process.execPath, ["load/scale.mjs", ...args.slice(1)]));
+      }
+      if (args[0] === "lighten") {
+        await build();
+        await guests("test/guests/build.mjs");
+        return must("lighten-bench", run(process.execPath, ["load/lighten-bench.mjs", ...args.slice(1)]));
       }
       if (args[0] === "ring")
         return must("ring-bench", run(process.execPath, ["load/ring-bench.mjs", ...args.slice(1)]));

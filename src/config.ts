@@ -163,7 +163,7 @@ export const nodeTable = {
       "A module; beyond it 413. Compiled it takes about five times that.",
     ),
     compile: duration("2s", ["10ms", "10m"], "Compiling a module; the worst of the hostile ones measured took 0.6s."),
-    rewrite: duration("2m", ["1s", "1h"], "Rewriting a module for light processes, in the background."),
+    rewrite: duration("10m", ["1s", "24h"], "Rewriting a module for light processes, which gives way to all else."),
     rewrite_bytes: size("8MiB", ["1KiB", "64MiB"], "Larger modules are not rewritten for light processes."),
     carriers: int(
       { text: "min(4 × cores, 64) − 2", of: () => threadsDefault - COMPILE_THREADS },

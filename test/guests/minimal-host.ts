@@ -2,6 +2,7 @@
 // For tests of guests.
 import { randomFillSync } from "node:crypto";
 import { Packr, Unpackr } from "msgpackr";
+import { LIGHT_EXPORTS } from "../../actors/abi/light.ts";
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: false });
@@ -78,9 +79,11 @@ export class MinimalHost {
   readonly #queue: { tag: bigint; bytes: Buffer }[] = [];
   #scratch: { tag: bigint; bytes: Buffer; cursor: number } | null = null;
 
-  constructor(module: Uint8Array) {
+  /** @param more host functions beside those here, by module and name */
+  constructor(module: Uint8Array, more: Record<string, Record<string, HostFunction>> = {}) {
     const compiled = new WebAssembly.Module(module as Uint8Array<ArrayBuffer>);
     const known: Record<string, Record<string, HostFunction>> = {
+      ...more,
       "lunatic::message": this.#message(),
       "lunatic::distributed": this.#distributed(),
       "lunatic::process": { process_id: () => 1n, environment_id: () => 1n, sleep_ms: () => undefined },
@@ -97,8 +100,11 @@ export class MinimalHost {
       };
     }
     this.instance = new WebAssembly.Instance(compiled, imports);
-    const initialize = this.instance.exports._initialize;
-    if (typeof initialize === "function") initialize();
+    // A light module's start section is an export, to be called first.
+    for (const name of [LIGHT_EXPORTS.start, "_initialize"]) {
+      const start = this.instance.exports[name];
+      if (typeof start === "function") start();
+    }
   }
 
   get memory(): WebAssembly.Memory {

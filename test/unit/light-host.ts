@@ -26,13 +26,14 @@ export class LightHost {
   suspensions = 0;
   yields = 0;
   checks = 0;
+  /** Calls at which it could have been suspended. */
+  points = 0;
   /** Bytes of the largest stack that was unwound. */
   stackBytesMax = 0;
   /** Suspensions after which a byte of the guest's memory was another. */
   changedMemories = 0;
   readonly #ways: Ways;
   readonly #isLight: boolean;
-  #points = 0;
   #borrowed: Uint8Array | null = null;
   #hash = "";
   #stack: Uint8Array = new Uint8Array();
@@ -108,7 +109,8 @@ export class LightHost {
       this.#giveBack();
       return finish();
     }
-    if (!this.#isLight || this.#ways.suspend?.(this.#points++) !== true) return finish();
+    const point = this.points++;
+    if (!this.#isLight || this.#ways.suspend?.(point) !== true) return finish();
     this.suspensions++;
     this.#borrow();
     this.#function(LIGHT_EXPORTS.startUnwind)(this.#address);
