@@ -59,6 +59,8 @@ const output = new Output(replies, bell, words);
 /** The actor whose guest code runs now or ran last. */
 let running: Actor | null = null;
 let looksToSkip = 0;
+/** When the last request ended, or signals alone were taken. ms */
+let endedMs = 0;
 const host = new Host({
   send: (from, pid, message) => sender.send(host, from, pid, message),
   output: (from, stream, bytes) => output.write(running, from, stream, bytes),
@@ -99,8 +101,9 @@ async function serve(): Promise<void> {
       if (hasSignals) mesh.poll(takeSignal);
       if (canRun()) {
         if (!runNext()) return; // condemned: the main thread ends this one
-      } else if (!hasSignals) break;
-      if (performance.now() - visited > CONTROL_MS) {
+      } else if (hasSignals) endedMs = performance.now();
+      else break;
+      if (endedMs - visited > CONTROL_MS) {
         await new Promise<void>((resolve) => setImmediate(resolve));
         visited = performance.now();
       }
@@ -159,7 +162,8 @@ function askForRings(slot: number): void {
 /** Runs the request that the ring shows. False if the carrier was condemned before or meanwhile. */
 function runNext(): boolean {
   const seq = requests.seq;
-  if (!enter(seq, requests.pid)) return false;
+  const began = performance.now();
+  if (!enter(seq, requests.pid, began)) return false;
   if (!requests.claim(CLAIM_PENDING, CLAIM_TAKEN)) {
     // Taken back: the client has gone or its time in the queue has passed.
     forgetTicket();
@@ -168,10 +172,10 @@ function runNext(): boolean {
   }
   const actor = actors.get(requests.pid) as Actor;
   running = actor;
-  const began = performance.now();
   const [bytes, start, length] = payload();
   const exit = actor.run(bytes, start, length, requests.about);
-  report(KIND.done, seq, requests.pid, exit, performance.now() - began);
+  endedMs = performance.now();
+  report(KIND.done, seq, requests.pid, exit, endedMs - began);
   const isMine = Atomics.compareExchange(words, CONTROL.state, seq, STATE_IDLE) === seq;
   requests.release();
   bell.ring();
@@ -195,15 +199,15 @@ function restart(actor: Actor): boolean {
 
 /** Runs an actor's start code where the watchdog can see it. Null if the carrier was condemned before or meanwhile. */
 function startActor(actor: Actor): Exit | null {
-  if (!enter(SEQ_STARTING, actor.spec.pid)) return null;
+  if (!enter(SEQ_STARTING, actor.spec.pid, performance.now())) return null;
   running = actor;
   const exit = actor.start();
   return Atomics.compareExchange(words, CONTROL.state, SEQ_STARTING, STATE_IDLE) === SEQ_STARTING ? exit : null;
 }
 
 /** Says what runs from now on: time and pid first, then the state, so that they belong together. False if condemned. */
-function enter(state: number, pid: number): boolean {
-  Atomics.store(words, CONTROL.beganMs, monotonicMs());
+function enter(state: number, pid: number, nowMs: number): boolean {
+  Atomics.store(words, CONTROL.beganMs, monotonicMs(nowMs));
   Atomics.store(words, CONTROL.pidLow, pid | 0);
   Atomics.store(words, CONTROL.pidHigh, (pid / 2 ** 32) | 0);
   return Atomics.compareExchange(words, CONTROL.state, STATE_IDLE, state) === STATE_IDLE;

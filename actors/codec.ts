@@ -32,11 +32,18 @@ const methods: Readonly<Record<string, Buffer>> = Object.fromEntries(
     Buffer.concat([Buffer.from([0xa0 | name.length]), Buffer.from(name)]),
   ]),
 );
+const get = methods.GET as Buffer;
+const post = methods.POST as Buffer;
 const REQUEST_ID = "x-request-id";
 const prefix = Buffer.concat([Buffer.from([0x81, 0xa7]), Buffer.from("Request"), Buffer.from([0x93, 0x91])]);
 const version = Buffer.concat([Buffer.from([0xa6]), Buffer.from("Http11")]);
 /** Index of the header that has the same name as an earlier one, filled anew for each request. */
 const repeated = new Uint8Array(128);
+
+/** A method's encoded name. Compared, not looked up: a string that has just come from a socket has no hash yet. */
+function methodBytes(method: string): Buffer {
+  return method === "GET" ? get : method === "POST" ? post : (methods[method] as Buffer);
+}
 
 /** True if a guest can be asked with this method. */
 export function isGuestMethod(method: string): boolean {
@@ -61,7 +68,7 @@ export function encodeHead(out: Buffer, at: number, head: RequestHead, requestId
   at = encodeUint(out, at, tag);
   out[at++] = 0x92;
   out[at++] = 0x94;
-  at = put(out, at, methods[head.method] as Buffer);
+  at = put(out, at, methodBytes(head.method));
   at = encodeUri(out, at, head);
   at = put(out, at, version);
   return encodeHeaders(out, at, head, requestId);

@@ -218,10 +218,15 @@ export interface CarrierControl {
   stop(pid: number): void;
 }
 
-/** Milliseconds of the machine's monotonic clock, the same in all threads, kept in 31 bits. */
-export function monotonicMs(): number {
-  const [seconds, nanos] = process.hrtime();
-  return (seconds * 1000 + Math.floor(nanos / 1e6)) & 0x7fff_ffff;
+/** From this thread's performance.now() to the machine's monotonic clock; they are one clock with two beginnings. ms */
+const clockOffsetMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
+/**
+ * Milliseconds of the machine's monotonic clock, the same in all threads, kept in 31 bits.
+ * @param nowMs this thread's performance.now(), if it has just been asked
+ */
+export function monotonicMs(nowMs: number = performance.now()): number {
+  return (nowMs + clockOffsetMs) & 0x7fff_ffff;
 }
 
 /** Milliseconds from one monotonicMs to a later one. */

@@ -42,6 +42,8 @@ export class Carriers {
   /** Signals between threads; the main thread's end of it. */
   readonly mesh = new MainMesh(this.bellBlock);
   readonly #bell = new Bell(new Int32Array(this.bellBlock), BELL.asleep);
+  /** performance.now() when the rings were last begun to be read. ms */
+  drainMs = 0;
   readonly #options: CarriersOptions;
   readonly #events: CarrierEvents;
   readonly #spares: Carrier[] = [];
@@ -177,6 +179,7 @@ export class Carriers {
   drain(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
+    this.drainMs = performance.now();
     for (const carrier of this.all) drainFrames(carrier, this.#events, this.mesh);
     this.mesh.poll(this.#onSignal);
     this.#isDraining = false;
@@ -239,6 +242,7 @@ export class Carriers {
   }
 
   #onEnd(carrier: Carrier, why: string): void {
+    this.drainMs = performance.now();
     drainFrames(carrier, this.#events, this.mesh);
     carrier.state = "gone";
     carrier.requests.close();

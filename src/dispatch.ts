@@ -167,8 +167,9 @@ export class Dispatch implements CarrierEvents {
     const fault = readReply(bytes, start, length, request.tag, { bodyBytesMax: policy.limits.body_out }, answer);
     if (fault === null) {
       answer.add(REQUEST_ID, request.requestId);
-      service.breaker.record(request.ticket, true, performance.now());
-      this.#ledger.settle(request, answer);
+      const nowMs = performance.now();
+      service.breaker.record(request.ticket, true, nowMs);
+      this.#ledger.settle(request, answer, nowMs);
     } else {
       const details = { service: service.prefix, why: fault.why, limit: policy.limits.body_out };
       this.#ledger.failGuest(request, new FrenezuloError(fault.code, details));
@@ -178,7 +179,7 @@ export class Dispatch implements CarrierEvents {
   done(_carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number): void {
     const actor = this.#actors.get(actorPid);
     if (actor === undefined) return;
-    const request = actor.takeDone(seq, micros);
+    const request = actor.takeDone(seq, micros, this.#carriers.drainMs);
     if (request === undefined) return;
     if (request.exchange !== null) {
       const [text = "", note = ""] = exit.text.split("\n");

@@ -59,7 +59,7 @@ export class Ledger {
   }
 
   /** Writes the one answer of a request. Not inside an acceptor's handler. */
-  settle(request: InFlight, answer: Answer): void {
+  settle(request: InFlight, answer: Answer, nowMs: number = performance.now()): void {
     const exchange = request.exchange;
     this.#inFlight.delete(request.replyPid);
     if (exchange !== null) {
@@ -67,7 +67,7 @@ export class Ledger {
       request.isAnswered = true;
       exchange.owner = null;
       if (this.isDraining) answer.close = true;
-      const micros = (performance.now() - request.admittedMs) * 1000;
+      const micros = (nowMs - request.admittedMs) * 1000;
       request.pool.service.metrics.record(answer.status, micros);
       exchange.answer(answer);
     }

@@ -85,7 +85,7 @@ export class Actor {
   }
 
   /** The request of that number has ended after so many microseconds. Undefined if it has none of that number. */
-  takeDone(seq: number, micros: number): InFlight | undefined {
+  takeDone(seq: number, micros: number, nowMs: number): InFlight | undefined {
     const request = this.sent[0]?.seq === seq ? this.sent[0] : this.sent.find((each) => each.seq === seq);
     if (request === undefined) return undefined;
     if (request === this.sent[0]) this.sent.shift();
@@ -94,7 +94,7 @@ export class Actor {
     (this.carrier as Carrier).sent--;
     this.requests++;
     this.lingers = false;
-    this.lastUsedMs = performance.now();
+    this.lastUsedMs = nowMs;
     this.pool.observe(micros);
     return request;
   }
