@@ -11,6 +11,7 @@ import { Carrier, type CarrierEvents } from "./carrier.ts";
 import { drainFrames } from "./carrier-frames.ts";
 
 import { distFile } from "./dist-file.ts";
+import { remove } from "./lists.ts";
 import { MainMesh } from "./mesh.ts";
 import { Slots } from "./slots.ts";
 
@@ -252,8 +253,7 @@ export class Carriers {
     if (!carrier.isZombie) this.#free(carrier);
     this.#past.deadLetters += carrier.counter("deadLetters");
     this.#past.outputDropped += carrier.counter("outputDropped");
-    const spare = this.#spares.indexOf(carrier);
-    if (spare >= 0) this.#spares.splice(spare, 1);
+    remove(this.#spares, carrier);
     this.#events.gone(carrier, why);
     if (this.#isClosed) return;
     // Threads that cannot even start (descriptors, memory) are tried again slowly.

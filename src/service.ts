@@ -8,6 +8,7 @@ import type { Carrier } from "./carrier.ts";
 import type { Policy } from "./config.ts";
 import { Envelope } from "./envelope.ts";
 import { Heat } from "./heat.ts";
+import { remove } from "./lists.ts";
 import type { ServiceMetrics } from "./metrics/counts.ts";
 import type { Origin } from "./verbs.ts";
 
@@ -89,7 +90,7 @@ export class Actor {
     const request = this.sent[0]?.seq === seq ? this.sent[0] : this.sent.find((each) => each.seq === seq);
     if (request === undefined) return undefined;
     if (request === this.sent[0]) this.sent.shift();
-    else this.sent.splice(this.sent.indexOf(request), 1);
+    else remove(this.sent, request);
     this.pool.sent--;
     (this.carrier as Carrier).sent--;
     this.requests++;
@@ -293,11 +294,4 @@ export class InFlight extends Envelope {
     this.pool = this.pool.service.pool;
     return this.pool;
   }
-}
-
-/** True if it was there. */
-function remove<T>(list: T[], item: T): boolean {
-  const at = list.indexOf(item);
-  if (at >= 0) list.splice(at, 1);
-  return at >= 0;
 }
