@@ -64,6 +64,7 @@ export class Rewriter {
       env: {}, // neither the node's tokens nor its NODE_OPTIONS
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
+    child.on("error", () => undefined); // also when nobody waits for it any more
     this.#child = child;
     return child;
   }
@@ -100,7 +101,6 @@ function answerOf(
     done.addEventListener("abort", () => {
       child.stderr?.off("data", hear);
       child.off("message", answered).off("exit", exited).off("error", failed);
-      child.on("error", () => undefined); // of a process that has been given up
     });
     child.send(bytes);
   });

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { Lightener, type LightenerOptions } from "../../src/lightener.ts";
 import { type Light, type LightCache, LightFiles } from "../../src/modules/light-cache.ts";
 import { LightHost } from "./light-host.ts";
-import { minimal, wasm } from "./modules-fixtures.ts";
+import { code, fromSections, mainExport, minimal, oneFunction, repeat, unitType, wasm } from "./modules-fixtures.ts";
 
 const looping = (name: string) =>
   wasm(`(module (memory (export "memory") 1)
@@ -68,6 +68,16 @@ describe("a module that is wanted light", () => {
     const light = await lightener.want(digest, minimal);
     expect(light).toEqual({ reason: expect.stringContaining("no memory") });
     expect(kept.get(digest)).toEqual(light);
+    const other = looping("run");
+    expect(await lightener.want(digestOf(other), other)).toHaveProperty("bytes");
+  });
+
+  it("that Binaryen cannot take is one that cannot be so", async () => {
+    const { lightener, kept } = make();
+    const deep = [repeat(300_000, 2, 0x40), repeat(300_000, 0x0b)];
+    const bytes = fromSections(unitType, oneFunction, [5, [1, 0, 1]], mainExport, code(...deep));
+    expect(await lightener.want(digestOf(bytes), bytes)).toEqual({ reason: expect.stringMatching(/Binaryen|process/) });
+    expect(kept.size).toBe(1);
     const other = looping("run");
     expect(await lightener.want(digestOf(other), other)).toHaveProperty("bytes");
   });

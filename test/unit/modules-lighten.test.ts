@@ -112,6 +112,17 @@ describe("reductions", () => {
     expect(light.suspensions).toBeLessThan(250);
   });
 
+  it("are counted at loops that take and give values, too", async () => {
+    const bytes = guest(`(func (export "run") (param i32) (result i32)
+      (i32.const 1) (local.get 0)
+      (loop $again (param i32 i32) (result i32)
+        (local.set 0) (i32.mul (i32.const 31)) (call $ask) (i32.sub (local.get 0) (i32.const 1))
+        (br_if $again (i32.gt_s (local.get 0) (i32.const 1))) (drop)))`);
+    const { light, expected, result } = await both(bytes, { suspend: always, slice: 0 }, "run", 20);
+    expect(result).toBe(expected);
+    expect(light.yields).toBeGreaterThan(15);
+  });
+
   it("are asked for only when they have run out", async () => {
     const { light } = await both(spinning, { slice: 1_000_000 }, "run", 1000);
     expect(light.yields).toBe(0);
