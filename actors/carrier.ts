@@ -11,6 +11,7 @@ import { Actor } from "./actor.ts";
 import { Bell } from "./bell.ts";
 import { type Exit, exitReasons } from "./exits.ts";
 import { Mesh } from "./mesh.ts";
+import { Metering } from "./metering.ts";
 import { Output } from "./output.ts";
 import { Pids } from "./pids.ts";
 import { RingReader, RingWriter } from "./ring.ts";
@@ -56,6 +57,7 @@ const ticketBlocks = new Map<number, ArrayBuffer>();
 const sender = new Sender(replies, data.tickets, bell, words);
 const mesh = new Mesh({ slot: data.slot, connect: askForRings, notes: { words, port: data.mesh } });
 const output = new Output(replies, bell, words);
+const metering = new Metering(replies, bell);
 /** The actor whose guest code runs now or ran last. */
 let running: Actor | null = null;
 let looksToSkip = 0;
@@ -65,6 +67,7 @@ const host = new Host({
   send: (from, pid, message) => sender.send(host, from, pid, message),
   output: (from, stream, bytes) => output.write(running, from, stream, bytes),
   wait: waitDedicated,
+  metric: (_from, event, name, value) => metering.record((running as Actor).spec.service, event, name, value),
   ask: () => host.trap("not supported yet: this carrier cannot ask the main thread"),
 });
 host.fileBudget.max = data.filesMax;
@@ -84,9 +87,12 @@ const control: CarrierControl = {
     return null;
   },
   stop(pid: number): void {
-    actors.get(pid)?.close();
+    const actor = actors.get(pid);
+    actor?.close();
     actors.delete(pid);
     countInstances();
+    const isLeft = [...actors.values()].some(({ spec }) => spec.service === actor?.spec.service);
+    if (actor !== undefined && !isLeft) metering.forget(actor.spec.service);
   },
 };
 Comlink.expose(control, nodeEndpoint(data.port));
@@ -108,6 +114,7 @@ async function serve(): Promise<void> {
         visited = performance.now();
       }
     }
+    metering.flush();
     if (ran === 1 && looksOn()) continue;
     // Woken for a control call it would keep that waiting.
     if (ran > 0) asleep.block(hasWork, HOT_MS);
@@ -175,6 +182,7 @@ function runNext(): boolean {
   const [bytes, start, length] = payload();
   const exit = actor.run(bytes, start, length, requests.about);
   endedMs = performance.now();
+  metering.flush();
   report(KIND.done, seq, requests.pid, exit, endedMs - began);
   const isMine = Atomics.compareExchange(words, CONTROL.state, seq, STATE_IDLE) === seq;
   requests.release();

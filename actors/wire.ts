@@ -89,6 +89,8 @@ export const KIND = {
   ended: 5,
   /** carrier → main: `pid` is a slot; the carrier has signals for it and wants rings to it (mesh.ts). */
   connect: 6,
+  /** carrier → main: what guests of a service have counted; payload: metric-frames.ts. */
+  metrics: 9,
   /** Set in the kind of a frame whose payload travelled by the ticket port: the payload is a u32 ticket. */
   ticket: 0x100,
 } as const;

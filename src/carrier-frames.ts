@@ -5,8 +5,13 @@ import { DONE, KIND } from "../actors/wire.ts";
 import type { Carrier, CarrierEvents } from "./carrier.ts";
 import type { MainMesh } from "./mesh.ts";
 
-/** Reads a carrier's reply ring up to its last commit. */
-export function drainFrames(carrier: Carrier, events: CarrierEvents, mesh: MainMesh): void {
+/** Reads a carrier's reply ring up to its last commit. @param onMetrics takes frames of actors/metric-frames.ts */
+export function drainFrames(
+  carrier: Carrier,
+  events: CarrierEvents,
+  mesh: MainMesh,
+  onMetrics: ((bytes: Buffer) => void) | undefined,
+): void {
   const replies = carrier.replies;
   while (replies.next()) {
     const { bytes, offset, length } = replies;
@@ -30,6 +35,9 @@ export function drainFrames(carrier: Carrier, events: CarrierEvents, mesh: MainM
         break;
       case KIND.connect:
         mesh.connect(carrier.slot, replies.pid);
+        break;
+      case KIND.metrics:
+        onMetrics?.(bytes.subarray(offset, offset + length));
         break;
       case KIND.output:
         events.output(carrier, replies.pid, bytes[offset] as number, bytes.subarray(offset + 1, offset + length));

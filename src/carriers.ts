@@ -32,6 +32,8 @@ export interface CarriersOptions {
   readonly filesMax: number;
   /** A thread has become a zombie; so many there are now. */
   readonly onZombie: (zombies: number) => void;
+  /** Takes what guests have counted (actors/metric-frames.ts); the bytes end with the call. */
+  readonly onMetrics?: (bytes: Buffer) => void;
   /** Takes signals for the main thread. Without it they are dead letters. */
   readonly onSignal?: SignalHandler;
 }
@@ -181,7 +183,7 @@ export class Carriers {
     if (this.#isDraining) return;
     this.#isDraining = true;
     this.drainMs = performance.now();
-    for (const carrier of this.all) drainFrames(carrier, this.#events, this.mesh);
+    for (const carrier of this.all) drainFrames(carrier, this.#events, this.mesh, this.#options.onMetrics);
     this.mesh.poll(this.#onSignal);
     this.#isDraining = false;
     this.#events.drained();
@@ -244,7 +246,7 @@ export class Carriers {
 
   #onEnd(carrier: Carrier, why: string): void {
     this.drainMs = performance.now();
-    drainFrames(carrier, this.#events, this.mesh);
+    drainFrames(carrier, this.#events, this.mesh, this.#options.onMetrics);
     carrier.state = "gone";
     carrier.requests.close();
     this.all.delete(carrier);

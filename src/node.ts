@@ -134,6 +134,7 @@ class Node implements Verbs, RunningNode {
         graceMs: ZOMBIE_MS,
         filesMax: guestFilesMax(limits.carriers),
         onZombie,
+        onMetrics: (bytes) => this.#metrics.guest.take(bytes),
       },
       this.#dispatch,
     );

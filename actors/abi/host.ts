@@ -5,6 +5,7 @@
 import type { Exit } from "../exits.ts";
 import type { GuestInstance } from "../instance.ts";
 import type { Message } from "../mailbox.ts";
+import type { MetricEvent } from "../metering.ts";
 import type { Process } from "../process.ts";
 import type { Preopen } from "../wire.ts";
 import { DESCRIPTORS_MAX, type FileBudget, FileTable } from "./files.ts";
@@ -27,6 +28,8 @@ export interface Services {
    * @returns what it answered, or undefined as long as it has not
    */
   ask(from: Process, op: number, payload: Uint8Array | null): () => Uint8Array | undefined;
+  /** Takes what a guest counts by lunatic::metrics. */
+  metric(from: Process, event: MetricEvent, name: string, value: number): void;
   /** What descriptor 0 reads, of the process that runs; without it, it is at its end. */
   readonly stdin?: Stdin;
 }

@@ -1,8 +1,9 @@
-// lunatic's host functions that work in this version: message, distributed, process, error, version (lunatic-abi.md
-// §1).
+// lunatic's host functions that work in this version: message, distributed, process, error, metrics, version
+// (lunatic-abi.md §1).
 import { Message, messageKinds } from "../mailbox.ts";
 import type { Process } from "../process.ts";
 import { type Host, type HostFunctions, timeoutMs, u64 } from "./host.ts";
+import { metricsFunctions } from "./metrics.ts";
 
 const TIMED_OUT = 9027;
 const VERSION = { major: 0, minor: 13, patch: 2 } as const;
@@ -13,6 +14,7 @@ export function lunaticFunctions(host: Host): Record<string, HostFunctions> {
     "lunatic::distributed": distributedFunctions(host),
     "lunatic::process": processFunctions(host),
     "lunatic::error": errorFunctions(host),
+    "lunatic::metrics": metricsFunctions(host),
     "lunatic::version": {
       major: () => VERSION.major,
       minor: () => VERSION.minor,

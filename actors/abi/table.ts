@@ -259,7 +259,7 @@ export const workingFunctions: { readonly [M in AbiModuleName]: readonly (keyof 
   "lunatic::registry": [],
   "lunatic::trap": [],
   "lunatic::version": ["major", "minor", "patch"],
-  "lunatic::metrics": [],
+  "lunatic::metrics": ["counter", "increment_counter", "gauge", "increment_gauge", "decrement_gauge", "histogram"],
   "lunatic::wasi": [],
   "lunatic::networking": [],
   "lunatic::distributed": ["node_id", "module_id", "nodes_count", "get_nodes", "send"],

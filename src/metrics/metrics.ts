@@ -5,6 +5,7 @@ import { readdir } from "node:fs/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { DurationHistogram, ServiceMetrics } from "./counts.ts";
+import { GuestMetrics } from "./guest.ts";
 import { escapeLabel, familyText, histogramText, type Reading, readingLines } from "./text.ts";
 
 /** Services with a latency histogram of their own; the others share the one of service="other". */
@@ -30,6 +31,8 @@ interface Business {
 }
 
 export class Metrics {
+  /** What guests count themselves. */
+  readonly guest = new GuestMetrics((service) => this.#services.has(service));
   readonly #services = new Map<string, Business>();
   /** Prefixes of the services with a histogram of their own. */
   readonly #own = new Set<string>();
@@ -56,6 +59,15 @@ export class Metrics {
       `From a request's head to its answer; the ${HISTOGRAMS_MAX} busiest services, the rest as "${OTHER}".`,
       () => this.#durations(),
     );
+    const byName = "of the services' guests, by their names (lunatic::metrics).";
+    this.#register("guest_counter_total", "counter", `Counters ${byName}`, (full) => this.guest.lines(full, "counter"));
+    this.#register("guest_gauge", "gauge", `Gauges ${byName}`, (full) => this.guest.lines(full, "gauge"));
+    this.#register("guest_histogram", "histogram", `Histograms ${byName}`, (full) =>
+      this.guest.lines(full, "histogram"),
+    );
+    this.counter("guest_metrics_refused_total", "Changes to guests' metrics that were refused: names.", () => {
+      return this.guest.refused;
+    });
   }
 
   /** The counts of a service, made if there are none. They begin at 0 again after `remove`. */
@@ -70,6 +82,7 @@ export class Metrics {
 
   remove(prefix: string): void {
     this.#services.delete(prefix);
+    this.guest.remove(prefix);
     this.#own.delete(prefix);
   }
 

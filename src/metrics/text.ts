@@ -18,14 +18,25 @@ export function* readingLines(name: string, reading: Reading): Iterable<string> 
 
 /** One histogram's lines: buckets cumulated, as the format wants them. */
 export function histogramText(name: string, labels: Labels, { buckets, sumMicros }: DurationHistogram): string {
+  return bucketsText(name, labels, DURATION_BOUNDS, buckets, sumMicros / 1e6);
+}
+
+/** @param buckets observations in each, one more than there are upper bounds */
+export function bucketsText(
+  name: string,
+  labels: Labels,
+  bounds: readonly number[],
+  buckets: readonly number[],
+  sum: number,
+): string {
   let text = "";
   let count = 0;
   buckets.forEach((observed, i) => {
     count += observed;
-    text += `${name}_bucket${labelText({ ...labels, le: DURATION_BOUNDS[i] ?? "+Inf" })} ${count}\n`;
+    text += `${name}_bucket${labelText({ ...labels, le: bounds[i] ?? "+Inf" })} ${count}\n`;
   });
   const plain = labelText(labels);
-  return `${text}${name}_sum${plain} ${sumMicros / 1e6}\n${name}_count${plain} ${count}\n`;
+  return `${text}${name}_sum${plain} ${valueText(sum)}\n${name}_count${plain} ${count}\n`;
 }
 
 /** `{name="value"}`, or nothing where there are no labels. */

@@ -25,6 +25,7 @@ export const guests = {
   "entry-main": "serves",
   "old-service": "serves",
   "serve-files": "serves",
+  metrics: "serves",
   files: "serves", // a program: what its arguments say
   "files-rust": "serves", // as files, where .ci/toolchains.sh has run
   "rust-frenezulo": "serves", // only where .ci/toolchains.sh has run

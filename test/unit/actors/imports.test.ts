@@ -12,7 +12,9 @@ const shortName = (module: string) => module.replace("lunatic::", "").replace("w
 describe("the import object", () => {
   it("has exactly the functions of the table", () => {
     const nothing = () => undefined;
-    const imports = makeImports(new Host({ send: nothing, output: nothing, wait: nothing, ask: () => nothing }));
+    const imports = makeImports(
+      new Host({ send: nothing, output: nothing, wait: nothing, ask: () => nothing, metric: nothing }),
+    );
     for (const [module, functions] of modules) {
       expect(Object.keys(imports[module] ?? {}), module).toEqual(Object.keys(functions));
       for (const each of Object.values(imports[module] ?? {})) expect(each).toBeTypeOf("function");

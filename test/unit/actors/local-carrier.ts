@@ -6,6 +6,7 @@ import { abiTable } from "../../../actors/abi/table.ts";
 import { Actor } from "../../../actors/actor.ts";
 import { Bell } from "../../../actors/bell.ts";
 import type { Exit } from "../../../actors/exits.ts";
+import { Metering } from "../../../actors/metering.ts";
 import { Output } from "../../../actors/output.ts";
 import { Pids } from "../../../actors/pids.ts";
 import { makeRing, RingReader, RingWriter } from "../../../actors/ring.ts";
@@ -64,6 +65,9 @@ export interface Ran {
 export class LocalCarrier {
   readonly host: Host;
   readonly pids: Pids;
+  readonly metering: Metering;
+  /** Frames of metrics among those that were looked at. */
+  readonly metrics: Buffer[] = [];
   /** Milliseconds of every wait that a guest asked for. */
   readonly waits: number[] = [];
   /** Bytes of the largest piece of output that a host function made. */
@@ -84,6 +88,7 @@ export class LocalCarrier {
     this.pids = new Pids(bellBlock, 1);
     const sender = new Sender(writer, this.#channel.port1, bell, this.#words);
     const output = new Output(writer, bell, this.#words);
+    this.metering = new Metering(writer, bell);
     const services: Services = {
       send: (from, pid, message) => sender.send(this.host, from, pid, message),
       output: (from, stream, bytes) => {
@@ -94,6 +99,7 @@ export class LocalCarrier {
         this.waits.push(ms);
         return waitDedicated(ready, ms);
       },
+      metric: (_from, event, name, value) => this.metering.record("test", event, name, value),
       ask: () => this.host.trap("a local carrier has no main thread to ask"),
     };
     this.host = new Host(services);
@@ -153,6 +159,7 @@ export class LocalCarrier {
       const { kind, seq, pid, about, offset, length } = reader;
       const bytes =
         (kind & KIND.ticket) === 0 ? Buffer.from(reader.bytes.subarray(offset, offset + length)) : this.#block();
+      if (kind === KIND.metrics) this.metrics.push(bytes);
       frames.push({ kind: kind & ~KIND.ticket, seq, pid, about, bytes });
       reader.release();
     }
