@@ -66,7 +66,7 @@ export class Lightener {
     const flights = [...this.#flights.values()];
     for (const { stop } of flights) stop.abort(new FrenezuloError("draining"));
     await Promise.allSettled(flights.map(({ done }) => done));
-    this.#rewriter.stop();
+    await this.#rewriter.stop();
   }
 
   async #join(digest: string, flight: Flight, signal: AbortSignal | undefined): Promise<Light> {

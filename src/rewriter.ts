@@ -34,10 +34,10 @@ export class Rewriter {
     try {
       const answer = await answerOf(child, bytes, signal, done.signal);
       // After an error Binaryen cannot be used again.
-      if (!("bytes" in answer)) this.stop();
+      if (!("bytes" in answer)) await this.stop();
       return answer;
     } catch (thrown) {
-      this.stop();
+      await this.stop();
       throw thrown;
     } finally {
       done.abort();
@@ -45,11 +45,17 @@ export class Rewriter {
     }
   }
 
-  /** Ends the process; the next module gets another. */
-  stop(): void {
+  /** Ends the process; the next module gets another. Resolves when it has ended. */
+  async stop(): Promise<void> {
     this.#idle?.cancel();
-    this.#child?.kill("SIGKILL");
+    const child = this.#child;
     this.#child = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    child.ref();
+    await new Promise<void>((resolve) => {
+      child.once("exit", () => resolve());
+      child.kill("SIGKILL");
+    });
   }
 
   #start(): ChildProcess {
@@ -74,7 +80,7 @@ export class Rewriter {
     if (this.#child === undefined) return;
     this.#child.unref();
     this.#child.channel?.unref();
-    this.#idle = after(IDLE_MS, () => this.stop()).unref();
+    this.#idle = after(IDLE_MS, () => void this.stop()).unref();
   }
 }
 
