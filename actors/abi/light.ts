@@ -16,6 +16,11 @@ export const LIGHT_EXPORTS = {
   /** () -> (): the module's start function, if it has one; to be called first, and may block. */
   start: "frenezulo:start",
   /**
+   * Mutable i32 global, only in modules of LLVM's whose stack lies below all data: its stack pointer. While a host
+   * function runs, nothing in [0, pointer) is needed: a stack may be unwound there without putting bytes aside.
+   */
+  stackPointer: "frenezulo:stack",
+  /**
    * (i32) -> (): the address of two u32, the next free byte and the end of the room for the stack. The end is looked at
    * only when the stack is unwound: a deeper one has then overwritten what follows, and `stopUnwind` traps.
    */

@@ -3,14 +3,17 @@
 // One reduction is one instruction, as far as loops.ts can tell. At each loop head the counter goes down by the loop's
 // weight, and below zero the guest yields. At function entries it goes down too, but there the guest only asks whether
 // it is to die (`check`): each function that can yield is one more that Asyncify must take apart (DECISIONS 9.2).
+import { LIGHT_EXPORTS } from "../../actors/abi/light.ts";
 import { isReference, planBody, refuseLight } from "./loops.ts";
 import { leb, Reader } from "./reader.ts";
 import { readSection, replaceSections, SECTION, splitSections } from "./sections.ts";
+import { readDataStart } from "./segments.ts";
+import { hasStackBelowData } from "./stack.ts";
 
 /** Export names. `yield` and `check` are bodies that do nothing, for Binaryen to put the imports in their place. */
 export const COUNTED = {
-  reductions: "frenezulo:reductions",
-  start: "frenezulo:start",
+  reductions: LIGHT_EXPORTS.reductions,
+  start: LIGHT_EXPORTS.start,
   yield: "frenezulo:yield",
   check: "frenezulo:check",
 } as const;
@@ -62,6 +65,9 @@ export function countReductions(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     exportEntry(COUNTED.yield, FUNCTION_KIND, places.yield),
     exportEntry(COUNTED.check, FUNCTION_KIND, places.check),
   ];
+  const dataStart = readDataStart(open(SECTION.data));
+  if (hasStackBelowData(bytes, { globals: open(SECTION.global), exported: open(SECTION.export), dataStart }))
+    exported.push(exportEntry(LIGHT_EXPORTS.stackPointer, GLOBAL_KIND, 0));
   if (started !== undefined) exported.push(exportEntry(COUNTED.start, FUNCTION_KIND, started));
 
   const bodies = countedBodies(open(SECTION.code), own, parameters, places);

@@ -193,7 +193,8 @@ function readExports(reader: Reader | null, light: boolean): Exported {
 }
 
 function isOfLight(name: string): boolean {
-  return name === LIGHT_EXPORTS.reductions || name === LIGHT_EXPORTS.start;
+  const { reductions, start, stackPointer } = LIGHT_EXPORTS;
+  return name === reductions || name === start || name === stackPointer;
 }
 
 /** Names that are not ASCII are not worth decoding: the rewrite exports the memory under a name of its own. */

@@ -27,7 +27,7 @@ export function readDataStart(reader: Reader | null): number | null {
 }
 
 /** Reads a constant expression. The number of `i32.const` as u32; null for any other expression. */
-function readAddress(reader: Reader): number | null {
+export function readAddress(reader: Reader): number | null {
   const start = reader.position;
   if (reader.byte() === I32_CONST) {
     let value = 0;

@@ -1,5 +1,6 @@
 // src/modules/lighten.ts: what a light module does when it is unwound and rewound, beside the plain one.
 import { describe, expect, it } from "vitest";
+import { LIGHT_EXPORTS } from "../../actors/abi/light.ts";
 import { lighten } from "../../src/modules/lighten.ts";
 import { rewrite } from "../../src/modules/rewrite.ts";
 import { scan } from "../../src/modules/scan.ts";
@@ -191,6 +192,45 @@ describe("a light module", () => {
     expect(thrownBy(() => host.call("run")).stack).toContain("my function");
   });
 
+  describe("of LLVM's", () => {
+    const linked = (fields: string, producer = "rustc") =>
+      new Uint8Array(
+        Buffer.concat([
+          wasm(`(module ${receive} (memory (export "memory") 1) ${fields}
+            (func (export "frenezulo_main") (drop (call $receive (i32.const 0) (i32.const 0) (i64.const 0)))))`),
+          producers(producer),
+        ]),
+      );
+    const stack = "(global (mut i32) (i32.const 1024))";
+    const data = '(data (i32.const 1024) "data")';
+
+    it("exports its stack pointer, and can be unwound below it", async () => {
+      const bytes = await lighten(linked(`${stack} ${data}`));
+      const host = new LightHost(bytes, { suspend: always, borrow: 512, borrowBytes: 512 });
+      expect((host.exports[LIGHT_EXPORTS.stackPointer] as WebAssembly.Global).value).toBe(1024);
+      host.call("frenezulo_main");
+      expect(host.suspensions).toBe(1);
+      const limits = { memoryBytes: 1 << 20, tableElements: 100, light: true };
+      expect(rewrite(bytes, scan(bytes, limits), limits).info.borrow).toBe(0);
+    });
+
+    it("does so, too, when it was stripped, by a name that the linker exports", async () => {
+      const stripped = linked(`${stack} (global (export "__data_end") i32 (i32.const 2048)) ${data}`, "?");
+      expect(new LightHost(await lighten(stripped)).exports).toHaveProperty(LIGHT_EXPORTS.stackPointer);
+    });
+
+    it.each([
+      ["another linker", linked(`${stack} ${data}`, "go")],
+      ["data below the stack", linked(`${stack} (data (i32.const 1000) "x")`)],
+      ["no data that would say where it lies", linked(stack)],
+      ["another first global", linked(`(global i32 (i32.const 1024)) ${data}`)],
+      ["a pointer of 64 bits", linked(`(global (mut i64) (i64.const 1024)) ${data}`)],
+      ["no globals", linked(data)],
+    ])("does not with %s", async (_what, bytes) => {
+      expect(new LightHost(await lighten(bytes)).exports).not.toHaveProperty(LIGHT_EXPORTS.stackPointer);
+    });
+  });
+
   it("needs neither globals nor names nor a start of its own", async () => {
     const bytes = wasm(
       '(module (memory (export "memory") 1) (func (export "frenezulo_main") (loop (br_if 0 (i32.const 0)))))',
@@ -244,6 +284,13 @@ function thrownBy(call: () => unknown): Error {
     return thrown as Error;
   }
   throw new Error("it did not throw");
+}
+
+/** A custom section "producers" that names one compiler. */
+function producers(compiler: string): Uint8Array {
+  const text = (each: string) => [each.length, ...Buffer.from(each)];
+  const payload = [...text("producers"), 1, ...text("processed-by"), 1, ...text(compiler), ...text("1.0")];
+  return Uint8Array.from([0, payload.length, ...payload]);
 }
 
 /** A custom section "name" that names one function. */
