@@ -52,7 +52,7 @@ export class Sender {
     if (length <= this.#replies.payloadMax) {
       const at = this.reserve(length);
       const out = this.#replies.bytes;
-      if (length < 64) for (let i = 0; i < length; i++) out[at + i] = bytes[start + i] as number;
+      if (length < 32) for (let i = 0; i < length; i++) out[at + i] = bytes[start + i] as number;
       else out.set(bytes.subarray(start, start + length), at);
       this.#replies.commit(KIND.reply, 0, pid, about, length);
     } else {

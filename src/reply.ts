@@ -65,7 +65,7 @@ function readUsual(c: Cursor, tag: number, limits: ReplyLimits, answer: Answer):
   if (bodyLength < 0) return undefined;
   if (bodyLength > limits.bodyBytesMax) return tooLarge(bodyLength);
   if (!c.isAtEnd) return tooLong;
-  answer.body = c.bytes.subarray(c.at - bodyLength, c.at);
+  answer.body = new Uint8Array(c.bytes.buffer, c.bytes.byteOffset + c.at - bodyLength, bodyLength);
   return null;
 }
 
