@@ -208,16 +208,24 @@ export class Carriers {
     return false;
   }
 
-  #refill(): void {
-    clearTimeout(this.#refillSoon);
-    this.#refillSoon = undefined;
-    if (this.#isClosed) return;
-    const warming = this.count((carrier) => carrier.state === "warming");
-    let missing = this.#options.spares - this.#spares.length - warming;
+  /** Has so many warm, or about to be, spare ones included, as far as the budget goes. True if one is coming. */
+  prepare(count: number): boolean {
+    if (this.#isClosed) return false;
+    let warming = this.count((carrier) => carrier.state === "warming");
+    let missing = count - this.#spares.length - warming;
     // Condemned threads end in a few milliseconds: they do not stand in the way of their replacement, zombies do.
     let threads = this.count((carrier) => carrier.state !== "condemned") + this.#zombies.size;
     const { threadsMax } = this.#options;
-    for (; missing > 0 && threads < threadsMax && !this.#slots.isEmpty; missing--, threads++) void this.#make();
+    for (; missing > 0 && threads < threadsMax && !this.#slots.isEmpty; missing--, threads++, warming++) {
+      void this.#make();
+    }
+    return warming > 0;
+  }
+
+  #refill(): void {
+    clearTimeout(this.#refillSoon);
+    this.#refillSoon = undefined;
+    this.prepare(this.#options.spares);
   }
 
   async #make(): Promise<void> {

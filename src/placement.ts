@@ -3,8 +3,10 @@
 //
 // Dedicated: busy, kept and quarantined services; requests may wait in the carrier's ring. Shared: cold and idle
 // services; the carrier runs one request at a time, the others wait on the main thread (DECISIONS 8.3).
+import { isStuck } from "./blocked.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Carriers } from "./carriers.ts";
+import { idleLongest, isIdle, placedBy, sharedLongest } from "./idleness.ts";
 import type { Actor, Pool, Service } from "./service.ts";
 
 export interface PlacementOptions {
@@ -63,7 +65,7 @@ export class Placement {
    * others in their shared carriers do not count, nor do those that it leaves for carriers of its own.
    */
   hasRoomFor(pool: Pool): boolean {
-    const sharing = pool.isBlocked(performance.now()) ? 0 : pool.actors.size;
+    const sharing = isStuck(pool) ? 0 : pool.actors.size;
     const has = pool.wantsDedicated ? this.#heldBy(pool.service) : sharing;
     const isSated = has >= this.#options.shareMax;
     if (isSated && this.#waiting.length > 0) return false;
@@ -118,12 +120,16 @@ export class Placement {
     this.#carriers.giveBack(carrier);
   }
 
-  /** A carrier is free: whoever holds the fewest gets it, among equals the one that waits longest. */
+  /** A carrier is free: whose service has the fewest actors gets it, among equals the one that waits longest. */
   serve(): void {
     while (this.#waiting.length > 0) {
       let next = this.#waiting[0] as Waiter;
+      let fewest = Number.POSITIVE_INFINITY;
       for (const each of this.#waiting) {
-        if (this.#heldBy(each.actor.pool.service) < this.#heldBy(next.actor.pool.service)) next = each;
+        const placed = placedBy(each.actor.pool.service);
+        if (placed >= fewest) continue;
+        next = each;
+        fewest = placed;
       }
       const carrier = this.#find(next.actor);
       if (carrier === null) return;
@@ -150,29 +156,17 @@ export class Placement {
   askForRoom(pool: Pool, nowMs: number): void {
     if (this.#waiting.length > 0 || this.#coming > 0 || !this.#carriers.isExhausted) return;
     if (this.#heldBy(pool.service) >= this.#options.shareMax) return;
-    const oldest = this.#idleLongest(
+    const oldest = idleLongest(
+      this.#options.idle(),
       ({ carrier, pool: its }) => carrier?.isShared === false && its.children > its.policy.scale.min,
     );
     if (oldest !== null && nowMs - oldest.lastUsedMs >= IDLE_MS) {
       this.#giveUp(oldest);
       return;
     }
-    const shared = this.#shared.size > 1 ? this.#sharedLongest(nowMs) : null;
+    const shared = this.#shared.size > 1 ? sharedLongest(this.#shared, this.#options.all(), nowMs) : null;
     const isTooMany = this.#shared.size > this.#options.sharedMax;
     if (shared !== null && (isTooMany || nowMs - shared.lastUsedMs >= IDLE_MS)) this.#clear(shared.carrier);
-  }
-
-  /** The shared carrier whose actors have been idle longest. */
-  #sharedLongest(nowMs: number): { readonly carrier: Carrier; readonly lastUsedMs: number } | null {
-    const lastUsed = new Map<Carrier, number>();
-    for (const carrier of this.#shared) lastUsed.set(carrier, isIdle(carrier) ? 0 : nowMs);
-    for (const { carrier, lastUsedMs } of this.#options.all()) {
-      const known = carrier === null ? undefined : lastUsed.get(carrier);
-      if (known !== undefined && lastUsedMs > known) lastUsed.set(carrier as Carrier, lastUsedMs);
-    }
-    let found: Carrier | null = null;
-    for (const [carrier, ms] of lastUsed) if (found === null || ms < (lastUsed.get(found) as number)) found = carrier;
-    return found === null ? null : { carrier: found, lastUsedMs: lastUsed.get(found) as number };
   }
 
   /** Ends a shared carrier's actors in order; the carrier is free when they have ended. */
@@ -192,14 +186,6 @@ export class Placement {
     this.#options.surplus(actor);
   }
 
-  #idleLongest(test: (actor: Actor) => boolean): Actor | null {
-    let oldest: Actor | null = null;
-    for (const actor of this.#options.idle()) {
-      if (test(actor) && (oldest === null || actor.lastUsedMs < oldest.lastUsedMs)) oldest = actor;
-    }
-    return oldest;
-  }
-
   #heldBy(service: Service): number {
     return this.#held.get(service) ?? 0;
   }
@@ -215,7 +201,7 @@ export class Placement {
   #find(actor: Actor): Carrier | null {
     if (this.#instances >= this.#options.instancesMax) return null;
     if (actor.pool.wantsDedicated) {
-      const own = this.#carriers.take();
+      const own = this.#take(actor);
       // One that is only busy shares rather than wait for what does not come.
       if (own !== null || actor.pool.needsDedicated || this.#carriers.available > 0) return own;
     }
@@ -231,11 +217,22 @@ export class Placement {
     }
     const isGrowing = this.#shared.size < this.#options.sharedMax;
     if (leastIdle !== null && !isGrowing) return leastIdle;
-    const fresh = this.#carriers.take();
+    const fresh = this.#take(actor);
     if (fresh === null) return leastIdle ?? (this.#carriers.available > 0 ? null : leastBusy);
     fresh.isShared = true;
     this.#shared.add(fresh);
     return fresh;
+  }
+
+  /**
+   * A warm carrier, if there is one. The last one is for a service that has no actor, or none that can run: another is
+   * made, where one can be.
+   */
+  #take({ pool }: Actor): Carrier | null {
+    if (this.#carriers.spares === 1 && !isStuck(pool) && placedBy(pool.service) > 0) {
+      if (this.#carriers.prepare(this.#waiting.length + 2)) return null;
+    }
+    return this.#carriers.take();
   }
 
   /**
@@ -246,8 +243,9 @@ export class Placement {
   #makeRoom(): void {
     const isFull = this.#instances >= this.#options.instancesMax;
     if (this.#waiting.length <= this.#coming || !(isFull || this.#carriers.isExhausted)) return;
-    const oldest = this.#idleLongest((actor) => isFull || actor.carrier?.isShared === false);
-    const shared = isFull || !this.#mayClear ? null : this.#sharedLongest(performance.now());
+    const oldest = idleLongest(this.#options.idle(), (actor) => isFull || actor.carrier?.isShared === false);
+    const shared =
+      isFull || !this.#mayClear ? null : sharedLongest(this.#shared, this.#options.all(), performance.now());
     if (shared !== null && (oldest === null || shared.lastUsedMs < oldest.lastUsedMs)) {
       this.#clear(shared.carrier);
       return;
@@ -272,8 +270,4 @@ export class Placement {
     if (wanted.length <= this.#clearing.size) return false;
     return this.#shared.size > 1 || wanted.some(({ actor }) => actor.pool.policy.state !== "kept");
   }
-}
-
-function isIdle(carrier: Carrier): boolean {
-  return carrier.state === "taken" && carrier.sent === 0 && !carrier.isStarting && carrier.running() === null;
 }

@@ -155,9 +155,10 @@ export class Pool {
     return placement === "dedicated" || state === "kept" || this.isQuarantined;
   }
 
-  /** True if its actors get carriers of their own, where there are any. */
+  /** True if its actors get carriers of their own, where there are any: also while a request of it runs for long. */
   get wantsDedicated(): boolean {
-    return this.needsDedicated || (this.policy.placement === "auto" && this.isHot);
+    const isAuto = this.policy.placement === "auto";
+    return this.needsDedicated || (isAuto && (this.isHot || this.ready.some(({ lingers }) => lingers)));
   }
 
   /** True if one more request may be put into a ring. */
@@ -232,14 +233,6 @@ export class Pool {
     // With nothing in the whole window the timeout alone decides about the last one.
     const peak = this.#peak.at(nowMs);
     return [...late, ...reapable(residents, peak, { min, idleTimeoutMs }, nowMs).map(({ actor }) => actor)];
-  }
-
-  /** True if requests have waited longer than they should, and only for what others run in its shared carriers. */
-  isBlocked(nowMs: number): boolean {
-    const oldest = this.waiting[0];
-    if (oldest === undefined || nowMs - oldest.admittedMs < this.policy.scale.pressure.wait) return false;
-    if (this.ready.length === 0 || this.ready.length < this.children) return false;
-    return this.ready.every(({ carrier, sent }) => carrier?.isShared === true && carrier.sent > 0 && sent.length === 0);
   }
 
   /** Asked at every sweep: true while it shares carriers, is busy enough for its own, and none is coming. */

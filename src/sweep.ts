@@ -1,4 +1,5 @@
 // From time to time over all pools with actors: who is idle for long, who has become busy, who is held up. Main thread.
+import { isBlocked } from "./blocked.ts";
 import type { ActorOutcomes } from "./life.ts";
 import type { Placement } from "./placement.ts";
 import type { Actor, Pool } from "./service.ts";
@@ -53,7 +54,7 @@ export class Sweep {
 
   /** Whose requests wait because of others in its shared carriers takes another that is free (DECISIONS 8.3). */
   #moveOn(pool: Pool, nowMs: number): void {
-    if (!pool.isBlocked(nowMs)) return;
+    if (!isBlocked(pool, nowMs)) return;
     if (!this.#placement.hasRoomFor(pool)) {
       this.#placement.askForRoom(pool, nowMs);
       return;

@@ -47,7 +47,10 @@ const carriersOf = async (prefix: string): Promise<number[]> => [...(await actor
 describe("carriers", () => {
   it("are shared by more services than there are of them, and all answer", async () => {
     const prefixes = Array.from({ length: 40 }, (_, i) => `s${i}`);
-    await start({ carriers: 3, spare: 1 }, Object.fromEntries(prefixes.map((prefix) => [prefix, hello()])));
+    await start(
+      { carriers: 3, spare: 1 },
+      Object.fromEntries(prefixes.map((prefix) => [prefix, hello({ scale: { max: 1 } })])),
+    );
     for (let round = 0; round < 3; round++) {
       await runLanes(node.address, 8, prefixes.length, async (client, i) => {
         const { status, body } = await client.request(`/${prefixes[i]}`);
@@ -186,6 +189,25 @@ describe("a looping co-tenant", () => {
     for (let i = 0; i < 10; i++) expect((await ask("/quiet")).status).toBe(200);
     expect((await admin.describe("noisy")).inFlight).toBe(2); // they loop on
     for (const loop of loops) expect((await loop).status).toBe(504);
+  });
+
+  it("fills no carrier that others share once its requests are known to take long", async () => {
+    const others = ["a", "b", "c"];
+    const slowly = slow({ limits: { deadline: "20s" } });
+    await start({ carriers: 8, spare: 2 }, { slowly, ...Object.fromEntries(others.map((p) => [p, hello()])) });
+    for (const prefix of others) expect((await ask(`/${prefix}`)).status).toBe(200);
+    const pending = [ask("/slowly?do=sleep&ms=5000")];
+    await sleep(200); // ten times pressure.wait
+    for (let i = 0; i < 2; i++) pending.push(ask("/slowly?do=sleep&ms=5000"));
+    const carriers = await eventually(
+      () => carriersOf("slowly"),
+      (each) => each.length === 3,
+    );
+    const shared = new Set((await Promise.all(others.map(carriersOf))).flat());
+    expect(carriers.filter((carrier) => shared.has(carrier)).length).toBeLessThanOrEqual(1);
+    for (const prefix of others) expect((await ask(`/${prefix}`)).status).toBe(200);
+    expect((await admin.describe("slowly")).inFlight).toBe(3);
+    expect(count(await Promise.all(pending), 200)).toBe(3);
   });
 
   it("is put on a carrier of its own after a kill, and may bring the others' actors back to their minimum", async () => {
@@ -330,6 +352,24 @@ describe("pressure", () => {
     await Promise.all(pending);
   });
 
+  it("while it grows the last warm carrier is left to services that have no actor", async () => {
+    const slowly = slow({ placement: "dedicated", scale: { max: 4 }, limits: { deadline: "20s" } });
+    await start({ carriers: 8, spare: 1 }, { slowly });
+    expect((await ask("/slowly?ms=1")).status).toBe(200);
+    await node.metricSettles('carriers{state="spare"}', (spare) => spare === 1);
+    const pending = burst(4, "/slowly?do=sleep&ms=3000");
+    const spares: number[] = [];
+    await eventually(
+      async () => {
+        spares.push(await node.metric('carriers{state="spare"}'));
+        return (await carriersOf("slowly")).length;
+      },
+      (actors) => actors === 4,
+    );
+    expect(Math.min(...spares)).toBeGreaterThanOrEqual(1);
+    expect(count(await pending, 200)).toBe(4);
+  });
+
   it("one service under endless load leaves carriers to others", async () => {
     const greedy = slow({ scale: { max: 16 }, limits: { deadline: "10s", queue: 1000 } });
     await start({ carriers: 4, spare: 1 }, { greedy, a: hello({ placement: "dedicated" }), b: hello(), c: hello() });
@@ -439,7 +479,7 @@ describe("a breaker", () => {
         weak: slow({
           breaker: { failures: 2, window: "1m" },
           backoff,
-          limits: { deadline: "400ms" },
+          limits: { deadline: "1s" },
           max_restarts: 1000,
         }),
       },
