@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { configSchemaText, settingsTable } from "../src/config/describe.ts";
 import { errorTable } from "../src/errors.ts";
+import { compatibilityText, moduleRows } from "./compatibility.ts";
 
 export interface GeneratedDocument {
   readonly path: string;
@@ -18,10 +19,13 @@ export interface GeneratedDocument {
 export function documents(root: string): GeneratedDocument[] {
   const readme = readIfThere(join(root, "README.md"));
   const schema = readIfThere(join(root, "frenezulo.schema.json"));
-  const tables = withTable(withTable(readme.found, "settings", settingRows()), "errors", errorRows());
+  const functions = readIfThere(join(root, "docs/COMPATIBILITY.md"));
+  const settings = withTable(readme.found, "settings", settingRows());
+  const tables = withTable(withTable(settings, "errors", errorRows()), "functions", moduleRows(root));
   return [
-    { ...readme, what: "tables of settings and errors", text: tables },
+    { ...readme, what: "tables of settings, errors and functions", text: tables },
     { ...schema, what: "schema of the settings", text: configSchemaText() },
+    { ...functions, what: "table of host functions", text: compatibilityText(root, functions.found) },
   ];
 }
 

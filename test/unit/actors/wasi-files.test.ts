@@ -293,6 +293,8 @@ describe("opening", () => {
       ]);
       g.memory.set([0xff, 0xfe], 1024);
       expect(g.call("path_unlink_file", DIR, 1024, 2)).toBe(ILSEQ);
+      expect(g.call("path_open", DIR, 0, 1024, 2, 0, 0n, 0n, 0, 100)).toBe(ILSEQ);
+      expect(g.call("path_filestat_get", DIR, 0, 1024, 2, 200)).toBe(ILSEQ);
       expect(g.open("d/../".repeat(700))).toBe(-NAMETOOLONG);
       expect([g.open("f", {}, 99), g.open("f", {}, 1), g.open("f", {}, g.open("f"))].map((each) => -each)).toEqual([
         BADF,
@@ -421,7 +423,7 @@ describe("names in a directory", () => {
       );
       expect(g.readdir(fd, 100, 1n << 40n)).toEqual({ errno: SUCCESS, used: 0, entries: [] });
       expect([g.readdir(fd, 100, -1n).errno, g.readdir(fd, 300_000, 0n).errno]).toEqual([INVAL, INVAL]);
-      expect(g.readdir(g.open("f"), 100, 0n).errno).toBe(NOTDIR);
+      expect(g.call("fd_readdir", g.open("f"), 65_536, 100, 0n, 100)).toBe(NOTDIR);
     });
   });
 

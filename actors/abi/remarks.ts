@@ -1,0 +1,57 @@
+// What a guest should know of host functions beyond their names: where they differ, by design, from lunatic 0.13 or
+// from WASI, and how what is bounded is bounded. For docs/COMPATIBILITY.md. Pure data.
+import type { AbiModuleName, abiTable } from "./table.ts";
+
+type Remarks = { readonly [M in AbiModuleName]?: { readonly [F in keyof (typeof abiTable)[M]]?: string } };
+
+const noSockets = "answers 52 (not supported): preview 1 has no way to make a socket; `lunatic::networking` has";
+const pieces = "at most 1,024 vectors; of a file at most 8 MiB a call (a short read or write)";
+const names = "100 names a service, of at most 128 bytes without control characters; what is refused is counted";
+
+/** Functions with a remark differ; the others do what lunatic's documentation and the WASI specification say. */
+export const remarks: Remarks = {
+  "lunatic::message": {
+    create_data: "the capacity is not looked at",
+    write_data: "a message has at most `limits.body_out` and 64 KiB more",
+  },
+  "lunatic::metrics": {
+    counter: `adds, as lunatic's does (its documentation says that it sets); ${names}`,
+    increment_counter: names,
+    gauge: names,
+    increment_gauge: names,
+    decrement_gauge: names,
+    histogram: `buckets from 0.001 to 10,000 whatever the unit, NaN is refused; ${names}`,
+  },
+  "lunatic::distributed": {
+    node_id: "0: this node is in no cluster",
+    nodes_count: "0",
+    get_nodes: "0",
+    send: "traps for any other node",
+  },
+  wasi_snapshot_preview1: {
+    clock_res_get: "1 ms for all four clocks",
+    clock_time_get: "whole milliseconds; the clocks of CPU time are the monotonic one",
+    fd_advise: "is checked and changes nothing",
+    fd_allocate: "sets the size, and reserves no blocks",
+    fd_fdstat_set_flags: "append and nonblock of files; the sync flags cannot change",
+    fd_filestat_get: "times are whole milliseconds",
+    fd_filestat_set_times: "exact to a microsecond",
+    fd_pread: pieces,
+    fd_pwrite: pieces,
+    fd_read: `${pieces}; descriptor 0 of a service is at its end`,
+    fd_readdir: "a buffer of more than 256 KiB is refused (28)",
+    fd_write: `${pieces}; descriptors 1 and 2 are the log, within \`limits.output_*\``,
+    path_filestat_get: "times are whole milliseconds",
+    path_filestat_set_times: "exact to a microsecond",
+    path_link: "links are not followed (28)",
+    path_open:
+      "regular files and directories only, others 58; a way out of the directory is 63, writing in a read-only one 69; 1,024 descriptors a process",
+    path_symlink: "absolute targets are refused (63)",
+    poll_oneoff: "waits for clocks and standard input; files are always ready",
+    proc_raise: "answers 52 (not supported)",
+    sock_accept: noSockets,
+    sock_recv: noSockets,
+    sock_send: noSockets,
+    sock_shutdown: noSockets,
+  },
+};
