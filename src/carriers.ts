@@ -230,14 +230,8 @@ export class Carriers {
 
   async #make(): Promise<void> {
     const onEnd = (each: Carrier, why: string): void => this.#onEnd(each, why);
-    const carrier = new Carrier(
-      ++this.#made,
-      this.#slots.take(),
-      this.bellBlock,
-      this.#options.filesMax,
-      startThread,
-      onEnd,
-    );
+    const { filesMax } = this.#options;
+    const carrier = new Carrier(++this.#made, this.#slots.take(), this.bellBlock, filesMax, startThread, onEnd);
     carrier.join(this.mesh);
     this.all.add(carrier);
     try {
