@@ -1,4 +1,6 @@
 // Serves the files of its directory "www" with the C library: GET /NAME/path is www/path; a body is written to data/upload first.
+// ?do=hold opens 50 files and 50 listings, and loops for ever.
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +10,13 @@
 ENTRY {
   static char path[1024], content[65536];
   take_request();
+  if (parameter_is("do", "hold")) {
+    for (int i = 0; i < 50; i++) {
+      DIR *directory = opendir("www");
+      if (fopen("www/page", "r") == NULL || directory == NULL || readdir(directory) == NULL) __builtin_trap();
+    }
+    for (volatile int i = 0;; i++) {}
+  }
   if (body.length > 0) {
     FILE *upload = fopen("data/upload", "w");
     if (upload == NULL) {

@@ -1,5 +1,14 @@
 // A service that serves files of its preopened directory, through the built program: what it may and may not reach.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -24,6 +33,7 @@ beforeAll(async () => {
     files: { source, dirs },
     readonly: { source, dirs: [dirs[0], `${join(folder, "data")}::data:ro`] },
     nothing: { source },
+    holding: { source, dirs, limits: { deadline: "300ms" }, breaker: { failures: 1000 } },
   };
   node = await NodeProcess.start({ config: { services, admin: { dirs: [`${join(folder, "open")}:ro`] } } });
   client = new HttpClient(node.address);
@@ -66,6 +76,21 @@ describe("a service with directories", () => {
     for (let i = 0; i < 2000; i++) await get(i % 2 === 0 ? "/files/page" : "/files/none");
     // Carriers that were started meanwhile have some of their own.
     expect(count() - before).toBeLessThan(100);
+  });
+});
+
+describe("a service that is killed with files open", () => {
+  it("leaves none of them behind", async () => {
+    const count = (): number =>
+      readdirSync(`/proc/${node.pid}/fd`).filter((fd) => {
+        try {
+          return readlinkSync(`/proc/${node.pid}/fd/${fd}`).startsWith(join(folder, "www"));
+        } catch {
+          return false; // closed meanwhile
+        }
+      }).length;
+    for (let i = 0; i < 3; i++) expect((await client.request("/holding/page?do=hold")).status).toBe(504);
+    await expect.poll(count, { timeout: 10_000 }).toBe(0);
   });
 });
 

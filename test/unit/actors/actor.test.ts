@@ -170,6 +170,32 @@ describe("a fresh actor", () => {
   });
 });
 
+describe("a guest whose start code looked at files", () => {
+  it.each([
+    ["only at what it is given", "(drop (call $prestat (i32.const 3) (i32.const 64)))", true],
+    ["at a file", "(drop (call $stat (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 64)))", false],
+    ["and closed a descriptor", "(drop (call $close (i32.const 2)))", false],
+  ])("%s", async (_what, code, isKept) => {
+    const guest = await compile(
+      wasm(`(module
+        (import "wasi_snapshot_preview1" "fd_prestat_get" (func $prestat (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+        (import "wasi_snapshot_preview1" "path_filestat_get"
+          (func $stat (param i32 i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 0) ".")
+        (func (export "_initialize") ${code})
+        (func (export "frenezulo_main")))`),
+    );
+    const carrier = new LocalCarrier();
+    const preopens = [{ guest: "tmp", host: "/tmp", isReadOnly: true }];
+    const actor = carrier.started(guest, { preopens, snapshotEntropy: true });
+    for (let i = 0; i < 3; i++) expect(isReused(carrier, actor)).toBe(isKept);
+    actor.close();
+    expect(carrier.host.fileBudget.open).toBe(0);
+  });
+});
+
 describe("a guest that asks for randomness or a clock before its first request", () => {
   const digests = (spec: Partial<ActorSpec>) => {
     const carrier = new LocalCarrier();

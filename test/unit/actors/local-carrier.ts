@@ -1,6 +1,6 @@
 // What a carrier has around its actors, in the test's own thread: host, sender, output and ring are the real ones.
 import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
-import { Host, type Services } from "../../../actors/abi/host.ts";
+import { Host, type Services, type Stdin } from "../../../actors/abi/host.ts";
 import { makeImports } from "../../../actors/abi/imports.ts";
 import { abiTable } from "../../../actors/abi/table.ts";
 import { Actor } from "../../../actors/actor.ts";
@@ -79,7 +79,7 @@ export class LocalCarrier {
   #running: Actor | null = null;
 
   /** @param more imports besides those of the table, for guests that only a test has */
-  constructor(more: WebAssembly.Imports = {}) {
+  constructor(more: WebAssembly.Imports = {}, stdin?: Stdin) {
     const bellBlock = new SharedArrayBuffer(BELL.bytes);
     const bell = new Bell(new Int32Array(bellBlock), BELL.asleep);
     const ring = makeRing(4 << 20);
@@ -100,6 +100,7 @@ export class LocalCarrier {
         return waitDedicated(ready, ms);
       },
       metric: (_from, event, name, value) => this.metering.record("test", event, name, value),
+      ...(stdin !== undefined && { stdin }),
       ask: () => this.host.trap("a local carrier has no main thread to ask"),
     };
     this.host = new Host(services);
@@ -231,6 +232,7 @@ export interface InsideOptions {
   readonly age?: "new" | "old";
   readonly request?: RequestParts | Uint8Array;
   readonly spec?: Partial<ActorSpec>;
+  readonly stdin?: Stdin;
 }
 
 /**
@@ -239,7 +241,7 @@ export interface InsideOptions {
 export function inside(step: (inside: Inside) => void, options: InsideOptions = {}): Ran & { carrier: LocalCarrier } {
   const { age = "new", request = {}, spec = {} } = options;
   let failure: unknown;
-  const carrier = new LocalCarrier({
+  const imports = {
     test: {
       step: (...functions: ((...args: (number | bigint)[]) => number | bigint | undefined)[]) => {
         const call: Call = (name, ...args) => {
@@ -255,7 +257,8 @@ export function inside(step: (inside: Inside) => void, options: InsideOptions = 
         }
       },
     },
-  });
+  };
+  const carrier = new LocalCarrier(imports, options.stdin);
   const actor = carrier.started({ module: modules[age], info }, spec);
   const pid = 7;
   const message = request instanceof Uint8Array ? request : requestMessage({ pid, ...request });

@@ -1,6 +1,7 @@
 // actors/abi/wasi.ts as a guest sees it: layouts, clocks, output, sleeping, exits, and errors where there are no files.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Stdin } from "../../../actors/abi/host.ts";
 import { abiTable } from "../../../actors/abi/table.ts";
 import { type Inside, inside } from "./local-carrier.ts";
 
@@ -10,7 +11,31 @@ const INVAL = 28;
 const NOSYS = 52;
 const NOTDIR = 54;
 const SPIPE = 70;
+const NOTCAPABLE = 76;
 const MS = 1_000_000n;
+
+/** Standard input that has, each time it is looked at anew after a read or a wait, the next of these. */
+class TestInput implements Stdin {
+  coming: (number | undefined)[];
+
+  constructor(coming: (number | undefined)[]) {
+    this.coming = coming;
+  }
+
+  get available(): number | undefined {
+    const next = this.coming[0];
+    if (next === undefined) this.coming.shift(); // by the next look it has come
+    return next;
+  }
+
+  read(into: Uint8Array): number {
+    const length = Math.min(into.length, this.coming[0] ?? 0);
+    into.fill(0x78, 0, length);
+    this.coming[0] = (this.coming[0] ?? 0) - length;
+    if (this.coming[0] === 0 && this.coming.length > 1) this.coming.shift();
+    return length;
+  }
+}
 
 describe("arguments and environment", () => {
   /** Reads a list as a guest does: sizes first, then pointers and bytes. */
@@ -299,6 +324,19 @@ describe("poll_oneoff", () => {
     expect(carrier.waits).toEqual([]);
   });
 
+  it("waits for standard input, and tells how much there is", () => {
+    const options = { stdin: new TestInput([undefined, undefined, 12]) };
+    const { carrier } = inside((guest) => {
+      const input = { userdata: 1n, type: 1, clockOrFd: 0 } as const;
+      const clock = { userdata: 2n, type: 0, clockOrFd: 1 } as const;
+      expect(poll(guest, [input, { ...clock, nanos: 3_600_000n * MS }])).toEqual([[1n, SUCCESS, 1]]);
+      expect(guest.memory().readBigUInt64LE(4096 + 16)).toBe(12n);
+      options.stdin.coming = [];
+      expect(poll(guest, [input, { ...clock, nanos: 2n * MS }])).toEqual([[2n, SUCCESS, 0]]);
+    }, options);
+    expect(carrier.waits).toEqual([3_600_000, 2]);
+  });
+
   it("wants one subscription or more, and memory for all", () => {
     inside(({ call }) => {
       for (const count of [0, 1025, -1]) expect(call("wasi.poll_oneoff", 0, 4096, count, 8000)).toBe(INVAL);
@@ -349,6 +387,31 @@ describe("descriptors", () => {
       expect(memory().readUInt32LE(64)).toBe(0);
       expect(call("wasi.fd_read", 1, 0, 1, 64)).toBe(BADF);
     });
+  });
+
+  it("0 gives what has come, waits for more, and ends", () => {
+    const stdin = new TestInput([undefined, 5, 3, 0]);
+    const { carrier } = inside(
+      ({ call, memory }) => {
+        const read = (): string => {
+          memory().writeUInt32LE(4096, 0);
+          memory().writeUInt32LE(2, 4);
+          memory().writeUInt32LE(5000, 8);
+          memory().writeUInt32LE(100, 12);
+          expect(call("wasi.fd_read", 0, 0, 2, 64)).toBe(SUCCESS);
+          const length = memory().readUInt32LE(64);
+          return (
+            memory().toString("latin1", 4096, 4096 + Math.min(2, length)) +
+            memory().toString("latin1", 5000, 5000 + Math.max(0, length - 2))
+          );
+        };
+        expect([read(), read(), read()]).toEqual(["xxxxx", "xxx", ""]);
+        expect(call("wasi.fd_read", 0, 0, 1025, 64)).toBe(INVAL);
+        expect(call("wasi.fd_fdstat_set_rights", 0, 1n << 6n, 0n)).toBe(NOTCAPABLE);
+      },
+      { stdin },
+    );
+    expect(carrier.waits).toEqual([Number.POSITIVE_INFINITY]);
   });
 
   it("from 3 on there are none, nothing is preopened, and no call traps for that", () => {
