@@ -1,4 +1,5 @@
 // An actor inside its carrier: one service version's instance and process, made, run, put back or made anew.
+import { NORMAL_EXIT, trapExit } from "./abi/guest-exit.ts";
 import type { Host } from "./abi/host.ts";
 import type { Exit } from "./exits.ts";
 import { GuestInstance } from "./instance.ts";
@@ -13,7 +14,11 @@ const MAILBOX_MESSAGES = 1024;
 const MAILBOX_BYTES = 1024 * 1024;
 const RESOURCES = 1024;
 
-const NORMAL: Exit = { reason: "normal", text: "" };
+/** The table of processes, where an actor's processes can be found by others. */
+export interface Membership {
+  join(process: Process): void;
+  leave(process: Process, exit: Exit): void;
+}
 
 export class Actor {
   readonly spec: ActorSpec;
@@ -28,22 +33,44 @@ export class Actor {
   readonly #imports: WebAssembly.Imports;
   readonly #pids: Pids;
   readonly #limits: ProcessLimits;
+  readonly #membership: Membership | null;
   #instance: GuestInstance | null = null;
   #image: PristineImage | null = null;
   #imageHasEntropy = false;
 
-  constructor(spec: ActorSpec, host: Host, imports: WebAssembly.Imports, pids: Pids) {
+  /** @param membership null: nobody else can find its processes */
+  constructor(
+    spec: ActorSpec,
+    host: Host,
+    imports: WebAssembly.Imports,
+    pids: Pids,
+    membership: Membership | null = null,
+  ) {
     this.spec = spec;
     this.#host = host;
     this.#imports = imports;
     this.#pids = pids;
+    this.#membership = membership;
+    const { environment } = spec;
     this.#limits = {
       scratchBytesMax: spec.replyBytesMax + SCRATCH_BYTES_OVER_REPLY,
-      messagesMax: MAILBOX_MESSAGES,
-      mailboxBytesMax: MAILBOX_BYTES,
+      messagesMax: environment?.mailboxMessagesMax ?? MAILBOX_MESSAGES,
+      mailboxBytesMax: environment?.mailboxBytesMax ?? MAILBOX_BYTES,
       resourcesMax: RESOURCES,
+      sendTimeoutMs: environment?.sendTimeoutMs ?? 0,
     };
-    this.process = new Process(spec.pid, this.#limits);
+    this.process = this.#newProcess(spec.pid);
+  }
+
+  /** Its pid, under which its output goes to the log. */
+  get outputPid(): number {
+    return this.spec.pid;
+  }
+
+  /** Its last process ends with it. */
+  end(exit: Exit): void {
+    this.process.files?.closeAll();
+    this.#membership?.leave(this.process, exit);
   }
 
   /** True while it has an instance that can take a request. */
@@ -59,7 +86,7 @@ export class Actor {
     const exit = this.#enter(null, () => {
       const instance = new GuestInstance(this.spec, this.#imports);
       this.#host.instance = instance;
-      instance.initialize();
+      for (const call of instance.startCalls) call();
       this.#instance = instance;
     });
     if (exit.reason !== "normal" || this.#instance === null) {
@@ -69,7 +96,7 @@ export class Actor {
       return this.failed;
     }
     this.#takeImage(this.#instance);
-    return NORMAL;
+    return NORMAL_EXIT;
   }
 
   /** Runs the guest for one request, which is `length` bytes at `start` of the ring. */
@@ -88,18 +115,20 @@ export class Actor {
    * @returns false if it needs a new instance: call `start`
    */
   settle(exit: Exit): boolean {
-    const returned = exit === NORMAL;
+    const returned = exit === NORMAL_EXIT;
     if (this.spec.state === "kept" && returned) return true;
     this.process.files?.closeAll();
-    this.process = new Process(this.#pids.next(), this.#limits, this.process.builder);
+    this.#membership?.leave(this.process, exit);
+    this.process = this.#newProcess(this.#pids.next(), this.process.builder);
     const isBack = returned && this.#image !== null && (this.#instance as GuestInstance).putBack(this.#image);
     if (!isBack) this.#instance = null;
     return isBack;
   }
 
-  /** Closes what its process holds open: the actor is forgotten. */
-  close(): void {
-    this.process.files?.closeAll();
+  #newProcess(pid: number, builder?: Uint8Array): Process {
+    const process = new Process(pid, this.#limits, builder, this.spec.environmentId);
+    this.#membership?.join(process);
+    return process;
   }
 
   #enter(instance: GuestInstance | null, run: () => void): Exit {
@@ -109,7 +138,7 @@ export class Actor {
     host.guest = this.spec;
     try {
       run();
-      return this.process.dying ?? NORMAL;
+      return this.process.dying ?? NORMAL_EXIT;
     } catch (thrown) {
       return this.process.dying ?? trapExit(thrown);
     }
@@ -127,15 +156,4 @@ export class Actor {
     if (this.#image === null || this.#imageHasEntropy || hasEntropy) this.#image = instance.takeImage();
     this.#imageHasEntropy = hasEntropy;
   }
-}
-
-/** What a guest's end by an exception means. The second line, where there is one, is for the log only. */
-function trapExit(thrown: unknown): Exit {
-  if (thrown instanceof RangeError && thrown.message.includes("call stack")) {
-    return { reason: "trap", text: "stack overflow: its recursion is too deep" };
-  }
-  if (!(thrown instanceof Error)) return { reason: "trap", text: "it threw an exception that nothing caught" };
-  const frame = thrown.stack?.split("\n").find((line) => line.includes("wasm://"));
-  const where = frame === undefined ? "" : `\n${frame.trim()}`;
-  return { reason: "trap", text: `${thrown.message}${where}` };
 }

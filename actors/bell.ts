@@ -27,16 +27,22 @@ export class Bell {
   }
 
   /**
-   * Like block, but the event loop goes on: null if there is work already, else a promise that settles when rung.
+   * Like block, but the event loop goes on: null if there is work already, else a promise that settles when rung or
+   * after the time.
    * It does not keep the loop alive by itself (reliability.md, finding 14).
    */
-  sleep(hasWork: () => boolean): Promise<unknown> | null {
+  sleep(hasWork: () => boolean, ms = Number.POSITIVE_INFINITY): Promise<unknown> | null {
     Atomics.store(this.#words, this.#index, 1);
     if (hasWork()) {
       Atomics.store(this.#words, this.#index, 0);
       return null;
     }
-    const waiting = Atomics.waitAsync(this.#words, this.#index, 1);
+    const waiting = Atomics.waitAsync(this.#words, this.#index, 1, ms);
     return waiting.async ? waiting.value : null;
+  }
+
+  /** It does not sleep any more: after a sleep that ended by its time. */
+  awake(): void {
+    Atomics.store(this.#words, this.#index, 0);
   }
 }

@@ -2,47 +2,51 @@
 //
 // Between requests it is in its event loop, so that control calls are answered (DECISIONS 2.1); right after a request
 // it first blocks for a moment, because the next one usually comes soon and that wake-up is the cheapest.
-import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { workerData } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
-import { Host } from "./abi/host.ts";
-import { makeImports } from "./abi/imports.ts";
 import { Actor } from "./actor.ts";
+import { ActorMembers } from "./actor-members.ts";
 import { Bell } from "./bell.ts";
+import { monotonicMs } from "./clock.ts";
+import type { BirthSpec, CarrierControl } from "./control.ts";
+import { assertEngine } from "./engine-check.ts";
 import { type Exit, exitReasons } from "./exits.ts";
+import { Inbox } from "./inbox.ts";
+import type { Member } from "./kernel.ts";
+import { Look } from "./look.ts";
 import { Mesh } from "./mesh.ts";
 import { Metering } from "./metering.ts";
 import { Output } from "./output.ts";
 import { Pids } from "./pids.ts";
+import { rightsFromJson } from "./resources.ts";
 import { RingReader, RingWriter } from "./ring.ts";
+import { Runtime } from "./runtime.ts";
 import { Sender } from "./sender.ts";
-import { waitDedicated } from "./waiting/dedicated.ts";
 import {
   type ActorSpec,
   BELL,
-  type CarrierControl,
   type CarrierData,
   CLAIM_PENDING,
   CLAIM_TAKEN,
   CONTROL,
   DONE,
   KIND,
-  monotonicMs,
   SEQ_STARTING,
-  SIGNAL,
+  SEQ_TURNS,
   STATE_IDLE,
-  type Ticket,
 } from "./wire.ts";
 
 /** How long the thread blocks for the next request before it goes to its event loop. */
 const HOT_MS = 2;
-/** How long it looks on after a lone request; looks between two at the clock; times it does not after a vain one. */
-const LOOK_MS = 0.04;
-const LOOKS_A_TIME = 64;
-const LOOKS_SKIPPED = 50;
 /** Under load it visits its event loop at least this often. */
 const CONTROL_MS = 20;
 const DONE_TEXT_BYTES_MAX = 2048;
+/** Light processes have their turns for so long before a request or a control call has the next. ms */
+const TURNS_MS = 5;
+/** Turns between two looks at the clock. */
+const TURNS_A_TIME = 16;
+const SHUTDOWN: Exit = { reason: "shutdown", text: "its service ended it" };
 
 assertEngine();
 const data = workerData as CarrierData;
@@ -53,92 +57,127 @@ const requests = new RingReader(data.requests, () => bell.ring());
 const replies = new RingWriter(data.replies);
 const pids = new Pids(data.bell, data.slot);
 const actors = new Map<number, Actor>();
-const ticketBlocks = new Map<number, ArrayBuffer>();
+const inbox = new Inbox(data.tickets);
 const sender = new Sender(replies, data.tickets, bell, words);
-const mesh = new Mesh({ slot: data.slot, connect: askForRings, notes: { words, port: data.mesh } });
 const output = new Output(replies, bell, words);
 const metering = new Metering(replies, bell);
+const mesh = new Mesh({ slot: data.slot, connect: askForRings, notes: { words, port: data.mesh } });
 /** The actor whose guest code runs now or ran last. */
 let running: Actor | null = null;
-let looksToSkip = 0;
-/** When the last request ended, or signals alone were taken. ms */
+const look = new Look(requests);
+/** When the event loop was visited last, and when something was done last. performance.now() */
+let visitedMs = 0;
 let endedMs = 0;
-const host = new Host({
-  send: (from, pid, message) => sender.send(host, from, pid, message),
-  output: (from, stream, bytes) => output.write(running, from, stream, bytes),
-  wait: waitDedicated,
-  metric: (_from, event, name, value) => metering.record((running as Actor).spec.service, event, name, value),
-  ask: () => host.trap("not supported yet: this carrier cannot ask the main thread"),
+const runtime = new Runtime({
+  slot: data.slot,
+  pids,
+  mesh,
+  asleep,
+  isWanted: () => canRun() || performance.now() - visitedMs > CONTROL_MS,
+  output: (budget, from, stream, bytes) => output.write(budget ?? running, from, stream, bytes),
+  reply: (from, pid, message) => sender.reply(from, pid, message),
+  alone: (from, pid, message) => sender.send(runtime.host, from, pid, message),
+  deadLetter: () => Atomics.add(words, CONTROL.deadLetters, 1),
+  countInstances,
+  takeModule: (key) => inbox.takeModule(key),
+  metric: (service, ...event) => metering.record(service ?? (running as Actor).spec.service, ...event),
+  onExit,
+  onOrphaned: (root) => {
+    sender.reserve(0);
+    replies.commit(KIND.orphaned, 0, 0, root, 0);
+    bell.ring();
+  },
 });
-host.fileBudget.max = data.filesMax;
-const imports = makeImports(host);
+runtime.host.fileBudget.max = data.filesMax;
 
 const control: CarrierControl = {
   start(spec: ActorSpec): string | null {
-    const actor = new Actor(spec, host, imports, pids);
+    const members = spec.environment === null ? null : new ActorMembers(runtime, spec, spec.environment);
+    const actor = new Actor(spec, runtime.host, runtime.imports, pids, members);
     const exit = startActor(actor);
-    if (exit === null) return "its carrier was condemned";
-    if (exit.reason !== "normal") {
-      actor.close();
-      return exit.text;
+    if (exit?.reason !== "normal") {
+      actor.end({ reason: "start_failed", text: "its start failed" });
+      return exit === null ? "its carrier was condemned" : exit.text;
     }
     actors.set(spec.pid, actor);
-    countInstances();
+    countInstances(1);
     return null;
   },
   stop(pid: number): void {
     const actor = actors.get(pid);
-    actor?.close();
-    actors.delete(pid);
-    countInstances();
-    const isLeft = [...actors.values()].some(({ spec }) => spec.service === actor?.spec.service);
-    if (actor !== undefined && !isLeft) metering.forget(actor.spec.service);
+    if (actor === undefined) return;
+    forget(actor);
+    const { environmentId } = actor.spec;
+    const isLast = ![...actors.values()].some(({ spec }) => spec.environmentId === environmentId);
+    if (!isLast) return;
+    runtime.close(environmentId, SHUTDOWN);
+    metering.forget(actor.spec.service);
+  },
+  spawn(spec: BirthSpec): number | string {
+    const { environment, module, link, entry } = spec;
+    const born = runtime.spawner.bear({
+      environment: runtime.open(environment),
+      pool: runtime.addModule(module, spec.carrierModule),
+      module,
+      rights: rightsFromJson(spec.rights),
+      entry: {
+        name: entry.name,
+        params: entry.params.map((text, i) => (entry.types[i] === "bigint" ? BigInt(text) : Number(text))),
+      },
+      root: spec.root,
+      link: link === null ? null : { pid: link.pid, tag: BigInt(link.tag) },
+      isReported: spec.isReported,
+    });
+    asleep.ring(); // the loop below may be asleep while this call is answered
+    return typeof born === "string" ? born : born.process.pid;
+  },
+  close(environment: number): void {
+    runtime.close(environment, SHUTDOWN);
   },
 };
 Comlink.expose(control, nodeEndpoint(data.port));
 void serve();
 
 async function serve(): Promise<void> {
-  let visited = performance.now();
+  visitedMs = performance.now();
   for (;;) {
     let ran = 0;
     for (; ; ran++) {
-      const hasSignals = mesh.hasNext();
-      if (hasSignals) mesh.poll(takeSignal);
+      const hasCome = runtime.hasNews && runtime.poll();
       if (canRun()) {
         if (!runNext()) return; // condemned: the main thread ends this one
-      } else if (hasSignals) endedMs = performance.now();
+        if (runtime.hasReady && !runTurns()) return;
+      } else if (runtime.hasReady) {
+        if (!runTurns()) return;
+      } else if (hasCome) endedMs = performance.now();
       else break;
-      if (endedMs - visited > CONTROL_MS) {
+      if (endedMs - visitedMs > CONTROL_MS) {
         await new Promise<void>((resolve) => setImmediate(resolve));
-        visited = performance.now();
+        visitedMs = performance.now();
       }
     }
     metering.flush();
-    if (ran === 1 && looksOn()) continue;
+    if (ran === 1 && look.finds()) continue;
     // Woken for a control call it would keep that waiting.
-    if (ran > 0) asleep.block(hasWork, HOT_MS);
+    if (ran > 0) asleep.block(hasWork, Math.min(HOT_MS, runtime.idleMs));
     if (hasWork()) continue;
-    await (asleep.sleep(hasWork) ?? new Promise<void>((resolve) => setImmediate(resolve)));
-    visited = performance.now();
+    await (asleep.sleep(hasWork, runtime.idleMs) ?? new Promise<void>((resolve) => setImmediate(resolve)));
+    asleep.awake();
+    visitedMs = performance.now();
   }
 }
 
-/**
- * Looks at the ring for a moment more before the thread sleeps, as long as that pays: a client that asks one thing
- * after the other comes again at once, and a wake-up costs both threads more than the look. True if a frame came.
- */
-function looksOn(): boolean {
-  if (looksToSkip > 0) {
-    looksToSkip--;
-    return false;
-  }
-  const untilMs = performance.now() + LOOK_MS;
+/** Gives light processes their turns for a moment, where the watchdog sees it. False if the carrier was condemned. */
+function runTurns(): boolean {
+  const hasPlain = runtime.scheduler.nextIsPlain;
+  // A plain process runs as long as it likes: it has the carrier to itself.
+  const beganMs = performance.now();
+  if (!hasPlain && !enter(SEQ_TURNS, 0, beganMs)) return false;
   do {
-    for (let i = 0; i < LOOKS_A_TIME; i++) if (requests.hasNext) return true;
-  } while (performance.now() < untilMs);
-  looksToSkip = LOOKS_SKIPPED;
-  return false;
+    for (let i = 0; i < TURNS_A_TIME && runtime.scheduler.runOne(); i++);
+    endedMs = performance.now();
+  } while (runtime.hasReady && !canRun() && endedMs - beganMs < TURNS_MS && !mesh.hasNext());
+  return hasPlain || Atomics.compareExchange(words, CONTROL.state, SEQ_TURNS, STATE_IDLE) === SEQ_TURNS;
 }
 
 /**
@@ -151,12 +190,7 @@ function canRun(): boolean {
 }
 
 function hasWork(): boolean {
-  return canRun() || mesh.hasNext();
-}
-
-/** No process takes signals yet: a message is a dead letter, the rest is forgotten. */
-function takeSignal(kind: number): void {
-  if (kind === SIGNAL.message) Atomics.add(words, CONTROL.deadLetters, 1);
+  return canRun() || runtime.hasReady || runtime.hasNews;
 }
 
 /** The main thread always drains, so room comes. */
@@ -173,7 +207,7 @@ function runNext(): boolean {
   if (!enter(seq, requests.pid, began)) return false;
   if (!requests.claim(CLAIM_PENDING, CLAIM_TAKEN)) {
     // Taken back: the client has gone or its time in the queue has passed.
-    forgetTicket();
+    if ((requests.kind & KIND.ticket) !== 0) takeBlock();
     requests.release();
     return Atomics.compareExchange(words, CONTROL.state, seq, STATE_IDLE) === seq;
   }
@@ -183,7 +217,8 @@ function runNext(): boolean {
   const exit = actor.run(bytes, start, length, requests.about);
   endedMs = performance.now();
   metering.flush();
-  report(KIND.done, seq, requests.pid, exit, endedMs - began);
+  const goesOn = runtime.goesOn(actor.process, requests.about);
+  report(KIND.done, seq, requests.pid, exit, endedMs - began, goesOn ? 1 : 0);
   const isMine = Atomics.compareExchange(words, CONTROL.state, seq, STATE_IDLE) === seq;
   requests.release();
   bell.ring();
@@ -196,9 +231,7 @@ function restart(actor: Actor): boolean {
   const exit = startActor(actor);
   if (exit === null) return false;
   if (exit.reason !== "normal") {
-    actor.close();
-    actors.delete(actor.spec.pid);
-    countInstances();
+    forget(actor);
     report(KIND.ended, 0, actor.spec.pid, exit, 0);
     bell.ring();
   }
@@ -221,62 +254,43 @@ function enter(state: number, pid: number, nowMs: number): boolean {
   return Atomics.compareExchange(words, CONTROL.state, STATE_IDLE, state) === STATE_IDLE;
 }
 
-function countInstances(): void {
-  Atomics.store(words, CONTROL.instances, actors.size);
+function forget(actor: Actor): void {
+  if (!actors.delete(actor.spec.pid)) return;
+  actor.end(SHUTDOWN);
+  countInstances(-1);
+}
+
+function countInstances(change: number): void {
+  Atomics.add(words, CONTROL.instances, change);
+}
+
+/** A process that failed by itself is told of, and one whose end the main thread waits for. */
+function onExit({ process, task }: Member, exit: Exit): void {
+  const isOwnFault = exit.reason === "trap" || exit.reason === "memory" || exit.reason === "exit";
+  if (task === null || !(isOwnFault || task.isReported)) return;
+  report(KIND.exited, process.environment, process.pid, exit, 0);
+  bell.ring();
 }
 
 function payload(): [Uint8Array, number, number] {
   if ((requests.kind & KIND.ticket) === 0) return [requests.bytes, requests.offset, requests.length];
-  const block = takeTicket();
-  const bytes = new Uint8Array(block);
+  const bytes = new Uint8Array(takeBlock());
   return [bytes, 0, bytes.length];
 }
 
-/** The block that the shown frame names. It was posted before the frame was committed, so it is in the port. */
-function takeTicket(): ArrayBuffer {
-  const ticket = requests.bytes.readUInt32LE(requests.offset);
-  for (;;) {
-    const block = ticketBlocks.get(ticket);
-    if (block !== undefined) {
-      ticketBlocks.delete(ticket);
-      return block;
-    }
-    const received = receiveMessageOnPort(data.tickets as MessagePort);
-    if (received === undefined) throw new Error(`ticket ${ticket} is not in the port`);
-    const message = received.message as Ticket;
-    ticketBlocks.set(message.ticket, message.block);
-  }
-}
-
-function forgetTicket(): void {
-  if ((requests.kind & KIND.ticket) !== 0) takeTicket();
+/** The block that the shown frame names. */
+function takeBlock(): ArrayBuffer {
+  return inbox.takeBlock(requests.bytes.readUInt32LE(requests.offset));
 }
 
 /** Writes how a request or an actor ended; waits for room, since this must not be lost. */
-function report(kind: number, seq: number, pid: number, exit: Exit, ms: number): void {
+function report(kind: number, seq: number, pid: number, exit: Exit, ms: number, goesOn = 0): void {
   const text = exit.text === "" ? null : Buffer.from(exit.text).subarray(0, DONE_TEXT_BYTES_MAX);
   const length = DONE.text + (text === null ? 0 : text.length);
   const at = sender.reserve(length);
   replies.bytes[at + DONE.reason] = exitReasons.indexOf(exit.reason);
+  replies.bytes[at + DONE.goesOn] = goesOn;
   replies.bytes.writeUInt32LE(Math.min(Math.round(ms * 1000), 0xffff_ffff), at + DONE.micros);
   if (text !== null) replies.bytes.set(text, at + DONE.text);
   replies.commit(kind, seq, pid, 0, length);
-}
-
-/** The V8 flags that bound guests must be set in the process (engine.ts): without them one module can end it. */
-function assertEngine(): void {
-  const isRefused = (make: () => unknown): boolean => {
-    try {
-      make();
-      return false;
-    } catch {
-      return true;
-    }
-  };
-  if (
-    !isRefused(() => new WebAssembly.Table({ initial: 100_001, element: "anyfunc" })) ||
-    !isRefused(() => new WebAssembly.Memory({ initial: 4097 }))
-  ) {
-    throw new Error("V8 runs without the flags of src/engine.ts");
-  }
 }

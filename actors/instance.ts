@@ -1,47 +1,54 @@
 // One wasm instance: create it, call its entry, put it back to pristine, measure it. Runs in a carrier.
+import { LIGHT_EXPORTS } from "./abi/light.ts";
 import { PristineImage, Restorer } from "./pristine.ts";
-import type { ActorSpec } from "./wire.ts";
+import { LightStack } from "./waiting/light.ts";
+import type { CarrierModule } from "./wire.ts";
 
 export class GuestInstance {
+  readonly exports: WebAssembly.Exports;
+  /** For a module rewritten for light waiting; null: its blocking calls block the thread. */
+  readonly stack: LightStack | null;
   /** The guest's memory; null for a module without one. */
   readonly memory: WebAssembly.Memory | null;
-  readonly #entry: () => void;
-  readonly #initialize: (() => void) | null;
+  readonly #entry: (() => void) | null;
   readonly #globals: readonly WebAssembly.Global[];
   readonly #bytesMax: number;
   #view: Buffer = Buffer.alloc(0);
   #restorer: Restorer | null = null;
 
   /** Instantiates, which runs the start section. @throws whatever the start section does */
-  constructor(spec: ActorSpec, imports: WebAssembly.Imports) {
-    const { info } = spec;
-    const { exports } = new WebAssembly.Instance(spec.module, imports);
+  constructor({ module, info }: CarrierModule, imports: WebAssembly.Imports) {
+    const { exports } = new WebAssembly.Instance(module, imports);
+    this.exports = exports;
+    this.stack = info.light ? new LightStack(exports, info) : null;
     this.memory = info.memory === null ? null : (exports[info.memory] as WebAssembly.Memory);
-    this.#entry = exports[info.entry] as () => void;
-    this.#initialize = info.initialize ? (exports._initialize as () => void) : null;
+    this.#entry = info.entry === null ? null : (exports[info.entry] as () => void);
     this.#globals = info.globals.map((name) => exports[name] as WebAssembly.Global);
     this.#bytesMax = info.memoryPagesMax * 65536;
   }
 
-  /** Runs `_initialize`, once, where it is exported. */
-  initialize(): void {
-    this.#initialize?.();
-  }
-
   /** Runs the guest for one request. @throws when it traps */
   call(): void {
-    this.#entry();
+    this.#entry?.();
+  }
+
+  /** What must run once, in this order, before anything else of it: the start code that did not run by itself. */
+  get startCalls(): (() => void)[] {
+    return [LIGHT_EXPORTS.start, "_initialize"].flatMap((name) => {
+      const call = this.exports[name];
+      return typeof call === "function" ? [call as () => void] : [];
+    });
   }
 
   /** True if so much of its memory is in use that a trap is most likely a failed allocation: above three quarters. */
   get isNearMemoryLimit(): boolean {
-    return this.#bytesMax > 0 && this.#memoryBytes.length > (this.#bytesMax / 4) * 3;
+    return this.#bytesMax > 0 && this.memoryBytes.length > (this.#bytesMax / 4) * 3;
   }
 
   /** Null where putting back would not be exact: JavaScript cannot give a NaN back with the payload it had. */
   takeImage(): PristineImage | null {
     const globals = this.#globals.map((global) => global.value);
-    return globals.some(Number.isNaN) ? null : new PristineImage(this.#memoryBytes, globals);
+    return globals.some(Number.isNaN) ? null : new PristineImage(this.memoryBytes, globals);
   }
 
   /**
@@ -49,7 +56,7 @@ export class GuestInstance {
    * @returns false, with nothing changed, if the memory has grown since: then only a new instance is exact
    */
   putBack(image: PristineImage): boolean {
-    const memory = this.#memoryBytes;
+    const memory = this.memoryBytes;
     if (memory.length !== image.length) return false;
     // memory.grow(0) changes no length, but what a restorer holds is detached by it.
     if (this.#restorer?.memory !== memory) this.#restorer = new Restorer(memory, image);
@@ -62,7 +69,7 @@ export class GuestInstance {
   }
 
   /** The view is kept until the memory grows. */
-  get #memoryBytes(): Buffer {
+  get memoryBytes(): Buffer {
     const buffer = this.memory?.buffer;
     if (buffer !== undefined && buffer !== this.#view.buffer) this.#view = Buffer.from(buffer);
     return this.#view;

@@ -1,5 +1,7 @@
 // A process's mailbox: a bounded queue of messages with tags and selective receive. Lives in the carrier's own heap.
 
+import type { MessageResource } from "./resources.ts";
+
 /** Kinds of messages, in the order of lunatic's receive results 0, 1, 2. */
 export const messageKinds = ["data", "link_died", "process_died"] as const;
 export type MessageKind = (typeof messageKinds)[number];
@@ -15,8 +17,10 @@ export class Message {
   start: number;
   length: number;
   cursor = 0;
-  /** The dead process, for process_died. */
+  /** The dead process, for process_died and link_died. */
   readonly process: number;
+  /** Resources that travel with it, by their index; null: taken out. */
+  resources: (MessageResource | null)[] | null = null;
 
   constructor(kind: MessageKind, tag: bigint, bytes: Uint8Array = NO_BYTES, start = 0, length = 0, process = 0) {
     this.kind = kind;
@@ -25,6 +29,12 @@ export class Message {
     this.start = start;
     this.length = length;
     this.process = process;
+  }
+
+  /** Gives it bytes of its own, so that those it lay in can be used for something else. */
+  detach(): void {
+    this.bytes = this.bytes.slice(this.start, this.start + this.length);
+    this.start = 0;
   }
 }
 
@@ -63,10 +73,7 @@ export class Mailbox {
 
   /** False if the mailbox is full; the message is then not in it. Without bound it always fits. */
   push(message: Message, isBounded = message.kind === "data"): boolean {
-    if (isBounded) {
-      if (this.#queue.length >= this.#limits.messagesMax) return false;
-      if (this.#bytes + message.length > this.#limits.bytesMax) return false;
-    }
+    if (isBounded && this.isFullFor(message.length)) return false;
     this.#queue.push(message);
     this.#bytes += message.length;
     this.#arrived++;
@@ -80,15 +87,29 @@ export class Mailbox {
   }
 
   /**
-   * Takes the oldest message with exactly this tag (undefined: any) that arrived after the mark; what was queued before
-   * is not looked at. Nothing else may be taken between reading `arrived` as the mark and this call.
+   * Takes the oldest message with one of these tags (undefined: any) that arrived after the mark; what was queued
+   * before is not looked at. Nothing else may be taken between reading `arrived` as the mark and this call.
    */
-  takeArrivedAfter(mark: number, tag: bigint | undefined): Message | undefined {
+  takeArrivedAfter(mark: number, tags: readonly bigint[] | undefined): Message | undefined {
     const recent = Math.min(this.#arrived - mark, this.#queue.length);
     for (let i = this.#queue.length - recent; i < this.#queue.length; i++) {
-      if (tag === undefined || this.#queue[i]?.tag === tag) return this.#remove(i);
+      if (tags === undefined || tags.includes((this.#queue[i] as Message).tag)) return this.#remove(i);
     }
     return undefined;
+  }
+
+  /** True if a data message of so many bytes would be refused. */
+  isFullFor(bytes: number): boolean {
+    return this.#queue.length >= this.#limits.messagesMax || this.#bytes + bytes > this.#limits.bytesMax;
+  }
+
+  /** True once half of its room is free again. */
+  get hasMuchRoom(): boolean {
+    return this.#queue.length * 2 <= this.#limits.messagesMax && this.#bytes * 2 <= this.#limits.bytesMax;
+  }
+
+  forEach(call: (message: Message) => void): void {
+    for (const message of this.#queue) call(message);
   }
 
   /** Removes every message that the test says true of. */

@@ -13,7 +13,7 @@ const BACKLOG_BYTES_MAX = 8 << 20;
 /** Frames of one peer that one poll takes, so that others have their turn. */
 const FRAMES_A_TURN = 256;
 /** What follows from an end or from a question: never refused (DECISIONS 9.5). */
-const neverRefused: ReadonlySet<number> = new Set([SIGNAL.link_died, SIGNAL.process_died, SIGNAL.die, SIGNAL.answer]);
+const neverRefused: ReadonlySet<number> = new Set([SIGNAL.fate, SIGNAL.answer, SIGNAL.forget, SIGNAL.end_request]);
 
 /** Where a carrier's notes come from. */
 export interface MeshNotes {

@@ -1,11 +1,21 @@
 // A guest's output on its way to the log: bounded a request and a second, dropped and counted above (DECISIONS 3.3).
-import type { Actor } from "./actor.ts";
 import type { Bell } from "./bell.ts";
 import type { Process } from "./process.ts";
 import type { RingWriter } from "./ring.ts";
 import { CONTROL, KIND } from "./wire.ts";
 
 const STDERR = 2;
+/** How long one wait for room lasts before the main thread is rung again. */
+const ROOM_MS = 50;
+
+/** What the output of a service, or of an environment, is counted against. */
+export interface OutputBudget {
+  /** The actor it is of; 0: of processes of an environment. */
+  readonly outputPid: number;
+  outputSecond: number;
+  outputSecondBytes: number;
+  readonly spec: { readonly outputRequestBytesMax: number; readonly outputSecondBytesMax: number };
+}
 
 export class Output {
   readonly #replies: RingWriter;
@@ -18,13 +28,22 @@ export class Output {
     this.#control = control;
   }
 
-  /** Passes on what the limits allow and the ring has room for now; it never waits. */
-  write(actor: Actor | null, from: Process, stream: number, bytes: Uint8Array): void {
+  /** Passes on what the limits allow and the ring has room for now; it waits only where there is no limit. */
+  write(actor: OutputBudget | null, from: Process, stream: number, bytes: Uint8Array): void {
     if (actor === null || bytes.length === 0) return;
+    if (actor.spec.outputRequestBytesMax === Number.POSITIVE_INFINITY) {
+      const most = this.#replies.payloadMax - 1;
+      for (let at = 0; at < bytes.length; at += most) {
+        while (!this.#put(from, actor.outputPid, stream, bytes.subarray(at, at + most))) {
+          this.#replies.waitForRoom(most, ROOM_MS, () => this.#bell.ring());
+        }
+      }
+      return;
+    }
     const room = this.#room(actor, from);
     const passed = Math.min(room, bytes.length, this.#replies.payloadMax - 1);
     const wasOver = from.outputDropped;
-    const isPut = passed > 0 && this.#put(from.pid, actor.spec.pid, stream, bytes.subarray(0, passed));
+    const isPut = passed > 0 && this.#put(from, actor.outputPid, stream, bytes.subarray(0, passed));
     if (isPut) {
       from.outputBytes += passed;
       actor.outputSecondBytes += passed;
@@ -32,10 +51,10 @@ export class Output {
     }
     Atomics.add(this.#control, CONTROL.outputDropped, bytes.length - (isPut ? passed : 0));
     from.outputDropped = true;
-    if (!wasOver) this.#put(from.pid, actor.spec.pid, STDERR, Buffer.from("[output over the limit is dropped]\n"));
+    if (!wasOver) this.#put(from, actor.outputPid, STDERR, Buffer.from("[output over the limit is dropped]\n"));
   }
 
-  #room(actor: Actor, from: Process): number {
+  #room(actor: OutputBudget, from: Process): number {
     const second = Math.floor(performance.now() / 1000);
     if (second !== actor.outputSecond) {
       actor.outputSecond = second;
@@ -45,12 +64,12 @@ export class Output {
     return Math.min(outputRequestBytesMax - from.outputBytes, outputSecondBytesMax - actor.outputSecondBytes);
   }
 
-  #put(pid: number, actorPid: number, stream: number, bytes: Uint8Array): boolean {
+  #put({ pid, environment }: Process, actorPid: number, stream: number, bytes: Uint8Array): boolean {
     const at = this.#replies.reserve(bytes.length + 1);
     if (at < 0) return false;
     this.#replies.bytes[at] = stream;
     this.#replies.bytes.set(bytes, at + 1);
-    this.#replies.commit(KIND.output, 0, actorPid, pid, bytes.length + 1);
+    this.#replies.commit(KIND.output, environment, actorPid, pid, bytes.length + 1);
     this.#bell.ring();
     return true;
   }

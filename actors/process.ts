@@ -1,8 +1,13 @@
-// One lunatic process: pid, mailbox, scratch message, resources, and how it ends.
-// Pure state; threads only carry it out.
+// One lunatic process as a state machine: mailbox, links, monitors, flags, and how it ends. Pure; the kernel carries
+// out what it says.
+//
+// Semantics: lunatic-abi.md §2. Signals are handled when they arrive, so their order is the order of arrival.
 import type { FileTable } from "./abi/files.ts";
 import type { Exit } from "./exits.ts";
+import { isNormalExit } from "./exits.ts";
 import { Mailbox, Message } from "./mailbox.ts";
+import { Resources } from "./resources.ts";
+import type { Signal } from "./signals.ts";
 
 /** Bounds of what a guest can make its host keep (DECISIONS 3.4). */
 export interface ProcessLimits {
@@ -10,79 +15,109 @@ export interface ProcessLimits {
   readonly scratchBytesMax: number;
   readonly messagesMax: number;
   readonly mailboxBytesMax: number;
+  /** Entries of each table of resources, and links and monitors. */
   readonly resourcesMax: number;
+  /** How long it waits for room in another's mailbox before it traps. ms */
+  readonly sendTimeoutMs: number;
 }
 
-const FIRST_BUILDER_BYTES = 4096;
+/** How a process tells others. */
+export type Tell = (to: number, signal: Signal) => void;
 
-/** Resources of one kind; ids count from `first` and are never used again (lunatic-abi.md §0.1). */
-export class ResourceTable<T> {
-  readonly #entries = new Map<bigint, T>();
-  readonly #limit: number;
-  #next: bigint;
-
-  constructor(limit: number, first = 0n) {
-    this.#limit = limit;
-    this.#next = first;
-  }
-
-  get size(): number {
-    return this.#entries.size;
-  }
-
-  /** The new resource's id, or null if the table is full. */
-  add(value: T): bigint | null {
-    if (this.#entries.size >= this.#limit) return null;
-    const id = this.#next++;
-    this.#entries.set(id, value);
-    return id;
-  }
-
-  get(id: bigint): T | undefined {
-    return this.#entries.get(id);
-  }
-
-  remove(id: bigint): boolean {
-    return this.#entries.delete(id);
-  }
+/** A link as one side sees it. */
+interface Link {
+  /** What the other is told when this process dies; 0: no tag. */
+  readonly tag: bigint;
+  /** What this process is told when the other dies. */
+  readonly theirTag: bigint;
 }
+
+/** A host call that has not returned yet: what it waits for, and what comes then. */
+export interface Waiting {
+  /** Asked whenever something came; undefined: not yet. */
+  readonly ready: () => unknown;
+  /** Runs in the guest's call once it can go on; gives the host function's result. */
+  readonly finish: (value: never) => unknown;
+  /** performance.now() after which it goes on without a value; Infinity: never. */
+  readonly untilMs: number;
+}
+
+const NO_BYTES = new Uint8Array(0);
 
 export class Process {
   readonly pid: number;
   readonly mailbox: Mailbox;
-  /** Texts of errors; id 0 is reserved and cannot be dropped, because lunatic-rs reads id 0 on a time-out (§7.2). */
-  get errors(): ResourceTable<string> {
-    this.#errors ??= new ResourceTable(this.limits.resourcesMax, 1n);
-    return this.#errors;
-  }
-  /** Made when it is first needed: most processes live for one request and have none. */
-  #errors: ResourceTable<string> | null = null;
   readonly limits: ProcessLimits;
   /** Its open descriptors; null until it uses one. Whoever ends the process closes them. */
   files: FileTable | null = null;
+  /** Number of its environment. */
+  readonly environment: number;
+  /** Made when it is first needed: most processes live for one request and have none. */
+  get resources(): Resources {
+    this.#resources ??= new Resources(this.limits.resourcesMax);
+    return this.#resources;
+  }
+  #resources: Resources | null = null;
   /** The one message that is being written or read (lunatic-abi.md §3.1). */
   scratch: Message | null = null;
-  /** The bytes in which it writes messages. */
+  /** The bytes in which it writes messages; made when it writes the first. */
   builder: Uint8Array;
   /** Set once the process must end: every host call after that traps (DECISIONS 3.2). */
   dying: Exit | null = null;
   /** The pid that the current request's reply goes to; 0 when there is none or it has been sent. */
   replyPid = 0;
+  /** The request that it was started by or for: its reply pid; 0 for none. */
+  root = 0;
+  /** True once it has asked the main thread for something: that is told of its end. */
+  hasAsked = false;
+  /** True once it has spawned in another carrier. */
+  spawnedElsewhere = false;
   /** Bytes of output in this request, against the limit of DECISIONS 3.3. */
   outputBytes = 0;
   outputDropped = false;
+  /** The host call that a light process is suspended in. */
+  waiting: Waiting | null = null;
+  /** True while the death of a link ends it too (lunatic's default); false: it gets a message. */
+  diesWithLinks = true;
+  /** Processes it is linked to. */
+  readonly links = new Map<number, Link>();
+  /** Processes that are told of its end. */
+  readonly watchers = new Set<number>();
+  /** Processes of whose end it is told. */
+  readonly watched = new Set<number>();
+  /** Processes whose mailboxes were full when it last sent to them. */
+  readonly fullPeers = new Set<number>();
+  /** Senders in other carriers that were told that this mailbox is full. */
+  readonly blockedPeers = new Set<number>();
+  /** Spawns in other carriers that have not been answered; deaths of unknown links are kept while there are any. */
+  pendingSpawns = 0;
+  readonly earlyDeaths = new Map<number, Exit>();
 
   /** @param builder the bytes of a process that has ended, to be used again */
-  constructor(pid: number, limits: ProcessLimits, builder: Uint8Array = new Uint8Array(FIRST_BUILDER_BYTES)) {
+  constructor(pid: number, limits: ProcessLimits, builder: Uint8Array = NO_BYTES, environment = 0) {
     this.pid = pid;
     this.limits = limits;
     this.builder = builder;
+    this.environment = environment;
     this.mailbox = new Mailbox({ messagesMax: limits.messagesMax, bytesMax: limits.mailboxBytesMax });
   }
+
+  /** Texts of its errors. */
+  get errors(): Resources["errors"] {
+    return this.resources.errors;
+  }
+
+  /** Its resources if it ever had any. */
+  get resourcesIfAny(): Resources | null {
+    return this.#resources;
+  }
+
+  // --- Requests of a service. ---
 
   /** Puts a request into the mailbox: one frame for each call of the entry (DECISIONS 4.1). */
   beginRequest(bytes: Uint8Array, start: number, length: number, replyPid: number): void {
     this.replyPid = replyPid;
+    this.root = replyPid;
     this.outputBytes = 0;
     this.outputDropped = false;
     this.mailbox.push(new Message("data", 0n, bytes, start, length), false);
@@ -96,5 +131,102 @@ export class Process {
     this.replyPid = 0;
     if (this.scratch?.bytes === ring) this.scratch = null;
     this.mailbox.drop((message) => message.bytes === ring);
+  }
+
+  /** The request goes on beyond its frame in the ring: what lies there is copied out. */
+  keepRequest(ring: Uint8Array): void {
+    if (this.scratch?.bytes === ring) this.scratch.detach();
+    this.mailbox.forEach((message) => {
+      if (message.bytes === ring) message.detach();
+    });
+  }
+
+  // --- Signals. ---
+
+  /** Links this process to another, which is told: both get the same tag. */
+  link(pid: number, tag: bigint, tell: Tell): void {
+    if (pid === this.pid) return;
+    this.addLink(pid, tag, tag);
+    tell(pid, { type: "link", pid: this.pid, tag });
+  }
+
+  addLink(pid: number, tag: bigint, theirTag: bigint): void {
+    this.links.set(pid, { tag, theirTag });
+  }
+
+  unlink(pid: number, tell: Tell): void {
+    if (this.links.delete(pid)) tell(pid, { type: "unlink", pid: this.pid });
+  }
+
+  monitor(pid: number, tell: Tell): void {
+    if (this.watched.has(pid)) return;
+    this.watched.add(pid);
+    tell(pid, { type: "monitor", pid: this.pid });
+  }
+
+  stopMonitoring(pid: number, tell: Tell): void {
+    if (this.watched.delete(pid)) tell(pid, { type: "stop_monitoring", pid: this.pid });
+  }
+
+  /** Takes a signal that another process or the kernel sent. May set `dying`. */
+  receive(signal: Signal): void {
+    const { pid } = signal;
+    switch (signal.type) {
+      case "link":
+        this.addLink(pid, signal.tag, signal.tag);
+        return;
+      case "unlink":
+        this.links.delete(pid);
+        return;
+      case "link_died":
+        this.#linkDied(pid, signal.tag, signal.exit);
+        return;
+      case "monitor":
+        this.watchers.add(pid);
+        return;
+      case "stop_monitoring":
+        this.watchers.delete(pid);
+        return;
+      case "process_died":
+        if (this.watched.delete(pid)) this.mailbox.push(new Message("process_died", 0n, NO_BYTES, 0, 0, pid));
+        return;
+      case "kill":
+        this.dying ??= { reason: "killed", text: `process ${pid} killed it` };
+        return;
+      case "full":
+        this.fullPeers.add(pid);
+        return;
+      case "room":
+        this.fullPeers.delete(pid);
+    }
+  }
+
+  /**
+   * Its end, told to those who are linked, and then to those who monitor it. The kernel has taken it out of its table
+   * before, so that it cannot be found any more (lunatic-abi.md §2.4).
+   */
+  end(exit: Exit, tell: Tell): void {
+    for (const [pid, { tag }] of this.links) tell(pid, { type: "link_died", pid: this.pid, tag, exit });
+    for (const pid of this.watchers) tell(pid, { type: "process_died", pid: this.pid, exit });
+    for (const pid of this.watched) tell(pid, { type: "stop_monitoring", pid: this.pid });
+    for (const pid of this.blockedPeers) tell(pid, { type: "room", pid: this.pid });
+  }
+
+  #linkDied(pid: number, tag: bigint, exit: Exit): void {
+    const link = this.links.get(pid);
+    if (link === undefined && exit.reason !== "noproc") {
+      if (this.pendingSpawns > 0) this.earlyDeaths.set(pid, exit);
+      return; // unlinked meanwhile
+    }
+    this.links.delete(pid);
+    if (isNormalExit(exit.reason)) return;
+    if (this.diesWithLinks) {
+      const why = exit.reason === "noproc" ? "does not exist" : `failed: ${exit.text === "" ? exit.reason : exit.text}`;
+      this.dying ??= { reason: "killed", text: `process ${pid}, which it is linked to, ${why}` };
+    } else {
+      this.mailbox.push(
+        new Message("link_died", exit.reason === "noproc" ? tag : (link?.theirTag ?? 0n), NO_BYTES, 0, 0, pid),
+      );
+    }
   }
 }

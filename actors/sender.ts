@@ -26,10 +26,10 @@ export class Sender {
   }
 
   /** A reply goes out once; a second one, or a message to a pid that is nobody's, is a dead letter (DECISIONS 4.2). */
-  send(host: Host, from: Process, pid: number, message: Message): void {
+  send(host: Host, from: Process, pid: number, message: Message): true {
     if (pid === from.replyPid && pid !== 0) {
       from.replyPid = 0;
-      this.#reply(from.pid, pid, message);
+      this.reply(from, pid, message);
     } else if (pid === from.pid) {
       const bytes = message.bytes.slice(message.start, message.start + message.length);
       if (!from.mailbox.push(new Message("data", message.tag, bytes, 0, bytes.length))) {
@@ -38,6 +38,7 @@ export class Sender {
     } else {
       Atomics.add(this.#control, CONTROL.deadLetters, 1);
     }
+    return true;
   }
 
   /** Room for a payload in the ring to the main thread; blocks until there is. The main thread always drains. */
@@ -47,14 +48,15 @@ export class Sender {
     return at;
   }
 
-  #reply(pid: number, about: number, message: Message): void {
+  /** Takes a message to a reply pid; whether that is one of the sender's environment, the main thread looks. */
+  reply({ pid, environment }: Process, about: number, message: Message): void {
     const { bytes, start, length } = message;
     if (length <= this.#replies.payloadMax) {
       const at = this.reserve(length);
       const out = this.#replies.bytes;
       if (length < 32) for (let i = 0; i < length; i++) out[at + i] = bytes[start + i] as number;
       else out.set(bytes.subarray(start, start + length), at);
-      this.#replies.commit(KIND.reply, 0, pid, about, length);
+      this.#replies.commit(KIND.reply, environment, pid, about, length);
     } else {
       const block = new ArrayBuffer(length);
       new Uint8Array(block).set(bytes.subarray(start, start + length));
@@ -62,7 +64,7 @@ export class Sender {
       this.#tickets.postMessage(ticket, [block]);
       const at = this.reserve(4);
       this.#replies.bytes.writeUInt32LE(ticket.ticket, at);
-      this.#replies.commit(KIND.reply | KIND.ticket, 0, pid, about, 4);
+      this.#replies.commit(KIND.reply | KIND.ticket, environment, pid, about, 4);
     }
     this.#bell.ring();
   }

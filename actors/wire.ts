@@ -43,6 +43,8 @@ export const STATE_CONDEMNED = -1;
 export const SEQ_MAX = 0x3fff_ffff;
 /** `state` while a carrier instantiates an actor: guest start code may run, so the watchdog must see it. */
 export const SEQ_STARTING = 0x4000_0000;
+/** `state` while a carrier gives light processes their turns. */
+export const SEQ_TURNS = 0x4000_0001;
 
 /** Words (Int32) of a ring's header; data begins at `data` (bytes). Positions count bytes and wrap at 2^32. */
 export const RING = {
@@ -83,7 +85,7 @@ export const KIND = {
   reply: 2,
   /** carrier → main: request `seq` has ended; payload: see DONE. */
   done: 3,
-  /** carrier → main: guest output of process `pid`; payload: 1 byte stream (1 or 2), then UTF-8 text. */
+  /** carrier → main: guest output of actor `pid` (0: none) in environment `seq`; 1 byte stream (1 or 2), UTF-8 text. */
   output: 4,
   /** carrier → main: actor `pid` could not make its next instance and takes no more requests; payload: see DONE. */
   ended: 5,
@@ -91,6 +93,10 @@ export const KIND = {
   connect: 6,
   /** carrier → main: what guests of a service have counted; payload: metric-frames.ts. */
   metrics: 9,
+  /** carrier → main: process `pid` of environment `seq` has ended; payload: see DONE. */
+  exited: 7,
+  /** carrier → main: the last process of request `about`, which had not replied, has ended. */
+  orphaned: 8,
   /** Set in the kind of a frame whose payload travelled by the ticket port: the payload is a u32 ticket. */
   ticket: 0x100,
 } as const;
@@ -100,21 +106,29 @@ export const KIND = {
  * from, `seq` the environment (u32). The payload is the kernel's.
  */
 export const SIGNAL = {
+  /** A data message: u64 tag, u16 number of resources, 6 bytes, 16 bytes a resource, then the data (messages.ts). */
   message: 32,
-  link: 33,
-  unlink: 34,
-  link_died: 35,
-  monitor: 36,
-  stop_monitoring: 37,
-  process_died: 38,
-  kill: 39,
-  die: 40,
-  ask: 41,
-  answer: 42,
+  /** What a process tells another at will: link, monitor, kill and so on (signals.ts). */
+  signal: 33,
+  /** What follows from an end or from a full mailbox (signals.ts): never refused. */
+  fate: 39,
+  /** To the main thread (pid 0): u32 number, u16 operation of ASK, 2 bytes, then the operation's own. */
+  ask: 34,
+  /** From the main thread: u32 number, u8 of ANSWER, 3 bytes, then what the operation gave or why it failed. */
+  answer: 35,
+  /** To the main thread: a process that had asked it something has ended (`about`): it forgets what it did for it. */
+  forget: 36,
+  /** From the main thread: it has a name now, and the main thread is told of its end (or that it is not there). */
+  named: 38,
+  /** From the main thread: the request of the reply pid `about` must end, with the processes it began. */
+  end_request: 37,
 } as const;
 
-/** Payload of a `done` frame: byte 0 index into exitReasons, bytes 4–7 u32 microseconds, rest UTF-8 text. */
-export const DONE = { reason: 0, micros: 4, text: 8 } as const;
+/**
+ * Payload of a `done` frame: byte 0 index into exitReasons, byte 1: 1 if processes that the request began still live
+ * and may reply, bytes 4–7 u32 microseconds, rest UTF-8 text.
+ */
+export const DONE = { reason: 0, goesOn: 1, micros: 4, text: 8 } as const;
 
 /** What the carrier knows of a module beyond the module itself; made by the intake (src/modules.ts). */
 export interface ModuleInfo {
@@ -125,8 +139,8 @@ export interface ModuleInfo {
   readonly memoryPagesMax: number;
   /** Export names of every mutable global (own or added by the intake), for putting an instance back. */
   readonly globals: readonly string[];
-  /** Exported name of the entry: `frenezulo_main`, `_start` or `main`. */
-  readonly entry: string;
+  /** Exported name of the entry: `frenezulo_main`, `_start` or `main`; null where none is needed. */
+  readonly entry: string | null;
   /** True if `_initialize` is exported: called once after instantiation. */
   readonly initialize: boolean;
   /** True for what the rewrite for light processes made: it has the imports and exports of actors/abi/light.ts. */
@@ -149,10 +163,60 @@ export interface Preopen {
   readonly isReadOnly: boolean;
 }
 
+/** What a process sees of the world it was started in. */
+export interface Guest {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly preopens: readonly Preopen[];
+}
+
+/** A module that instances are made of. */
+export interface CarrierModule {
+  readonly module: WebAssembly.Module;
+  readonly info: ModuleInfo;
+}
+
+/**
+ * An environment: the processes of a service version, or of a `frenezulo run`. Names and pids are private to it.
+ * Sizes bytes, durations ms.
+ */
+export interface EnvironmentSpec {
+  /** Never used again. u32 */
+  readonly id: number;
+  /** For texts: the service's prefix, or the program. */
+  readonly name: string;
+  /** COUNTS, shared by all carriers it has processes in. */
+  readonly counts: SharedArrayBuffer;
+  /** The main thread's name for the module of its first process. */
+  readonly moduleKey: string;
+  readonly processesMax: number;
+  readonly memoryBytesMax: number;
+  readonly mailboxMessagesMax: number;
+  readonly mailboxBytesMax: number;
+  readonly messageBytesMax: number;
+  /** How long a sender waits for room in a mailbox before it traps. */
+  readonly sendTimeoutMs: number;
+  readonly canCompileModules: boolean;
+  readonly env: Readonly<Record<string, string>>;
+  readonly args: readonly string[];
+  readonly preopens: readonly Preopen[];
+  readonly outputSecondBytesMax: number;
+  readonly outputRequestBytesMax: number;
+}
+
+/** Words (Int32) of an environment's counts: the sums, and from `shares` on what each slot has of them. */
+export const COUNTS = { processes: 0, pages: 1, shares: 2, bytes: (2 + 2 * 1024) * 4 } as const;
+
 /** What a carrier needs to start an actor. Sent over comlink, once an actor. Durations ms, sizes bytes. */
 export interface ActorSpec {
   readonly pid: number;
   readonly service: string;
+  /** Number of its environment. */
+  readonly environmentId: number;
+  /** Its environment if its module can have to do with other processes; null: it cannot. */
+  readonly environment: EnvironmentSpec | null;
+  /** The module's form for light processes: what it spawns; null: there is none (yet). */
+  readonly light: CarrierModule | null;
   readonly module: WebAssembly.Module;
   readonly info: ModuleInfo;
   readonly state: "fresh" | "kept";
@@ -210,44 +274,4 @@ export interface MeshNote {
 export interface Ticket {
   readonly ticket: number;
   readonly block: ArrayBuffer;
-}
-
-/** What the main thread asks of a carrier over comlink, between requests. */
-export interface CarrierControl {
-  /** Starts an actor; resolves to the text of why it did not start, or null. */
-  start(spec: ActorSpec): string | null;
-  /** Forgets an actor. */
-  stop(pid: number): void;
-}
-
-/**
- * From this thread's performance.now() to the machine's monotonic clock; they are one clock with two beginnings. ms
- * Looked at until nothing came in between: a thread that is put aside between its two looks would be wrong for ever.
- */
-function clockOffset(): number {
-  let offsetMs = 0;
-  let leastMs = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 100 && leastMs > 0.02; i++) {
-    const before = performance.now();
-    const machineMs = Number(process.hrtime.bigint()) / 1e6;
-    const tookMs = performance.now() - before;
-    if (tookMs >= leastMs) continue;
-    leastMs = tookMs;
-    offsetMs = machineMs - before;
-  }
-  return offsetMs;
-}
-const clockOffsetMs = clockOffset();
-
-/**
- * Milliseconds of the machine's monotonic clock, the same in all threads, kept in 31 bits.
- * @param nowMs this thread's performance.now(), if it has just been asked
- */
-export function monotonicMs(nowMs: number = performance.now()): number {
-  return (nowMs + clockOffsetMs) & 0x7fff_ffff;
-}
-
-/** Milliseconds from one monotonicMs to a later one. */
-export function elapsedMs(from: number, to: number): number {
-  return (to - from) & 0x7fff_ffff;
 }

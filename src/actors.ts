@@ -4,7 +4,7 @@
 import type { Exit } from "../actors/exits.ts";
 import type { Pids } from "../actors/pids.ts";
 import { SEQ_STARTING } from "../actors/wire.ts";
-import { specOf } from "./actor-spec.ts";
+import { type ActorEnvironment, specOf } from "./actor-spec.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Carriers } from "./carriers.ts";
 import type { Dispatch } from "./dispatch.ts";
@@ -24,9 +24,12 @@ const STOP_MS = 1000;
 export interface ActorsOptions {
   /** The compiled module of a pool: from the cache, or read and compiled now (part of a cold start). */
   readonly load: (pool: Pool) => Promise<CompiledModule>;
+  /** What its processes are, of an actor that is to start in a carrier. */
+  readonly environmentOf: (actor: Actor, carrier: Carrier, compiled: CompiledModule) => Promise<ActorEnvironment>;
   readonly sharedMax: number;
   readonly shareMax: number;
   readonly instancesMax: number;
+  readonly onCarrierGone: (carrier: Carrier, why: string) => void;
   readonly onOutput: (actor: Actor, stream: number, text: Buffer) => void;
   readonly onFailure: (request: InFlight, error: FrenezuloError, note: string) => void;
   readonly onExit: (actor: Actor, exit: Exit) => void;
@@ -189,6 +192,7 @@ export class Actors implements Life {
       if (carrier.isShared) actor.isDisplaced = true;
       else actor.startFailure = why;
     }
+    this.#options.onCarrierGone(carrier, why);
   }
 
   actorStarting(carrier: Carrier, pid: number, ms: number): void {
@@ -220,10 +224,10 @@ export class Actors implements Life {
     actor.carrier = carrier;
     actor.pid = this.#pids.next();
     this.#starting.set(actor.pid, actor);
-    this.#dispatch.watch();
+    this.#dispatch.watchdog.arm();
     let why: string | null = null;
     try {
-      why = await carrier.start(specOf(actor, compiled));
+      why = await carrier.start(specOf(actor, compiled, await this.#options.environmentOf(actor, carrier, compiled)));
     } catch (thrown) {
       if (actor.startFailure === null && actor.isDisplaced) {
         this.#placement.release(actor);

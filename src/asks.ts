@@ -1,4 +1,5 @@
 // What processes ask of the main thread: operations by their numbers, each answered once. Main thread.
+import { ANSWER } from "../actors/asks.ts";
 import { reasonOf } from "./errors.ts";
 
 /** The process that asks. */
@@ -13,16 +14,23 @@ export interface Asker {
 /** Does one operation. The payload is only valid during the call. What it throws ends the process that asked. */
 export type AskHandler = (from: Asker, payload: Buffer) => Uint8Array | Promise<Uint8Array>;
 
-/** First byte of an answer's payload. */
-export const ANSWER = { ok: 0, failed: 1 } as const;
-
 export class Asks {
   readonly #handlers = new Map<number, AskHandler>();
+  readonly #onEnd: ((from: Asker) => void)[] = [];
 
   /** @param op from ASK of actors/wire.ts. @throws if it is taken */
   on(op: number, handler: AskHandler): void {
     if (this.#handlers.has(op)) throw new Error(`operation ${op} has a handler`);
     this.#handlers.set(op, handler);
+  }
+
+  /** Told of each process that has asked for anything and has ended. */
+  onEnd(handler: (from: Asker) => void): void {
+    this.#onEnd.push(handler);
+  }
+
+  forget(from: Asker): void {
+    for (const handler of this.#onEnd) handler(from);
   }
 
   /** The answer as it travels: a byte of ANSWER, then what the handler gave or the text of why it failed. */

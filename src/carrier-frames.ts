@@ -17,17 +17,19 @@ export function drainFrames(
     const { bytes, offset, length } = replies;
     switch (replies.kind) {
       case KIND.reply:
-        events.reply(carrier, replies.about, bytes, offset, length);
+        events.reply(replies.seq >>> 0, replies.about, bytes, offset, length);
         break;
       case KIND.reply | KIND.ticket: {
         const block = carrier.takeBlock(bytes.readUInt32LE(offset));
-        if (block !== undefined) events.reply(carrier, replies.about, Buffer.from(block), 0, block.byteLength);
+        if (block !== undefined)
+          events.reply(replies.seq >>> 0, replies.about, Buffer.from(block), 0, block.byteLength);
         break;
       }
       case KIND.done:
         {
           const micros = bytes.readUInt32LE(offset + DONE.micros);
-          events.done(carrier, replies.pid, replies.seq, exitOf(replies), micros);
+          const goesOn = bytes[offset + DONE.goesOn] === 1;
+          events.done(carrier, replies.pid, replies.seq, exitOf(replies), micros, goesOn);
         }
         break;
       case KIND.ended:
@@ -40,7 +42,16 @@ export function drainFrames(
         onMetrics?.(bytes.subarray(offset, offset + length));
         break;
       case KIND.output:
-        events.output(carrier, replies.pid, bytes[offset] as number, bytes.subarray(offset + 1, offset + length));
+        {
+          const text = bytes.subarray(offset + 1, offset + length);
+          events.output(carrier, replies.pid, replies.seq >>> 0, bytes[offset] as number, text);
+        }
+        break;
+      case KIND.exited:
+        events.exited(carrier, replies.pid, replies.seq >>> 0, exitOf(replies));
+        break;
+      case KIND.orphaned:
+        events.orphaned(replies.about);
         break;
     }
     replies.release();

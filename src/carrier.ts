@@ -6,15 +6,15 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } f
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { Bell } from "../actors/bell.ts";
+import { elapsedMs, monotonicMs } from "../actors/clock.ts";
+import type { BirthSpec, CarrierControl, SentModule } from "../actors/control.ts";
 import type { Exit } from "../actors/exits.ts";
 import { makeRing, RingReader, RingWriter, resetRing } from "../actors/ring.ts";
 import {
   type ActorSpec,
-  type CarrierControl,
   type CarrierData,
+  type CarrierModule,
   CONTROL,
-  elapsedMs,
-  monotonicMs,
   SEQ_MAX,
   STATE_CONDEMNED,
   STATE_IDLE,
@@ -40,11 +40,19 @@ export interface Running {
 
 /** Called while rings are drained, never inside an acceptor's handler. Views into `bytes` end with the call. */
 export interface CarrierEvents {
-  /** A guest sent `bytes[start .. start + length)` to a reply pid. */
-  reply(carrier: Carrier, replyPid: number, bytes: Buffer, start: number, length: number): void;
-  /** Request `seq` of an actor has ended; its reply, if it sent one, came before. */
-  done(carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number): void;
-  output(carrier: Carrier, actorPid: number, stream: number, text: Buffer): void;
+  /** A guest of that environment sent `bytes[start .. start + length)` to a reply pid. */
+  reply(environment: number, replyPid: number, bytes: Buffer, start: number, length: number): void;
+  /**
+   * Request `seq` of an actor has ended; its reply, if it sent one, came before. `goesOn`: processes that it began
+   * live on and may reply.
+   */
+  done(carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number, goesOn: boolean): void;
+  /** @param actorPid 0: the output is of another process of the environment */
+  output(carrier: Carrier, actorPid: number, environment: number, stream: number, text: Buffer): void;
+  /** A process that is no actor has failed, or one whose end is awaited has ended. */
+  exited(carrier: Carrier, pid: number, environment: number, exit: Exit): void;
+  /** The last process that might have replied to a request has ended. */
+  orphaned(replyPid: number): void;
   /** An actor could not make its next instance; requests for it stay in the ring until they are taken back. */
   ended(carrier: Carrier, actorPid: number, exit: Exit): void;
   /** The thread has ended, asked to or not; everything it wrote has been seen. */
@@ -171,6 +179,26 @@ export class Carrier {
     const asked = this.#ask(this.#control.stop(pid));
     this.wake();
     return asked;
+  }
+
+  /** Makes a process that is no actor. @returns its pid, or why there is none. @throws if the thread ends first */
+  spawn(spec: BirthSpec): Promise<number | string> {
+    const asked = this.#ask<number | string>(this.#control.spawn(spec));
+    this.wake();
+    return asked;
+  }
+
+  /** Ends all processes of an environment here. */
+  closeEnvironment(id: number): Promise<void> {
+    const asked = this.#ask(this.#control.close(id));
+    this.wake();
+    return asked;
+  }
+
+  /** A module that processes here may be made of. It is there before the answer that names it. */
+  sendModule(key: string, module: CarrierModule): void {
+    const message: SentModule = { key, module };
+    this.#tickets.postMessage(message);
   }
 
   /** A comlink promise to a dead thread never settles (DECISIONS 2.1): raced against the thread's end. */

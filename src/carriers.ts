@@ -9,7 +9,7 @@ import type { SignalHandler } from "../actors/mesh-peer.ts";
 import { BELL, type CarrierData } from "../actors/wire.ts";
 import { Carrier, type CarrierEvents } from "./carrier.ts";
 import { drainFrames } from "./carrier-frames.ts";
-
+import type { CarriersOptions } from "./carriers-options.ts";
 import { distFile } from "./dist-file.ts";
 import { remove } from "./lists.ts";
 import { MainMesh } from "./mesh.ts";
@@ -20,23 +20,6 @@ const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 1
 
 /** While others are spare, one that was taken is replaced after this: the cold start that took it goes first. ms */
 const REFILL_MS = 20;
-
-export interface CarriersOptions {
-  /** Threads that may exist at once, zombies included. */
-  readonly threadsMax: number;
-  /** Warm carriers kept free. */
-  readonly spares: number;
-  /** A thread that has not ended this long after `terminate` is a zombie. ms */
-  readonly graceMs: number;
-  /** Descriptors that the guests of one carrier may hold open together. */
-  readonly filesMax: number;
-  /** A thread has become a zombie; so many there are now. */
-  readonly onZombie: (zombies: number) => void;
-  /** Takes what guests have counted (actors/metric-frames.ts); the bytes end with the call. */
-  readonly onMetrics?: (bytes: Buffer) => void;
-  /** Takes signals for the main thread. Without it they are dead letters. */
-  readonly onSignal?: SignalHandler;
-}
 
 /** All carriers of a node, and the bell they ring. */
 export class Carriers {
@@ -98,6 +81,12 @@ export class Carriers {
   /** Threads that did not end when they were told to. */
   get zombies(): number {
     return this.#zombies.size;
+  }
+
+  /** The living carrier of that number. */
+  bySlot(slot: number): Carrier | undefined {
+    for (const carrier of this.all) if (carrier.slot === slot) return carrier;
+    return undefined;
   }
 
   count(test: (carrier: Carrier) => boolean): number {

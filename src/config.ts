@@ -71,6 +71,14 @@ export const policyTable = {
       wait: duration("20ms", ["1ms", "1h"], "A longer expected wait than this: one more is started."),
     },
   },
+  processes: {
+    max: int(10_000, [0, 1_000_000], "Processes that its guests may have spawned at once; beyond it a spawn fails."),
+    memory: size("1GiB", ["0B", "64GiB"], "Memory of all of them together; beyond it a spawn fails."),
+    mailbox: int(10_000, [1, million], "Messages that may wait for one process; beyond it the sender waits."),
+    mailbox_bytes: size("8MiB", ["1KiB", "256MiB"], "Bytes of them."),
+    send_timeout: duration("5s", ["1ms", "1h"], "A sender that waits longer for room in a mailbox traps."),
+    compile: bool(false, "Guests may compile modules that they give (lunatic::process.compile_module)."),
+  },
   breaker: {
     failures: int(10, [1, million], "Failures within the window before the breaker may open …"),
     ratio: float(0.5, [0.01, 1], "… if they are at least this share of the requests."),

@@ -12,7 +12,8 @@ import type { Carriers } from "./carriers.ts";
 import { type ErrorCode, FrenezuloError } from "./errors.ts";
 import { HandOver } from "./hand-over.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Life } from "./life.ts";
+import type { Life, ProcessLife } from "./life.ts";
+import { Orphans } from "./orphans.ts";
 import { Queues } from "./queues.ts";
 import { readReply } from "./reply.ts";
 import type { Actor, InFlight } from "./service.ts";
@@ -26,27 +27,27 @@ export class Dispatch implements CarrierEvents {
   readonly #answer = new Answer();
   readonly #ledger: Ledger;
   readonly #life: Life;
+  readonly #processes: ProcessLife;
   readonly #watchdog: Watchdog;
   readonly #handOver: HandOver;
+  readonly #orphans: Orphans;
   /** Requests that no ring has. */
   readonly queues: Queues;
   #carriers!: Carriers;
   /** Replies that nobody waited for. */
   lateReplies = 0;
 
-  constructor(ledger: Ledger, life: Life) {
+  constructor(ledger: Ledger, life: Life, processes: ProcessLife) {
     this.#ledger = ledger;
     this.#life = life;
+    this.#processes = processes;
     this.#watchdog = new Watchdog({
       carriers: () => this.#carriers.all,
       actorOf: (pid) => this.#actors.get(pid),
       drain: () => this.#carriers.drain(),
       actorStarting: (carrier, pid, ms) => life.actorStarting(carrier, pid, ms),
       condemn: (actor, seq, exit, code) => this.#condemn(actor, seq, exit, code),
-      lingers: (actor) => {
-        actor.lingers = true;
-        this.#handOver.takeBack(actor);
-      },
+      lingers: (actor) => this.#handOver.lingers(actor),
       timeOut: (nowMs) => this.#timeOut(nowMs),
     });
     this.queues = new Queues(ledger, {
@@ -55,6 +56,7 @@ export class Dispatch implements CarrierEvents {
       waits: () => this.#watchdog.arm(),
     });
     this.#handOver = new HandOver(ledger, this.queues);
+    this.#orphans = new Orphans(ledger, (request) => processes.requestOver(request));
   }
 
   /** The carriers whose events this object takes; they need each other. */
@@ -145,20 +147,16 @@ export class Dispatch implements CarrierEvents {
     this.#lose(carrier, actor, exit, code);
   }
 
-  /** Something runs that the watchdog must see: an actor starts. */
-  watch(): void {
-    this.#watchdog.arm();
-  }
-
-  stop(): void {
-    this.#watchdog.stop();
+  /** It must also see that an actor starts. */
+  get watchdog(): Watchdog {
+    return this.#watchdog;
   }
 
   // --- From the carriers, while their rings are drained. ---
 
-  reply(carrier: Carrier, replyPid: number, bytes: Buffer, start: number, length: number): void {
+  reply(environment: number, replyPid: number, bytes: Buffer, start: number, length: number): void {
     const request = this.#ledger.get(replyPid);
-    if (request?.actor == null || request.actor.carrier !== carrier) {
+    if (request?.actor == null || request.pool.environmentId !== environment) {
       this.lateReplies++;
       return;
     }
@@ -176,12 +174,13 @@ export class Dispatch implements CarrierEvents {
     }
   }
 
-  done(_carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number): void {
+  done(_carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number, goesOn: boolean): void {
     const actor = this.#actors.get(actorPid);
     if (actor === undefined) return;
     const request = actor.takeDone(seq, micros, this.#carriers.drainMs);
     if (request === undefined) return;
-    if (request.exchange !== null) {
+    if (goesOn && exit.reason === "normal" && request.exchange !== null) this.#orphans.add(request);
+    else if (request.exchange !== null) {
       const [text = "", note = ""] = exit.text.split("\n");
       const { service, policy } = actor.pool;
       this.#ledger.failGuest(request, exitError(exit.reason, text, service.prefix, policy.limits.memory), note);
@@ -192,9 +191,18 @@ export class Dispatch implements CarrierEvents {
     if (exit.reason !== "normal" && actor.state === "ready") this.#life.guestExited(actor, exit);
   }
 
-  output(_carrier: Carrier, actorPid: number, stream: number, text: Buffer): void {
+  output(_carrier: Carrier, actorPid: number, environment: number, stream: number, text: Buffer): void {
     const actor = this.#actors.get(actorPid);
     if (actor !== undefined) this.#life.output(actor, stream, text);
+    else this.#processes.processOutput(environment, stream, text);
+  }
+
+  exited(_carrier: Carrier, pid: number, environment: number, exit: Exit): void {
+    this.#processes.processExited(pid, environment, exit);
+  }
+
+  orphaned(replyPid: number): void {
+    this.#orphans.ended(replyPid);
   }
 
   /** An actor could not make its next instance. Its carrier is sound and skips the frames that are taken back here. */
@@ -281,18 +289,7 @@ export class Dispatch implements CarrierEvents {
 
   /** What has waited too long gets 503, in a ring or here. True if something still waits. */
   #timeOut(nowMs: number): boolean {
-    for (const actor of this.#actors.values()) this.#timeOutSent(actor, nowMs);
+    for (const actor of this.#actors.values()) this.#handOver.timeOut(actor, nowMs);
     return this.queues.timeOut(nowMs);
-  }
-
-  #timeOutSent(actor: Actor, nowMs: number): void {
-    const limitMs = actor.pool.policy.limits.queue_timeout;
-    for (const request of [...actor.sent]) {
-      if (nowMs - request.admittedMs < limitMs) return;
-      if (!request.takeBack(actor.carrier as Carrier)) continue; // it has begun: its deadline counts
-      actor.remove(request);
-      request.stage = "waiting";
-      this.queues.failTimedOut(request);
-    }
   }
 }

@@ -21,6 +21,24 @@ export class HandOver {
     for (const request of [...actor.sent]) if (request.takeBack(carrier)) this.#putBack(actor, request);
   }
 
+  /** An actor's request takes long: nothing waits behind it. */
+  lingers(actor: Actor): void {
+    actor.lingers = true;
+    this.takeBack(actor);
+  }
+
+  /** Fails what has waited in an actor's ring for too long. */
+  timeOut(actor: Actor, nowMs: number): void {
+    const limitMs = actor.pool.policy.limits.queue_timeout;
+    for (const request of [...actor.sent]) {
+      if (nowMs - request.admittedMs < limitMs) return;
+      if (!request.takeBack(actor.carrier as Carrier)) continue; // it has begun: its deadline counts
+      actor.remove(request);
+      request.stage = "waiting";
+      this.#queues.failTimedOut(request);
+    }
+  }
+
   #putBack(actor: Actor, request: InFlight): void {
     actor.remove(request);
     if (request.exchange === null) {

@@ -30,6 +30,16 @@ export interface Life {
   requestFailed(request: InFlight, error: FrenezuloError, note: string): void;
 }
 
+/** What the dispatcher tells of processes that are no actors (to service-processes.ts). */
+export interface ProcessLife {
+  /** Output of a process that is no actor. */
+  processOutput(environment: number, stream: number, text: Buffer): void;
+  /** A process that is no actor has failed, or one whose end was awaited has ended. */
+  processExited(pid: number, environment: number, exit: Exit): void;
+  /** The time of a request is over: the processes that it began must end. */
+  requestOver(request: InFlight): void;
+}
+
 /** What became of an actor, for the supervision tree. */
 export interface ActorOutcomes {
   started(actor: Actor): void;

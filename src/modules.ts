@@ -25,6 +25,8 @@ export interface CompiledModule {
   readonly info: ModuleInfo;
   /** Bytes of the code section; V8 needs about five times as much for its machine code. */
   readonly codeBytes: number;
+  /** True if it imports what has to do with other processes than its own request's. */
+  readonly usesProcesses: boolean;
 }
 
 /** A compilation that is running, and how many callers wait for it. */
@@ -147,8 +149,8 @@ export class Modules {
       await this.#takeThread();
       const outcome = await this.#runJob({ bytes, limits: scanLimits(limits) }, limits.compileMs, stop);
       if (!outcome.ok) throw new FrenezuloError(outcome.code, outcome.details);
-      const { module, info, codeBytes } = outcome;
-      const compiled: CompiledModule = { digest, bytes: size, module, info, codeBytes };
+      const { module, info, codeBytes, usesProcesses } = outcome;
+      const compiled: CompiledModule = { digest, bytes: size, module, info, codeBytes, usesProcesses };
       this.#cache.put(key, compiled, size);
       return compiled;
     } finally {
@@ -192,12 +194,13 @@ export class Modules {
   }
 }
 
-function scanLimits({ memoryBytes, tableElements, light = false }: ScanLimits): ScanLimits {
-  return { memoryBytes, tableElements, light };
+function scanLimits({ memoryBytes, tableElements, light = false, needsEntry = true }: ScanLimits): ScanLimits {
+  return { memoryBytes, tableElements, light, needsEntry };
 }
 
 function cacheKey(digest: string, limits: ScanLimits): string {
-  return `${digest}:${limits.memoryBytes}:${limits.tableElements}${limits.light === true ? ":light" : ""}`;
+  const form = `${limits.light === true ? ":light" : ""}${limits.needsEntry === false ? ":any" : ""}`;
+  return `${digest}:${limits.memoryBytes}:${limits.tableElements}${form}`;
 }
 
 /** A promise that rejects with the signal's reason; it lets go of the signal once `left` is aborted. */

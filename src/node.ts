@@ -3,6 +3,7 @@
 import { availableParallelism } from "node:os";
 import { Pids } from "../actors/pids.ts";
 import { BodyBudget } from "./acceptor/contract.ts";
+import { actorLog } from "./actor-log.ts";
 import { Actors } from "./actors.ts";
 import { Admin } from "./admin/admin.ts";
 import { type ListenAddress, readTokenFile } from "./admin/auth.ts";
@@ -12,6 +13,7 @@ import type { LoadedConfig } from "./config/load.ts";
 import { COMPILE_THREADS, guestFilesMax } from "./config/machine.ts";
 import type { NodeConfig } from "./config.ts";
 import { Dispatch } from "./dispatch.ts";
+import { drain } from "./drain.ts";
 import { type ErrorCode, FrenezuloError } from "./errors.ts";
 import { NodeFront } from "./front.ts";
 import { registerGauges } from "./gauges.ts";
@@ -21,6 +23,7 @@ import type { Log } from "./log.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { Modules } from "./modules.ts";
 import type { NodePart, Parts } from "./node-parts.ts";
+import { NodeProcesses } from "./node-processes.ts";
 import { Registry } from "./registry.ts";
 import { Reload, type Reread } from "./reload.ts";
 import { Router } from "./router.ts";
@@ -28,7 +31,6 @@ import type { Service } from "./service.ts";
 import { Sources } from "./sources.ts";
 import { Store } from "./store.ts";
 import { Supervision } from "./supervision.ts";
-import { sleep } from "./timer.ts";
 import { SERVICES } from "./tree-specs.ts";
 import { Turnover } from "./turnover.ts";
 import type { ReloadResult, Verbs } from "./verbs.ts";
@@ -37,7 +39,6 @@ import { serviceDetail, serviceView, treeView } from "./views.ts";
 /** A thread that has not ended this long after it was told to is a zombie. ms */
 const ZOMBIE_MS = 2000;
 const SOURCE_MS = 10_000;
-const DRAIN_POLL_MS = 10;
 /** How a unix socket is made; only its owner gets in, so that it counts as loopback. */
 const SOCKET_MODE = 0o600;
 
@@ -75,6 +76,7 @@ class Node implements Verbs, RunningNode {
   readonly #registry: Registry;
   readonly #reload: Reload;
   readonly #modules: Modules;
+  readonly #processes: NodeProcesses;
   readonly #admin: Admin;
   readonly #listeners: Listeners;
   readonly #refused = new Map<ErrorCode, number>();
@@ -93,24 +95,38 @@ class Node implements Verbs, RunningNode {
     const auth = { token, listen: listenAddress(listen.address), isPublic: admin.public };
     const adminListen = admin.listen === undefined ? undefined : listenAddress(admin.listen);
     this.#admin = new Admin({ verbs: this, auth: { ...auth, adminListen }, log, moduleBytesMax });
-    this.#modules = new Modules({
-      threads: COMPILE_THREADS,
-      cacheBytesMax: limits.code_bytes,
-      modulesMax: limits.modules,
+    const kept = { cacheBytesMax: limits.code_bytes, modulesMax: limits.modules };
+    this.#modules = new Modules({ threads: COMPILE_THREADS, ...kept });
+    this.#processes = new NodeProcesses({
+      modules: this.#modules,
+      cache: {
+        get: (digest) => (this.#store as Store).light.get(digest),
+        put: (digest, light) => (this.#store as Store).light.put(digest, light),
+      },
+      rewriteMs: limits.rewrite,
+      rewriteBytesMax: limits.rewrite_bytes,
+      threadsMax: limits.carriers,
+      log,
+    });
+    const { server } = this.#processes;
+    const processes = this.#processes.ofServices({
+      log,
+      modules: this.#modules,
+      carriers: () => this.#carriers,
+      bytes: (digest) => this.#registry.moduleBytes(digest),
+      limits: ({ policy }) => this.#registry.limitsOf(policy),
     });
     this.#actors = new Actors({
       load: (pool) => this.#registry.load(pool),
+      environmentOf: (actor, carrier, compiled) => processes.environmentOf(actor, carrier, compiled),
+      onCarrierGone: (carrier, why) => server.carrierGone(carrier, why),
       sharedMax: availableParallelism(),
       shareMax: Math.max(1, Math.floor(limits.carriers * limits.share)),
       instancesMax: limits.instances,
-      onOutput: ({ pool }, stream, text) =>
-        log.guest(pool.service.prefix, stream === 1 ? "stdout" : "stderr", text.toString("utf8")),
-      onFailure: ({ pool, requestId }, error, note) =>
-        log.failure(error, { service: pool.service.prefix, requestId, ...(note === "" ? {} : { note }) }),
-      onExit: ({ pool, pid }, exit) => log.debug({ service: pool.service.prefix, pid, exit }, "a guest ended"),
+      ...actorLog(log),
     });
     this.#ledger = new Ledger(this.#actors);
-    this.#dispatch = new Dispatch(this.#ledger, this.#actors);
+    this.#dispatch = new Dispatch(this.#ledger, this.#actors, processes);
     this.#supervision = new Supervision({
       parts: this.#parts(),
       groups: config.supervisors,
@@ -135,9 +151,11 @@ class Node implements Verbs, RunningNode {
         filesMax: guestFilesMax(limits.carriers),
         onZombie,
         onMetrics: (bytes) => this.#metrics.guest.take(bytes),
+        onSignal: server.onSignal,
       },
       this.#dispatch,
     );
+    this.#processes.attach(this.#carriers);
     const pids = new Pids(this.#carriers.bellBlock, 0);
     this.#ledger.attach(pids);
     this.#dispatch.attach(this.#carriers);
@@ -156,13 +174,7 @@ class Node implements Verbs, RunningNode {
         supervision: this.#supervision,
       }),
     });
-    this.#reload = new Reload({
-      registry: this.#registry,
-      supervision: this.#supervision,
-      log,
-      loaded,
-      reread,
-    });
+    this.#reload = new Reload({ registry: this.#registry, supervision: this.#supervision, log, loaded, reread });
     registerGauges(this.#metrics, {
       carriers: this.#carriers,
       ledger: this.#ledger,
@@ -256,9 +268,10 @@ class Node implements Verbs, RunningNode {
 
   /** Ends all threads and the timers that serve them. */
   #stopThreads(): Promise<void> {
-    this.#dispatch.stop();
+    this.#dispatch.watchdog.stop();
     this.#actors.close();
-    this.#threadsEnd ??= Promise.all([this.#carriers.close(), this.#modules.close()]).then(() => {});
+    const threads = [this.#carriers, this.#modules, this.#processes];
+    this.#threadsEnd ??= Promise.all(threads.map((each) => each.close())).then(() => {});
     return this.#threadsEnd;
   }
 
@@ -267,21 +280,11 @@ class Node implements Verbs, RunningNode {
   }
 
   async #drain(): Promise<{ cut: number }> {
-    const { grace, deadline } = this.#config.drain;
     this.#isReady = false;
-    await sleep(grace);
-    this.#ledger.isDraining = true;
-    this.#listeners.stopListening();
-    const endMs = performance.now() + deadline;
-    while (this.#ledger.size > 0 && performance.now() < endMs) await sleep(DRAIN_POLL_MS);
-    const cut = this.#ledger.size;
-    // Actors that work on after their reply have what is left of the time; the deadline caps `infinity` (DECISIONS
-    // 8.2).
-    const timer = setTimeout(() => this.#supervision.killServices(), Math.max(0, endMs - performance.now()));
-    await this.#supervision.stop();
-    clearTimeout(timer);
+    const parts = { ledger: this.#ledger, listeners: this.#listeners, supervision: this.#supervision };
+    const drained = await drain(parts, this.#config.drain);
     this.#isStopped = true;
-    return { cut };
+    return drained;
   }
 }
 

@@ -145,17 +145,21 @@ export class Registry {
 
   /** The compiled module of a pool, read and compiled if the cache has it no more. */
   async load(pool: Pool): Promise<CompiledModule> {
-    const limits = this.#limitsOf(pool.policy);
+    const limits = this.limitsOf(pool.policy);
     const kept = this.#parts.modules.get(pool.digest, limits);
-    if (kept !== undefined) return kept;
-    const bytes = this.#declared.bytes(pool.digest) ?? (await this.#store.moduleBytes(pool.digest));
-    if (bytes === undefined) throw new Error(`the store has no module ${pool.digest}`);
-    return this.#parts.modules.compile(bytes, limits);
+    return kept ?? this.#parts.modules.compile(await this.moduleBytes(pool.digest), limits);
+  }
+
+  /** A version's module as it was given. @throws Error if it is not there any more */
+  async moduleBytes(digest: string): Promise<Uint8Array> {
+    const bytes = this.#declared.bytes(digest) ?? (await this.#store.moduleBytes(digest));
+    if (bytes === undefined) throw new Error(`the store has no module ${digest}`);
+    return bytes;
   }
 
   /** @throws as Modules.compile */
   compile(bytes: Uint8Array, policy: Policy): Promise<CompiledModule> {
-    return this.#parts.modules.compile(bytes, this.#limitsOf(policy));
+    return this.#parts.modules.compile(bytes, this.limitsOf(policy));
   }
 
   /** Versions of a service, oldest first. */
@@ -271,7 +275,8 @@ export class Registry {
     return { ...policy, env: { ...policy.env, ...env } };
   }
 
-  #limitsOf({ limits }: Policy): IntakeLimits {
+  /** What intake holds modules of a policy against. */
+  limitsOf({ limits }: Policy): IntakeLimits {
     const { module_bytes: moduleBytesMax, compile: compileMs } = this.#config.limits;
     return { memoryBytes: limits.memory, tableElements: limits.table, moduleBytesMax, compileMs };
   }

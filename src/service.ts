@@ -7,6 +7,7 @@ import type { Exchange } from "./acceptor/contract.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Policy } from "./config.ts";
 import { Envelope } from "./envelope.ts";
+import { nextEnvironmentId } from "./environment-ids.ts";
 import { Heat } from "./heat.ts";
 import { remove } from "./lists.ts";
 import type { ServiceMetrics } from "./metrics/counts.ts";
@@ -115,6 +116,8 @@ export class Pool {
   /** sha256 of the module, hex. */
   readonly digest: string;
   readonly policy: Policy;
+  /** Its processes' environment, of which names and pids are private to it. */
+  readonly environmentId = nextEnvironmentId();
   /** Ready actors, the most recently used last. */
   readonly ready: Actor[] = [];
   /** All actors that are starting, ready or stopping. */

@@ -7,13 +7,17 @@ import type { GuestInstance } from "../instance.ts";
 import type { Message } from "../mailbox.ts";
 import type { MetricEvent } from "../metering.ts";
 import type { Process } from "../process.ts";
-import type { Preopen } from "../wire.ts";
+import type { Processes } from "../processes.ts";
+import type { Guest } from "../wire.ts";
 import { DESCRIPTORS_MAX, type FileBudget, FileTable } from "./files.ts";
 
 /** What a carrier does for the processes in it. */
 export interface Services {
-  /** Takes a message for any process. The bytes may be reused after the call. */
-  send(from: Process, pid: number, message: Message): void;
+  /**
+   * Takes a message for any process. The bytes may be reused after the call.
+   * @returns false if there is no room for it yet
+   */
+  send(from: Process, pid: number, message: Message): boolean;
   /** Takes guest output: `stream` 1 or 2. The bytes may be reused after the call. */
   output(from: Process, stream: number, bytes: Uint8Array): void;
   /**
@@ -32,6 +36,11 @@ export interface Services {
   metric(from: Process, event: MetricEvent, name: string, value: number): void;
   /** What descriptor 0 reads, of the process that runs; without it, it is at its end. */
   readonly stdin?: Stdin;
+  /** What the wait of a light process has brought; undefined: its time is over. */
+  waitedFor(process: Process): unknown;
+  /** A light process has used its turn: true if nobody else has anything to do. May end the process. */
+  mayGoOn(process: Process): boolean;
+  readonly processes: Processes;
 }
 
 /** Standard input of a process. Neither blocks: what is missing comes as something for the process, which waits. */
@@ -42,14 +51,24 @@ export interface Stdin {
   read(into: Uint8Array): number;
 }
 
+export interface GuestContext {
+  readonly process: Process;
+  readonly instance: GuestInstance | null;
+  readonly guest: Guest;
+}
+
+/** Reductions of one turn: about a millisecond of work. */
+export const SLICE = 1_000_000;
+/** Reductions between two looks for an end at function entries, once a turn is over. */
+const CHECK_AGAIN = 50;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** lunatic's result code of a time-out. */
+export const TIMED_OUT = 9027;
+
 /** Functions of one import module. i64 arguments arrive as signed BigInt, i32 as signed numbers. */
 export type HostFunctions = Record<string, (...args: never[]) => unknown>;
-
-export interface Guest {
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly preopens: readonly Preopen[];
-}
 
 /**
  * A module whose only export traps: a trap unwinds every guest frame, while a JS exception is caught by `catch_all`.
@@ -108,9 +127,72 @@ export class Host {
    * came for the process. `finish` gets what it gave, or undefined after the time; it may wait again.
    */
   wait<T, R>(ready: () => T | undefined, ms: number, finish: (value: T | undefined) => R): R {
-    const value = ready() ?? (ms > 0 ? this.services.wait(ready, ms) : undefined);
-    this.enter();
+    let value = ready();
+    if (value === undefined && ms > 0) {
+      const stack = this.instance?.stack ?? null;
+      if (stack !== null) {
+        this.process.waiting = { ready, finish, untilMs: performance.now() + ms };
+        stack.beginUnwind(this.memory());
+        return undefined as R; // what it gives is not looked at while the stack is unwound
+      }
+      value = this.services.wait(ready, ms);
+      this.enter();
+    }
     return finish(value);
+  }
+
+  /** True while host calls are made only to find the one that the stack was unwound in. */
+  get isRewinding(): boolean {
+    return this.instance?.stack?.state === "rewinding";
+  }
+
+  /** True once the running guest's stack is being unwound: what a host call gives is not looked at. */
+  get isUnwinding(): boolean {
+    return this.instance?.stack?.state === "unwinding";
+  }
+
+  /** The call that the stack was unwound in goes on: with the stack back, it finishes. */
+  resume(): unknown {
+    const process = this.process;
+    this.instance?.stack?.endRewind(this.memory());
+    const { waiting } = process;
+    process.waiting = null;
+    this.enter();
+    return waiting === null ? undefined : waiting.finish(this.services.waitedFor(process) as never);
+  }
+
+  /** At a loop head of a light process whose turn is over: it goes on when the others had theirs. */
+  yield(): void {
+    const mayGoOn = this.services.mayGoOn(this.enter());
+    this.enter(); // its end may have come meanwhile
+    const stack = this.instance?.stack;
+    if (stack == null) return;
+    if (mayGoOn) stack.reductions = SLICE;
+    else stack.beginUnwind(this.memory());
+  }
+
+  /** At a function's entry once the turn is over: only an end is looked for. Loops yield soon after. */
+  check(): void {
+    this.services.mayGoOn(this.enter());
+    this.enter();
+    const stack = this.instance?.stack;
+    if (stack != null) stack.reductions = CHECK_AGAIN;
+  }
+
+  /** Says whose guest code runs from now on. */
+  enterGuest(process: Process, instance: GuestInstance | null, guest: Guest): void {
+    this.process = process;
+    this.instance = instance;
+    this.guest = guest;
+  }
+
+  /** What `restore` needs to go back to the guest that runs now, when another has run in between. */
+  context(): GuestContext {
+    return { process: this.process, instance: this.instance, guest: this.guest };
+  }
+
+  restore({ process, instance, guest }: GuestContext): void {
+    this.enterGuest(process, instance, guest);
   }
 
   /**
@@ -148,6 +230,16 @@ export class Host {
     const memory = this.memory();
     const start = this.range(pointer, length);
     return memory.subarray(start, start + (length >>> 0));
+  }
+
+  /** The text at a place in guest memory; traps where it is not UTF-8. */
+  text(pointer: number, length: number): string {
+    const bytes = this.slice(pointer, length);
+    try {
+      return utf8.decode(bytes);
+    } catch {
+      return this.trap("a text that is not UTF-8");
+    }
   }
 
   /** Checks a range of guest memory and gives its start as an unsigned number. Traps outside. */

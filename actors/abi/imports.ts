@@ -1,8 +1,10 @@
 // The one import object of a carrier: every host function of the case table, working or a stub that says it is not.
 
+import { blockingFunctions } from "./blocking.ts";
 import type { Host, HostFunctions } from "./host.ts";
+import { LIGHT_IMPORTS } from "./light.ts";
 import { lunaticFunctions } from "./lunatic.ts";
-import { abiTable } from "./table.ts";
+import { type AbiModule, abiTable } from "./table.ts";
 import { wasiFunctions } from "./wasi.ts";
 
 /** Made once a carrier and given to every instance; the host's current process says for whom a call works. */
@@ -26,6 +28,37 @@ export function makeImports(host: Host): WebAssembly.Imports {
     imports[module] = provided;
   }
   return imports;
+}
+
+/**
+ * The same functions for light modules: one that waits returns while the stack is unwound, and is found again by being
+ * called while it is rewound. Made once a carrier, from the imports of plain modules.
+ */
+export function makeLightImports(host: Host, plain: WebAssembly.Imports): WebAssembly.Imports {
+  const imports: Record<string, Record<string, unknown>> = {
+    [LIGHT_IMPORTS.module]: {
+      [LIGHT_IMPORTS.yield]: () => (host.isRewinding ? host.resume() : host.yield()),
+      [LIGHT_IMPORTS.check]: () => host.check(),
+    },
+  };
+  for (const [module, functions] of Object.entries(plain)) imports[module] = { ...(functions as object) };
+  for (const [module, names] of Object.entries(blockingFunctions)) {
+    for (const name of names) {
+      const signatures = (abiTable as Record<string, AbiModule>)[module]?.[name] ?? [];
+      const nothing = signatures.some((each) => each.endsWith(">I")) ? 0n : 0;
+      const call = imports[module]?.[name] as (...args: unknown[]) => unknown;
+      (imports[module] as Record<string, unknown>)[name] = waiting(host, call, nothing);
+    }
+  }
+  return imports as WebAssembly.Imports;
+}
+
+/** @param nothing what is returned while the stack is unwound: of the type that the function gives */
+function waiting(host: Host, call: (...args: unknown[]) => unknown, nothing: number | bigint) {
+  return (...args: unknown[]): unknown => {
+    const result = host.isRewinding ? host.resume() : call(...args);
+    return host.isUnwinding ? nothing : result;
+  };
 }
 
 /** AssemblyScript's abort(message, file, line, column); strings are UTF-16 with their byte length before them. */

@@ -14,7 +14,13 @@ export interface CompileJob {
 
 /** What comes back: errors as data, since a class does not survive the way between threads. */
 export type CompileOutcome =
-  | { readonly ok: true; readonly module: WebAssembly.Module; readonly info: ModuleInfo; readonly codeBytes: number }
+  | {
+      readonly ok: true;
+      readonly module: WebAssembly.Module;
+      readonly info: ModuleInfo;
+      readonly codeBytes: number;
+      readonly usesProcesses: boolean;
+    }
   | { readonly ok: false; readonly code: ErrorCode; readonly details: ErrorDetails };
 
 /** Never rejects for what a guest's bytes can do. */
@@ -23,12 +29,32 @@ export async function compileModule({ bytes, limits }: CompileJob): Promise<Comp
     const scanned = scan(bytes, limits);
     const rewritten = rewrite(bytes, scanned, limits);
     const module = await compile(rewritten.bytes, bytes);
-    return { ok: true, module, info: rewritten.info, codeBytes: scanned.codeBytes };
+    const { codeBytes } = scanned;
+    return { ok: true, module, info: rewritten.info, codeBytes, usesProcesses: usesProcesses(module) };
   } catch (thrown) {
     const { code, details, cause } = asFrenezuloError(thrown);
     if (code === "internal") throw cause;
     return { ok: false, code, details };
   }
+}
+
+/** What a service needs that only answers its requests. */
+const alone: Readonly<Record<string, readonly string[] | null>> = {
+  "lunatic::message": null,
+  "lunatic::error": null,
+  "lunatic::version": null,
+  "lunatic::metrics": null,
+  "lunatic::distributed": ["node_id", "module_id", "nodes_count", "send", "send_receive_skip_search"],
+  "lunatic::process": ["process_id", "environment_id", "sleep_ms"],
+};
+
+/** True if it imports what has to do with other processes, or with the world beyond its requests. */
+function usesProcesses(module: WebAssembly.Module): boolean {
+  return WebAssembly.Module.imports(module).some(({ module: from, name }) => {
+    if (!from.startsWith("lunatic::")) return false;
+    const names = alone[from];
+    return names === undefined || (names !== null && !names.includes(name));
+  });
 }
 
 /** Compiles what was rewritten. On failure the original is compiled too: V8's text then has the guest's own offsets. */

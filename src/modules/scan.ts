@@ -19,7 +19,7 @@ export interface Scan {
   readonly tables: readonly Table[];
   /** Indices of the globals that can be read and put back from outside. */
   readonly mutableGlobals: readonly number[];
-  readonly entry: string;
+  readonly entry: string | null;
   /** True if `_initialize` is exported. */
   readonly initialize: boolean;
   readonly codeBytes: number;
@@ -73,7 +73,7 @@ export function scan(bytes: Uint8Array, limits: ScanLimits): Scan {
       ? imported[index]
       : ownSignature(open(SECTION.function), types, index - imported.length);
   };
-  const entry = chooseEntry(signatureOf);
+  const entry = chooseEntry(signatureOf, limits.needsEntry !== false);
   const initialize = signatureOf(INITIALIZE);
   if (initialize !== undefined && initialize !== ">") {
     throw new FrenezuloError("bad_module", { why: `its ${INITIALIZE} is ${typeText(initialize)}, not () -> ()` });
@@ -202,13 +202,14 @@ function isAscii(name: string): boolean {
   return /^[\x20-\x7e]{1,80}$/.test(name);
 }
 
-function chooseEntry(signatureOf: (name: string) => Signature | undefined): string {
+function chooseEntry(signatureOf: (name: string) => Signature | undefined, isNeeded: boolean): string | null {
   const found: string[] = [];
   for (const name of entries) {
     const signature = signatureOf(name);
     if (signature === ">") return name;
     if (signature !== undefined) found.push(`${name} is ${typeText(signature)}`);
   }
+  if (!isNeeded) return null;
   throw new FrenezuloError("missing_entry", { why: found.length === 0 ? "it exports none of them" : found.join(", ") });
 }
 

@@ -14,6 +14,8 @@ export interface ScanLimits {
    * (actors/abi/light.ts).
    */
   readonly light?: boolean;
+  /** False for a module that is only spawned from, by names of its exports: it needs no entry. */
+  readonly needsEntry?: boolean;
 }
 
 export interface Table {

@@ -55,7 +55,7 @@ function take(bytes: Uint8Array): "scan" | "V8" | "taken" {
   const exported = new Map(
     WebAssembly.Module.exports(new WebAssembly.Module(rewritten.bytes)).map(({ name, kind }) => [name, kind]),
   );
-  expect(exported.get(rewritten.info.entry)).toBe("function");
+  expect(exported.get(rewritten.info.entry ?? "")).toBe("function");
   if (rewritten.info.memory !== null) expect(exported.get(rewritten.info.memory)).toBe("memory");
   for (const name of rewritten.info.globals) expect(exported.get(name)).toBe("global");
   return "taken";

@@ -4,6 +4,7 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import { afterAll, describe, expect, it } from "vitest";
 import { Mesh } from "../../actors/mesh.ts";
 import { Pids } from "../../actors/pids.ts";
+import { encodeSignal } from "../../actors/signals.ts";
 import { BELL, CONTROL, SIGNAL } from "../../actors/wire.ts";
 import { Carrier } from "../../src/carrier.ts";
 import { MainMesh } from "../../src/mesh.ts";
@@ -60,7 +61,8 @@ describe("a signal for a carrier's thread", () => {
     await carrier.warm();
     for (let i = 1; i <= 3; i++) {
       expect(mesh.send(5, SIGNAL.message, 1029, 1024, 1, Buffer.alloc(i * 30_000), 0, i * 30_000)).toBe(true);
-      expect(mesh.send(5, SIGNAL.link, 1029, 1024, 1, nothing, 0, 0)).toBe(true);
+      const unlink = encodeSignal({ type: "unlink", pid: 1024 });
+      expect(mesh.send(5, SIGNAL.signal, 1029, 1024, 1, unlink, 0, unlink.length)).toBe(true);
       while (carrier.counter("deadLetters") < i) await new Promise((resolve) => setTimeout(resolve, 1));
     }
     await carrier.warm(); // it answers control calls as before
@@ -100,13 +102,13 @@ describe("an end of the mesh", () => {
     const from = 2 ** 43 * 1023 + 1;
     for (const [i, size] of sizes.entries()) {
       const bytes = Buffer.alloc(size + 9, i);
-      expect(a.mesh.send(1023, SIGNAL.link + i, 2 ** 53 - 1, from, 0xffff_fff0 + i, bytes, 9, size)).toBe(true);
+      expect(a.mesh.send(1023, SIGNAL.signal + i, 2 ** 53 - 1, from, 0xffff_fff0 + i, bytes, 9, size)).toBe(true);
     }
     polled(a.mesh); // takes the rings
     const told = polled(b.mesh);
     expect(told).toEqual(
       sizes.map((size, i) => {
-        const [kind, environment] = [SIGNAL.link + i, 0xffff_fff0 + i];
+        const [kind, environment] = [SIGNAL.signal + i, 0xffff_fff0 + i];
         return { kind, to: 2 ** 53 - 1, from, environment, bytes: Buffer.alloc(size, i) };
       }),
     );
@@ -120,10 +122,10 @@ describe("an end of the mesh", () => {
     let taken = 0;
     for (; main.send(1, SIGNAL.message, 1025, 1024, 1, bytes, 0, 100); taken++) expect(taken).toBeLessThan(200);
     expect(main.isWritable(1)).toBe(false);
-    for (const kind of [SIGNAL.link, SIGNAL.kill, SIGNAL.ask]) {
+    for (const kind of [SIGNAL.signal, SIGNAL.ask]) {
       expect(main.send(1, kind, 1025, 1024, 1, bytes, 0, 100)).toBe(false);
     }
-    const always = [SIGNAL.link_died, SIGNAL.process_died, SIGNAL.die, SIGNAL.answer];
+    const always = [SIGNAL.fate, SIGNAL.forget, SIGNAL.end_request, SIGNAL.answer];
     for (const kind of always) expect(main.send(1, kind, 1025, 1024, 1, bytes, 0, 100)).toBe(true);
     const kinds: number[] = [];
     while (main.hasNext() || peer.mesh.hasNext()) {
@@ -153,7 +155,7 @@ describe("an end of the mesh", () => {
     const oldPid = new Pids(bell, 2).next();
     const ends: [number, number][] = [];
     a.mesh.onPeerGone = (slot, pidEnd) => ends.push([slot, pidEnd]);
-    a.mesh.send(2, SIGNAL.link, oldPid, 1025, 1, nothing, 0, 0);
+    a.mesh.send(2, SIGNAL.signal, oldPid, 1025, 1, nothing, 0, 0);
     polled(a.mesh); // takes the rings
     expect(polled(old.mesh)).toHaveLength(1);
     old.mesh.send(1, SIGNAL.message, 1025, oldPid, 1, nothing, 0, 0);

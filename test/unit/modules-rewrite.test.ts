@@ -35,7 +35,7 @@ describe("a valid guest", () => {
     const { exports } = start(out);
     for (const { name } of WebAssembly.Module.exports(new WebAssembly.Module(bytes)))
       expect(exports).toHaveProperty(name);
-    expect(exports[info.entry]).toBeTypeOf("function");
+    expect(exports[info.entry ?? ""]).toBeTypeOf("function");
     if (info.memory !== null) expect(exports[info.memory]).toBeInstanceOf(WebAssembly.Memory);
     for (const name of info.globals) expect(exports[name]).toBeInstanceOf(WebAssembly.Global);
   });

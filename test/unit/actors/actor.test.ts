@@ -191,7 +191,7 @@ describe("a guest whose start code looked at files", () => {
     const preopens = [{ guest: "tmp", host: "/tmp", isReadOnly: true }];
     const actor = carrier.started(guest, { preopens, snapshotEntropy: true });
     for (let i = 0; i < 3; i++) expect(isReused(carrier, actor)).toBe(isKept);
-    actor.close();
+    actor.end({ reason: "shutdown", text: "" });
     expect(carrier.host.fileBudget.open).toBe(0);
   });
 });

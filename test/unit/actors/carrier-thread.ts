@@ -5,9 +5,10 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { Bell } from "../../../actors/bell.ts";
+import type { CarrierControl } from "../../../actors/control.ts";
 import { type ExitReason, exitReasons } from "../../../actors/exits.ts";
 import { makeRing, RingReader, RingWriter } from "../../../actors/ring.ts";
-import { BELL, type CarrierControl, type CarrierData, CONTROL, DONE, KIND, type Ticket } from "../../../actors/wire.ts";
+import { BELL, type CarrierData, CONTROL, DONE, KIND, type Ticket } from "../../../actors/wire.ts";
 import { requestMessage } from "../../guests/minimal-host.ts";
 import type { Frame } from "./local-carrier.ts";
 

@@ -49,7 +49,7 @@ function run(operations: readonly (readonly string[])[], carrier = new LocalCarr
   const actor = carrier.started(program, { args, preopens: preopens() });
   const { exit, output } = carrier.run(actor);
   expect(exit).toEqual({ reason: "normal", text: "" });
-  actor.close();
+  actor.end({ reason: "shutdown", text: "" });
   return output
     .split("\n")
     .slice(0, -1)

@@ -9,6 +9,7 @@ import type { Exit } from "../../../actors/exits.ts";
 import { Metering } from "../../../actors/metering.ts";
 import { Output } from "../../../actors/output.ts";
 import { Pids } from "../../../actors/pids.ts";
+import type { Processes } from "../../../actors/processes.ts";
 import { makeRing, RingReader, RingWriter } from "../../../actors/ring.ts";
 import { Sender } from "../../../actors/sender.ts";
 import { waitDedicated } from "../../../actors/waiting/dedicated.ts";
@@ -33,6 +34,9 @@ export function specOf(compiled: Compiled, overrides: Partial<ActorSpec> = {}): 
   return {
     pid: 0,
     service: "test",
+    environmentId: 1,
+    environment: null,
+    light: null,
     module: compiled.module,
     info: compiled.info,
     state: "fresh",
@@ -61,6 +65,29 @@ export interface Ran {
   readonly replies: readonly Frame[];
   readonly output: string;
 }
+
+/** Processes as a guest without any right finds them. */
+const nobodyElse: Processes = {
+  tell: () => () => {},
+  spawn: () => () => ({ error: "there is no room" }),
+  exists: () => () => false,
+  kill: () => {},
+  noProcess: { reason: "noproc", text: "" },
+  sendAfter: () => 1,
+  cancelTimer: () => true,
+  hasTaken: () => {},
+  rightsOf: () => ({
+    maxMemory: 0,
+    maxFuel: 0n,
+    canCompileModules: false,
+    canCreateConfigs: false,
+    canSpawnProcesses: false,
+    args: [],
+    env: new Map(),
+    preopens: [],
+  }),
+  moduleOf: () => "",
+};
 
 export class LocalCarrier {
   readonly host: Host;
@@ -102,6 +129,10 @@ export class LocalCarrier {
       metric: (_from, event, name, value) => this.metering.record("test", event, name, value),
       ...(stdin !== undefined && { stdin }),
       ask: () => this.host.trap("a local carrier has no main thread to ask"),
+      waitedFor: () => undefined,
+      mayGoOn: () => true,
+      // Nobody else lives here: what has to do with others is tested in carriers.
+      processes: nobodyElse,
     };
     this.host = new Host(services);
     this.#imports = { ...makeImports(this.host), ...more };

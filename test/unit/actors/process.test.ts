@@ -1,9 +1,10 @@
 // actors/process.ts: a request in the mailbox, what stays behind after it, and the tables of resources.
 import { describe, expect, it } from "vitest";
 import { Message } from "../../../actors/mailbox.ts";
-import { Process, ResourceTable } from "../../../actors/process.ts";
+import { Process } from "../../../actors/process.ts";
+import { ResourceTable } from "../../../actors/resources.ts";
 
-const limits = { scratchBytesMax: 1000, messagesMax: 2, mailboxBytesMax: 100, resourcesMax: 4 };
+const limits = { scratchBytesMax: 1000, messagesMax: 2, mailboxBytesMax: 100, resourcesMax: 4, sendTimeoutMs: 0 };
 const ring = new Uint8Array(4096);
 
 describe("a process", () => {

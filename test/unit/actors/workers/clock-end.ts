@@ -1,6 +1,6 @@
 // Says by how much this thread's monotonicMs differs from the machine's clock.
 import { parentPort } from "node:worker_threads";
-import { monotonicMs } from "../../../../actors/wire.ts";
+import { monotonicMs } from "../../../../actors/clock.ts";
 
 // A thread that is put aside between its two looks sees more than there is: the least of many counts.
 let leastMs = Number.POSITIVE_INFINITY;

@@ -1,0 +1,43 @@
+// The processes of an actor's requests in the table of processes, for those they spawn. In a carrier.
+import type { Membership } from "./actor.ts";
+import type { Environment } from "./environment.ts";
+import type { Exit } from "./exits.ts";
+import type { Process } from "./process.ts";
+import type { ProcessConfig } from "./resources.ts";
+import type { Runtime } from "./runtime.ts";
+import type { ActorSpec, EnvironmentSpec } from "./wire.ts";
+
+const MEMORY_MAX = 2 ** 32 - 1;
+
+export class ActorMembers implements Membership {
+  readonly #runtime: Runtime;
+  readonly #environment: Environment;
+  readonly #rights: ProcessConfig;
+  readonly #module: string;
+
+  constructor(runtime: Runtime, { light, env, args, preopens }: ActorSpec, environment: EnvironmentSpec) {
+    this.#runtime = runtime;
+    this.#environment = runtime.open(environment);
+    this.#module = environment.moduleKey;
+    if (light !== null) runtime.addModule(environment.moduleKey, light);
+    this.#rights = {
+      maxMemory: MEMORY_MAX,
+      maxFuel: 0n,
+      canCompileModules: environment.canCompileModules,
+      canCreateConfigs: true,
+      canSpawnProcesses: true,
+      args: [...args],
+      env: new Map(Object.entries(env)),
+      preopens: preopens.map(({ guest }) => guest),
+    };
+  }
+
+  join(process: Process): void {
+    const member = { environment: this.#environment, task: null, rights: this.#rights, module: this.#module };
+    this.#runtime.kernel.add({ process, ...member });
+  }
+
+  leave({ pid }: Process, exit: Exit): void {
+    this.#runtime.removed(this.#runtime.kernel.memberOf(pid), exit);
+  }
+}

@@ -1,0 +1,46 @@
+// What processes ask of the main thread: operations, their payloads, their answers. Imports nothing.
+
+/** Operations that processes ask of the main thread. */
+export const ASK = {
+  /** Names of an environment: u64 pid, then the name. get answers the u64 pid, 0: there is none. */
+  name_put: 1,
+  name_get: 2,
+  name_remove: 3,
+  /** As name_get, and if there is none the name is the asker's to put; others wait until then. */
+  name_claim: 4,
+  /** A process that cannot be made in the asking carrier as it is: SpawnSpec as JSON; answers as SPAWNED says. */
+  spawn: 5,
+  /** Bytes of a module; answers its key. */
+  compile: 6,
+  /** The u64 pid of a process that must end, whatever it does. */
+  kill: 7,
+  /** Asked of the carrier it lives in: the u64 pid of a process; answers 1 if it lives, else 0. */
+  exists: 8,
+} as const;
+
+/** First byte of the answer to a spawn. made: its u64 pid follows. bring: the key of a module in the ticket port. */
+export const SPAWNED = { made: 0, bring: 1, failed: 2 } as const;
+
+/** A process that is to be made elsewhere, as JSON. */
+export interface SpawnSpec {
+  readonly module: string;
+  readonly rights: RightsSpec;
+  readonly entry: { readonly name: string; readonly params: readonly string[]; readonly types: readonly string[] };
+  /** Reply pid of the request that it is a part of; 0: none. */
+  readonly root: number;
+  readonly link: { readonly pid: number; readonly tag: string } | null;
+}
+
+/** What a process may do, as JSON (resources.ts, ProcessConfig). */
+export interface RightsSpec {
+  readonly maxMemory: number;
+  readonly maxFuel: string;
+  readonly canCompileModules: boolean;
+  readonly canCreateConfigs: boolean;
+  readonly canSpawnProcesses: boolean;
+  readonly args: readonly string[];
+  readonly env: readonly (readonly [string, string])[];
+  readonly preopens: readonly string[];
+}
+
+export const ANSWER = { ok: 0, failed: 1 } as const;

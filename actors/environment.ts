@@ -1,0 +1,64 @@
+// An environment as one carrier sees it: its limits, what of them is used, and what its processes are made of.
+import type { ProcessLimits } from "./process.ts";
+import { COUNTS, type EnvironmentSpec } from "./wire.ts";
+
+const RESOURCES_MAX = 1024;
+const PAGE_BYTES = 65_536;
+
+export class Environment {
+  readonly spec: EnvironmentSpec;
+  readonly limits: ProcessLimits;
+  readonly outputPid = 0;
+  /** Output of the current second, against its limit. */
+  outputSecond = 0;
+  outputSecondBytes = 0;
+  /** Living processes of each request that has spawned any, in this carrier. */
+  readonly roots = new Map<number, number>();
+  /** Those among them whose own process has ended without a reply. */
+  readonly awaited = new Set<number>();
+  readonly #words: Int32Array;
+  readonly #share: number;
+
+  constructor(spec: EnvironmentSpec, slot: number) {
+    this.spec = spec;
+    this.#words = new Int32Array(spec.counts);
+    this.#share = COUNTS.shares + 2 * slot;
+    this.limits = {
+      scratchBytesMax: spec.messageBytesMax,
+      messagesMax: spec.mailboxMessagesMax,
+      mailboxBytesMax: spec.mailboxBytesMax,
+      resourcesMax: RESOURCES_MAX,
+      sendTimeoutMs: spec.sendTimeoutMs,
+    };
+  }
+
+  /** Takes room for one process with so many pages. @returns null, or which limit stands against it */
+  take(pages: number): string | null {
+    this.#add(1, pages);
+    const { processesMax, memoryBytesMax } = this.spec;
+    const processes = Atomics.load(this.#words, COUNTS.processes);
+    const bytes = Atomics.load(this.#words, COUNTS.pages) * PAGE_BYTES;
+    if (processes <= processesMax && bytes <= memoryBytesMax) return null;
+    this.#add(-1, -pages);
+    return processes > processesMax
+      ? `the environment is at its limit of ${processesMax} processes`
+      : `the environment is at its limit of ${memoryBytesMax} bytes of memory for all its processes`;
+  }
+
+  release(pages: number): void {
+    this.#add(-1, -pages);
+  }
+
+  /** A process has grown. False if all together are above the limit now. */
+  grow(pages: number): boolean {
+    this.#add(0, pages);
+    return Atomics.load(this.#words, COUNTS.pages) * PAGE_BYTES <= this.spec.memoryBytesMax;
+  }
+
+  #add(processes: number, pages: number): void {
+    Atomics.add(this.#words, COUNTS.processes, processes);
+    Atomics.add(this.#words, this.#share, processes);
+    Atomics.add(this.#words, COUNTS.pages, pages);
+    Atomics.add(this.#words, this.#share + 1, pages);
+  }
+}

@@ -1,0 +1,42 @@
+// What the main thread sends a carrier beside its ring: payloads that are too large for it, and modules. In a carrier.
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import type { SentModule } from "./control.ts";
+import type { CarrierModule, Ticket } from "./wire.ts";
+
+export class Inbox {
+  readonly #port: MessagePort;
+  readonly #blocks = new Map<number, ArrayBuffer>();
+  readonly #modules = new Map<string, CarrierModule>();
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+  }
+
+  /** The block that a frame names. It was posted before the frame was committed, so it is in the port. */
+  takeBlock(ticket: number): ArrayBuffer {
+    for (let block = this.#blocks.get(ticket); ; block = this.#blocks.get(ticket)) {
+      if (block !== undefined) {
+        this.#blocks.delete(ticket);
+        return block;
+      }
+      if (!this.#receive()) throw new Error(`ticket ${ticket} is not in the port`);
+    }
+  }
+
+  /** A module that was posted under that name; undefined: none. */
+  takeModule(key: string): CarrierModule | undefined {
+    while (!this.#modules.has(key) && this.#receive());
+    const module = this.#modules.get(key);
+    this.#modules.delete(key);
+    return module;
+  }
+
+  #receive(): boolean {
+    const received = receiveMessageOnPort(this.#port);
+    if (received === undefined) return false;
+    const message = received.message as Ticket | SentModule;
+    if ("ticket" in message) this.#blocks.set(message.ticket, message.block);
+    else this.#modules.set(message.key, message.module);
+    return true;
+  }
+}

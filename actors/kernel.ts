@@ -1,0 +1,249 @@
+// The processes of one carrier: who is there, who is told what, and who has ended. In a carrier.
+//
+// A process is known by its pid; the pid says which carrier it lives in (pids.ts). Within the carrier a signal is a
+// function call; to another it goes through the mesh. A pid of another environment is nobody's (DECISIONS §9).
+import type { Environment } from "./environment.ts";
+import type { Exit } from "./exits.ts";
+import { Message } from "./mailbox.ts";
+import { decodeMessage, encodeMessage } from "./messages.ts";
+import { slotOf } from "./pids.ts";
+import type { Process, Tell } from "./process.ts";
+import type { ProcessConfig } from "./resources.ts";
+import { decodeSignal, encodeSignal, isFate, type Signal } from "./signals.ts";
+import type { Task } from "./task.ts";
+import { SIGNAL } from "./wire.ts";
+
+/** A process in the table: a task of the scheduler, or the request process of a plain actor, which has none. */
+export interface Member {
+  readonly process: Process;
+  readonly environment: Environment;
+  readonly task: Task | null;
+  /** What it may do; changes only by its spawner's choice. */
+  readonly rights: ProcessConfig;
+  /** The main thread's name for its module: what it spawns without naming another. */
+  readonly module: string;
+}
+
+export interface KernelParts {
+  readonly slot: number;
+  /** Sends a frame to a process of another carrier; false if it is refused for now. */
+  readonly toSlot: (
+    slot: number,
+    kind: number,
+    to: number,
+    from: number,
+    environment: number,
+    bytes: Uint8Array,
+  ) => boolean;
+  /** A task has something to look at. */
+  readonly poke: (task: Task) => void;
+  /** A task that does not run now must end. */
+  readonly endTask: (task: Task, exit: Exit) => void;
+  /** A message to a process that is not there. */
+  readonly deadLetter: () => void;
+}
+
+export const NO_PROCESS: Exit = { reason: "noproc", text: "there is no such process" };
+const NODE_DOWN: Exit = { reason: "killed", text: "its carrier ended" };
+
+export class Kernel {
+  readonly #parts: KernelParts;
+  readonly #members = new Map<number, Member>();
+  /** Senders of this carrier that wait for room in a mailbox of this carrier, by its pid. */
+  readonly #blocked = new Map<number, Set<number>>();
+
+  constructor(parts: KernelParts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  members(): Iterable<Member> {
+    return this.#members.values();
+  }
+
+  add(member: Member): void {
+    this.#members.set(member.process.pid, member);
+  }
+
+  /** The process of that pid in that environment. */
+  find(pid: number, environment: number): Member | undefined {
+    const member = this.#members.get(pid);
+    return member?.environment.spec.id === environment ? member : undefined;
+  }
+
+  member(pid: number): Member | undefined {
+    return this.#members.get(pid);
+  }
+
+  /** The process of that pid, which lives. @throws Error if it does not: a fault of this program */
+  memberOf(pid: number): Member {
+    const member = this.#members.get(pid);
+    if (member === undefined) throw new Error(`process ${pid} is not in the table`);
+    return member;
+  }
+
+  taskOf(pid: number): Task | null {
+    return this.#members.get(pid)?.task ?? null;
+  }
+
+  /** A process has ended: it cannot be found any more, and everybody who should know is told (lunatic-abi.md §2.4). */
+  remove({ process, environment }: Member, exit: Exit): void {
+    if (!this.#members.delete(process.pid)) return;
+    process.end(exit, (to, signal) => this.tell(environment.spec.id, to, signal));
+    const blocked = this.#blocked.get(process.pid);
+    this.#blocked.delete(process.pid);
+    for (const pid of blocked ?? []) this.#pokePid(pid);
+  }
+
+  /** How a process sends signals. */
+  tellOf(process: Process): Tell {
+    return (to, signal) => this.tell(process.environment, to, signal);
+  }
+
+  /** Takes a signal to a process. Who asks for one that is not there is told so. */
+  tell(environment: number, to: number, signal: Signal): void {
+    const slot = slotOf(to);
+    if (slot === this.#parts.slot) {
+      const member = this.find(to, environment);
+      if (member !== undefined) this.#receive(member, signal);
+      else this.#noProcess(environment, to, signal);
+    } else if (slot === 0) this.#noProcess(environment, to, signal);
+    else {
+      const kind = isFate(signal) ? SIGNAL.fate : SIGNAL.signal;
+      if (this.#parts.toSlot(slot, kind, to, signal.pid, environment, encodeSignal(signal))) return;
+      const sender = this.#members.get(signal.pid)?.process;
+      if (sender !== undefined) sender.dying ??= { reason: "trap", text: "too many of its signals wait for a carrier" };
+    }
+  }
+
+  /**
+   * Takes a message to a process. The message's bytes may be used again after the call.
+   * @returns false if there is no room for it now: try again when the sender is poked
+   */
+  send(from: Process, to: number, message: Message): boolean {
+    const slot = slotOf(to);
+    if (slot !== this.#parts.slot) {
+      if (from.fullPeers.has(to)) return false;
+      return this.#parts.toSlot(slot, SIGNAL.message, to, from.pid, from.environment, encodeMessage(message));
+    }
+    const member = this.find(to, from.environment);
+    if (member === undefined) {
+      this.#parts.deadLetter();
+      return true;
+    }
+    const { mailbox } = member.process;
+    if (mailbox.isFullFor(message.length)) {
+      if (mailbox.length === 0 || to === from.pid) return this.#refuse(from, member, message);
+      this.#blockedOn(to).add(from.pid);
+      return false;
+    }
+    mailbox.push(ownCopy(message));
+    if (member.task !== null) this.#parts.poke(member.task);
+    return true;
+  }
+
+  /** A process has taken a message out of its mailbox: who waited for room may go on. */
+  hasTaken(process: Process): void {
+    if (process.blockedPeers.size > 0 && process.mailbox.hasMuchRoom) {
+      for (const pid of process.blockedPeers) this.tell(process.environment, pid, { type: "room", pid: process.pid });
+      process.blockedPeers.clear();
+    }
+    if (this.#blocked.size === 0) return;
+    const blocked = this.#blocked.get(process.pid);
+    if (blocked === undefined || !process.mailbox.hasMuchRoom) return;
+    this.#blocked.delete(process.pid);
+    for (const pid of blocked) this.#pokePid(pid);
+  }
+
+  /** A frame of another carrier. The bytes are valid during the call. */
+  received(
+    kind: number,
+    to: number,
+    from: number,
+    environment: number,
+    bytes: Uint8Array,
+    start: number,
+    length: number,
+  ): void {
+    if (kind === SIGNAL.signal || kind === SIGNAL.fate) {
+      this.tell(environment, to, decodeSignal(Buffer.from(bytes.buffer, bytes.byteOffset + start, length)));
+      return;
+    }
+    const member = this.find(to, environment);
+    if (member === undefined) {
+      this.#parts.deadLetter();
+      return;
+    }
+    const { process, task } = member;
+    // Beyond the bound it is taken all the same, and the sender is told to wait: what is on its way is not much.
+    process.mailbox.push(decodeMessage(bytes, start, length), false);
+    if (process.mailbox.isFullFor(0) && !process.blockedPeers.has(from)) {
+      process.blockedPeers.add(from);
+      this.tell(environment, from, { type: "full", pid: to });
+    }
+    if (task !== null) this.#parts.poke(task);
+  }
+
+  /** A carrier has ended, and all its processes with it: those of its slot below `pidEnd`. */
+  slotGone(slot: number, pidEnd: number): void {
+    for (const member of [...this.#members.values()]) {
+      const { process } = member;
+      const known = [...process.links.keys(), ...process.watched, ...process.fullPeers];
+      const gone = known.filter((pid) => slotOf(pid) === slot && pid < pidEnd);
+      for (const pid of gone) {
+        this.#receive(member, { type: "room", pid });
+        this.#receive(member, { type: "process_died", pid, exit: NODE_DOWN });
+        if (process.links.has(pid)) this.#receive(member, { type: "link_died", pid, tag: 0n, exit: NODE_DOWN });
+      }
+    }
+  }
+
+  #receive(member: Member, signal: Signal): void {
+    const { process, task } = member;
+    process.receive(signal);
+    if (task === null) return;
+    if (process.dying === null) this.#parts.poke(task);
+    else if (task.state !== "running") this.#parts.endTask(task, process.dying);
+  }
+
+  #noProcess(environment: number, to: number, signal: Signal): void {
+    const { type, pid } = signal;
+    if (type === "link") {
+      this.tell(environment, pid, { type: "link_died", pid: to, tag: signal.tag, exit: NO_PROCESS });
+    } else if (type === "monitor") this.tell(environment, pid, { type: "process_died", pid: to, exit: NO_PROCESS });
+  }
+
+  /** A message that will never fit: to oneself, where nobody else could make room, or larger than the whole mailbox. */
+  #refuse(from: Process, { process }: Member, message: Message): boolean {
+    const { mailbox } = process;
+    const whose = process === from ? "its own mailbox" : `the mailbox of process ${process.pid}`;
+    from.dying ??= {
+      reason: "trap",
+      text: `${whose} is full: ${mailbox.length} messages, ${mailbox.bytes} bytes, and ${message.length} more`,
+    };
+    return true;
+  }
+
+  #blockedOn(pid: number): Set<number> {
+    const known = this.#blocked.get(pid);
+    if (known !== undefined) return known;
+    const blocked = new Set<number>();
+    this.#blocked.set(pid, blocked);
+    return blocked;
+  }
+
+  #pokePid(pid: number): void {
+    const task = this.#members.get(pid)?.task;
+    if (task != null) this.#parts.poke(task);
+  }
+}
+
+/** The bytes a message lies in are its sender's; the receiver gets its own. This is the one copy. */
+function ownCopy({ tag, bytes, start, length, resources }: Message): Message {
+  const copy = new Message("data", tag, bytes.slice(start, start + length), 0, length);
+  copy.resources = resources;
+  return copy;
+}

@@ -1,0 +1,48 @@
+// What host functions can ask of their carrier about processes. The kernel does it.
+import type { Exit } from "./exits.ts";
+import type { Message } from "./mailbox.ts";
+import type { Process, Tell } from "./process.ts";
+import type { ProcessConfig } from "./resources.ts";
+
+/** An exported function, and what it is called with. */
+export interface EntryCall {
+  readonly name: string;
+  readonly params: readonly (number | bigint)[];
+}
+
+/** What a process wants to spawn. */
+export interface SpawnRequest {
+  /** The main thread's name for the module; null: the spawner's own. */
+  readonly module: string | null;
+  /** null: the spawner's own rights, arguments and environment variables. */
+  readonly config: ProcessConfig | null;
+  readonly entry: EntryCall;
+  /** Tag of the link to the spawner; 0: not linked. */
+  readonly link: bigint;
+}
+
+export type SpawnOutcome = { readonly pid: number } | { readonly error: string };
+
+/** A later answer: undefined as long as it has not come. */
+export type Later<T> = () => T | undefined;
+
+export interface Processes {
+  /** How a process sends signals. */
+  readonly tell: (from: Process) => Tell;
+  spawn(from: Process, request: SpawnRequest): Later<SpawnOutcome>;
+  exists(from: Process, pid: number): Later<boolean>;
+  /** Ends a process, which may be the asking one. */
+  kill(from: Process, pid: number): void;
+  /** Its end as it is told to those who ask for a process that is not there. */
+  readonly noProcess: Exit;
+  /** Takes the message to the process after so many ms. @returns a number for cancelTimer */
+  sendAfter(from: Process, pid: number, message: Message, ms: number, onFire: () => void): number;
+  /** True if it had not fired. */
+  cancelTimer(timer: number): boolean;
+  /** A message was taken from its mailbox: who waits for room there may go on. */
+  hasTaken(process: Process): void;
+  /** What a process is allowed to; changes only by its spawner's choice. */
+  rightsOf(process: Process): ProcessConfig;
+  /** The environment's number of its processes' kind of module: the spawner's own. */
+  moduleOf(process: Process): string;
+}

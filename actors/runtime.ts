@@ -1,0 +1,297 @@
+// What a carrier does for the processes in it: spawning, waiting, ends, turns, and the way to others. In a carrier.
+import { Host, type Services } from "./abi/host.ts";
+import { makeImports, makeLightImports } from "./abi/imports.ts";
+import { Asking } from "./asking.ts";
+import type { Bell } from "./bell.ts";
+import { Environment } from "./environment.ts";
+import type { Exit } from "./exits.ts";
+import { InstancePool } from "./instance-pool.ts";
+import { Kernel, type Member, NO_PROCESS } from "./kernel.ts";
+import type { Message } from "./mailbox.ts";
+import type { Mesh } from "./mesh.ts";
+import type { MetricEvent } from "./metering.ts";
+import type { OutputBudget } from "./output.ts";
+import { type Pids, slotOf } from "./pids.ts";
+import type { Process } from "./process.ts";
+import type { Later, Processes } from "./processes.ts";
+import type { ProcessConfig } from "./resources.ts";
+import { Scheduler } from "./scheduler.ts";
+import { signalHandler } from "./signal-handler.ts";
+import { Spawner } from "./spawner.ts";
+import type { Task } from "./task.ts";
+import { Turns } from "./turns.ts";
+import type { CarrierModule, EnvironmentSpec } from "./wire.ts";
+
+export interface RuntimeParts {
+  readonly slot: number;
+  readonly pids: Pids;
+  readonly mesh: Mesh;
+  /** What the thread sleeps on. */
+  readonly asleep: Bell;
+  /** True if something else than a process wants this thread: a request, a control call. */
+  readonly isWanted: () => boolean;
+  /** @param budget null: the actor's that runs */
+  readonly output: (budget: OutputBudget | null, from: Process, stream: number, bytes: Uint8Array) => void;
+  /** A message to a reply pid. */
+  readonly reply: (from: Process, pid: number, message: Message) => void;
+  /** A message of a process that nobody else can find, and that can find nobody. */
+  readonly alone: (from: Process, pid: number, message: Message) => true;
+  readonly deadLetter: () => void;
+  /** What a guest counts; service null: that of the actor that runs. */
+  readonly metric: (service: string | null, event: MetricEvent, name: string, value: number) => void;
+  readonly countInstances: (change: number) => void;
+  /** A module that the main thread has sent under that name; undefined: none. */
+  readonly takeModule: (key: string) => CarrierModule | undefined;
+  /** A process of an environment has ended. */
+  readonly onExit: (member: Member, exit: Exit) => void;
+  /** The last process of a request that had ended without a reply has ended too. */
+  readonly onOrphaned: (root: number) => void;
+}
+
+export class Runtime implements Services, Processes {
+  readonly host: Host;
+  readonly kernel: Kernel;
+  readonly scheduler: Scheduler;
+  readonly spawner: Spawner;
+  readonly asking: Asking;
+  readonly imports: WebAssembly.Imports;
+  readonly environments = new Map<number, Environment>();
+  readonly noProcess = NO_PROCESS;
+  readonly processes: Processes = this;
+  readonly #parts: RuntimeParts;
+  readonly #lightImports: WebAssembly.Imports;
+  readonly #pools = new Map<string, InstancePool>();
+  readonly #turns: Turns;
+  constructor(parts: RuntimeParts) {
+    this.#parts = parts;
+    this.host = new Host(this);
+    this.imports = makeImports(this.host);
+    this.#lightImports = makeLightImports(this.host, this.imports);
+    this.scheduler = new Scheduler(this.host, (task, exit) => this.endTask(task, exit));
+    const { mesh, slot } = parts;
+    this.kernel = new Kernel({
+      slot,
+      toSlot: (to, kind, toPid, fromPid, environment, bytes) =>
+        mesh.send(to, kind, toPid, fromPid, environment, bytes, 0, bytes.length),
+      poke: (task) => this.scheduler.poke(task),
+      endTask: (task, exit) => this.endTask(task, exit),
+      deadLetter: parts.deadLetter,
+    });
+    mesh.onPeerGone = (gone, pidEnd) => {
+      this.kernel.slotGone(gone, pidEnd);
+      this.asking.slotGone(gone);
+    };
+    this.asking = new Asking(
+      this.host,
+      (to, kind, { pid, environment }, payload) => mesh.send(to, kind, 0, pid, environment, payload, 0, payload.length),
+      (pid) => this.#pokePid(pid),
+    );
+    const { kernel, scheduler, asking } = this;
+    const { asleep, isWanted } = parts;
+    this.#turns = new Turns({
+      mesh,
+      asleep,
+      isWanted,
+      scheduler: this.scheduler,
+      asking: this.asking,
+      onSignal: signalHandler(this, mesh),
+    });
+    this.spawner = new Spawner({ pids: parts.pids, kernel, scheduler, asking, pool: (key) => this.#poolOf(key) });
+  }
+
+  // --- Environments, modules, members. ---
+
+  /** An environment of which this carrier will have processes. */
+  open(spec: EnvironmentSpec): Environment {
+    let environment = this.environments.get(spec.id);
+    if (environment === undefined) {
+      environment = new Environment(spec, this.#parts.slot);
+      this.environments.set(spec.id, environment);
+    }
+    return environment;
+  }
+
+  /** Ends all processes of an environment here, and forgets it. */
+  close(id: number, exit: Exit): void {
+    for (const member of [...this.kernel.members()]) {
+      if (member.environment.spec.id === id) this.#end(member, exit);
+    }
+    this.environments.delete(id);
+  }
+
+  /** Ends the processes that a request began, itself included if it is a task. */
+  endRequest(replyPid: number, exit: Exit): void {
+    for (const member of [...this.kernel.members()]) if (member.process.root === replyPid) this.#end(member, exit);
+  }
+
+  /** The instances of a module; the main thread may just have sent it. */
+  #poolOf(key: string): InstancePool | undefined {
+    const pool = this.#pools.get(key);
+    if (pool !== undefined) return pool;
+    const module = this.#parts.takeModule(key);
+    return module === undefined ? undefined : this.addModule(key, module);
+  }
+
+  /** Instances of a module from now on. */
+  addModule(key: string, module: CarrierModule): InstancePool {
+    const known = this.#pools.get(key);
+    if (known !== undefined) return known;
+    const imports = module.info.light ? this.#lightImports : this.imports;
+    const pool = new InstancePool(module, imports, this.#parts.countInstances);
+    this.#pools.set(key, pool);
+    return pool;
+  }
+
+  // --- Turns. ---
+
+  /** True if `poll` has something to do. */
+  get hasNews(): boolean {
+    return this.#parts.mesh.hasNext() || this.idleMs === 0;
+  }
+
+  get hasReady(): boolean {
+    return this.scheduler.hasReady;
+  }
+
+  /** How long there is nothing to do, if nothing comes. ms */
+  get idleMs(): number {
+    return this.scheduler.idleMs;
+  }
+
+  poll(): boolean {
+    return this.#turns.poll();
+  }
+
+  wait<T>(ready: () => T | undefined, ms: number): T | undefined {
+    return this.#turns.wait(this.host.process, ready, ms);
+  }
+
+  mayGoOn(process: Process): boolean {
+    return this.#turns.mayGoOn(process);
+  }
+
+  waitedFor({ pid }: Process): unknown {
+    const task = this.kernel.taskOf(pid);
+    if (task === null) return undefined;
+    const { value } = task;
+    task.value = undefined;
+    return value;
+  }
+
+  // --- What processes ask for. ---
+
+  send(from: Process, pid: number, message: Message): boolean {
+    const member = this.kernel.member(from.pid);
+    if (member === undefined) return this.#parts.alone(from, pid, message);
+    if (slotOf(pid) !== 0) return this.kernel.send(from, pid, message);
+    if (pid === from.replyPid) from.replyPid = 0;
+    this.#parts.reply(from, pid, message);
+    return true;
+  }
+
+  output(from: Process, stream: number, bytes: Uint8Array): void {
+    const task = this.kernel.taskOf(from.pid);
+    this.#parts.output(task?.environment ?? null, from, stream, bytes);
+  }
+
+  /** True if a request has ended without a reply, and processes that it began live on and may send it. */
+  goesOn({ replyPid, environment, spawnedElsewhere }: Process, root: number): boolean {
+    if (replyPid === 0) return false;
+    const here = this.environments.get(environment);
+    if (here === undefined || !(here.roots.has(root) || spawnedElsewhere)) return false;
+    here.awaited.add(root);
+    return true;
+  }
+
+  metric(from: Process, event: MetricEvent, name: string, value: number): void {
+    this.#parts.metric(this.kernel.taskOf(from.pid)?.environment.spec.name ?? null, event, name, value);
+  }
+
+  ask(from: Process, op: number, payload: Uint8Array | null): Later<Uint8Array> {
+    return this.asking.ask(from, op, payload);
+  }
+
+  tell(from: Process): ReturnType<Kernel["tellOf"]> {
+    return this.kernel.tellOf(from);
+  }
+
+  spawn(...[from, request]: Parameters<Processes["spawn"]>): ReturnType<Processes["spawn"]> {
+    return this.spawner.spawn(from, request);
+  }
+
+  exists(from: Process, pid: number): Later<boolean> {
+    return this.spawner.exists(from, pid);
+  }
+
+  kill(from: Process, pid: number): void {
+    if (pid === from.pid) from.dying ??= { reason: "killed", text: "it killed itself" };
+    else this.spawner.kill(from, pid);
+  }
+
+  sendAfter(from: Process, pid: number, message: Message, ms: number, onFire: () => void): number {
+    return this.scheduler.timers.add(performance.now() + ms, () => {
+      onFire();
+      // A full mailbox drops it (DECISIONS 9.5).
+      if (!this.send(from, pid, message)) this.#parts.deadLetter();
+    });
+  }
+
+  cancelTimer(timer: number): boolean {
+    return this.scheduler.timers.cancel(timer);
+  }
+
+  hasTaken(process: Process): void {
+    this.kernel.hasTaken(process);
+  }
+
+  rightsOf({ pid }: Process): ProcessConfig {
+    return this.kernel.memberOf(pid).rights;
+  }
+
+  moduleOf({ pid }: Process): string {
+    return this.kernel.memberOf(pid).module;
+  }
+
+  // --- Ends. ---
+
+  /** A task that has returned, trapped or must end. It does not run now. */
+  endTask(task: Task, exit: Exit): void {
+    const member = this.kernel.memberOf(task.process.pid);
+    this.scheduler.forget(task);
+    this.removed(member, exit);
+    const { environment, instance, pool } = task;
+    environment.release(task.pages);
+    if (instance !== null) pool.give(instance);
+  }
+
+  /** A process is no more: everybody is told. */
+  removed(member: Member, exit: Exit): void {
+    const { process, environment, task } = member;
+    this.kernel.remove(member, exit);
+    this.asking.forget(process);
+    process.files?.closeAll();
+    if (task !== null) this.#countOut(process, environment);
+    this.#parts.onExit(member, exit);
+  }
+
+  /** Counts the processes of a request. */
+  #countOut({ root }: Process, { roots, awaited }: Environment): void {
+    if (root === 0) return;
+    const left = (roots.get(root) ?? 1) - 1;
+    if (left > 0) roots.set(root, left);
+    else {
+      roots.delete(root);
+      if (awaited.delete(root)) this.#parts.onOrphaned(root);
+    }
+  }
+
+  #end({ process, task }: Member, exit: Exit): void {
+    process.dying ??= exit;
+    if (task !== null && task.state !== "running") this.endTask(task, process.dying);
+  }
+
+  #pokePid(pid: number): void {
+    const task = this.kernel.taskOf(pid);
+    if (task !== null) this.scheduler.poke(task);
+  }
+}

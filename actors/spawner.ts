@@ -1,0 +1,196 @@
+// Births: here, where the module's light form is, else wherever the main thread finds room. In a carrier.
+
+import type { Asking } from "./asking.ts";
+import { ASK, SPAWNED, type SpawnSpec } from "./asks.ts";
+import type { Environment } from "./environment.ts";
+import type { InstancePool } from "./instance-pool.ts";
+import type { Kernel, Member } from "./kernel.ts";
+import { boundedKey } from "./module-key.ts";
+import { type Pids, slotOf } from "./pids.ts";
+import { Process } from "./process.ts";
+import type { EntryCall, Later, SpawnOutcome, SpawnRequest } from "./processes.ts";
+import { type ProcessConfig, rightsAsJson } from "./resources.ts";
+import type { Scheduler } from "./scheduler.ts";
+import { Task } from "./task.ts";
+
+/** Reductions of a unit of fuel (lunatic-abi.md §1.2: about 100,000 instructions). */
+const FUEL_UNIT = 100_000;
+
+const PAGE_BYTES = 65_536;
+
+/** A process to be made in this carrier. */
+export interface Birth {
+  readonly environment: Environment;
+  readonly pool: InstancePool;
+  readonly module: string;
+  readonly rights: ProcessConfig;
+  readonly entry: EntryCall;
+  readonly root: number;
+  /** The process it is linked to from the start, and the tag that one is told when it dies; null: none. */
+  readonly link: { readonly pid: number; readonly tag: bigint } | null;
+  /** True if its end must be told to the main thread, whatever it is. */
+  readonly isReported?: boolean;
+}
+
+export interface SpawnerParts {
+  readonly pids: Pids;
+  readonly kernel: Kernel;
+  readonly scheduler: Scheduler;
+  readonly asking: Asking;
+  /** The instances of a module here, by the main thread's name for it. */
+  readonly pool: (key: string) => InstancePool | undefined;
+}
+
+export class Spawner {
+  readonly #parts: SpawnerParts;
+
+  constructor(parts: SpawnerParts) {
+    this.#parts = parts;
+  }
+
+  spawn(from: Process, request: SpawnRequest): Later<SpawnOutcome> {
+    const { kernel } = this.#parts;
+    const parent = kernel.memberOf(from.pid);
+    const rights = request.config ?? parent.rights;
+    const module = request.module ?? parent.module;
+    const [key, pool] = this.#find(module, rights.maxMemory);
+    if (pool === undefined) return this.#spawnByMain(parent, request, module, rights);
+    const outcome = this.#spawnHere(parent, request, key, pool, rights);
+    return () => outcome;
+  }
+
+  /** The module whose memory is bounded as asked: itself, or a form of it that the main thread makes. */
+  #find(module: string, maxMemory: number): [key: string, pool: InstancePool | undefined] {
+    const own = this.#parts.pool(module);
+    if (own === undefined || maxMemory >= own.module.info.memoryPagesMax * PAGE_BYTES) return [module, own];
+    const key = boundedKey(module, maxMemory);
+    return [key, this.#parts.pool(key)];
+  }
+
+  /** Makes a process here. @returns it, or why there is none */
+  bear(birth: Birth): Member | string {
+    const { environment, pool, rights, entry } = birth;
+    const refusal = environment.take(pool.pages);
+    if (refusal !== null) return refusal;
+    const process = new Process(this.#parts.pids.next(), environment.limits, undefined, environment.spec.id);
+    process.root = birth.root;
+    const task = new Task({
+      process,
+      environment,
+      guest: {
+        args: rights.args,
+        env: Object.fromEntries(rights.env),
+        preopens: environment.spec.preopens.filter(({ guest }) => rights.preopens.includes(guest)),
+      },
+      pool,
+      entry,
+      fuel: rights.maxFuel === 0n ? Number.POSITIVE_INFINITY : Number(rights.maxFuel) * FUEL_UNIT,
+      isReported: birth.isReported ?? false,
+    });
+    try {
+      // A light one runs nothing by itself, so that it can be made while another runs.
+      if (pool.module.info.light) task.instance = pool.take();
+    } catch (thrown) {
+      environment.release(pool.pages);
+      return thrown instanceof Error ? thrown.message : String(thrown);
+    }
+    if (birth.link !== null) process.addLink(birth.link.pid, birth.link.tag, 0n);
+    const member: Member = { process, environment, task, rights, module: birth.module };
+    if (birth.root !== 0) environment.roots.set(birth.root, (environment.roots.get(birth.root) ?? 0) + 1);
+    this.#parts.kernel.add(member);
+    this.#parts.scheduler.add(task);
+    return member;
+  }
+
+  exists(from: Process, pid: number): Later<boolean> {
+    const { kernel } = this.#parts;
+    if (slotOf(pid) === slotOf(from.pid)) {
+      const isThere = kernel.find(pid, from.environment) !== undefined;
+      return () => isThere;
+    }
+    const gone = (): Uint8Array => Uint8Array.of(0);
+    const answer = this.#parts.asking.ask(from, ASK.exists, pidBytes(pid), gone, slotOf(pid));
+    return () => {
+      const bytes = answer();
+      return bytes === undefined ? undefined : bytes[0] === 1;
+    };
+  }
+
+  kill(from: Process, pid: number): void {
+    this.#parts.kernel.tell(from.environment, pid, { type: "kill", pid: from.pid });
+    if (slotOf(pid) === slotOf(from.pid) || slotOf(pid) === 0) return;
+    // One that blocks or spins in a carrier of its own may not look: the main thread sees to it.
+    this.#parts.asking.ask(from, ASK.kill, pidBytes(pid));
+  }
+
+  #spawnHere(
+    parent: Member,
+    { entry, link }: SpawnRequest,
+    module: string,
+    pool: InstancePool,
+    rights: ProcessConfig,
+  ): SpawnOutcome {
+    const { process: from, environment } = parent;
+    const born = this.bear({
+      environment,
+      pool,
+      module,
+      rights,
+      entry,
+      root: from.root,
+      link: link === 0n ? null : { pid: from.pid, tag: link },
+    });
+    if (typeof born === "string") return { error: born };
+    if (link !== 0n) from.addLink(born.process.pid, 0n, link);
+    return { pid: born.process.pid };
+  }
+
+  #spawnByMain(parent: Member, request: SpawnRequest, module: string, rights: ProcessConfig): Later<SpawnOutcome> {
+    const { process: from } = parent;
+    const { link, entry } = request;
+    const spec: SpawnSpec = {
+      module,
+      rights: rightsAsJson(rights),
+      entry: { name: entry.name, params: entry.params.map(String), types: entry.params.map((each) => typeof each) },
+      root: from.root,
+      link: link === 0n ? null : { pid: from.pid, tag: String(link) },
+    };
+    const failed = (why: string): Uint8Array => Buffer.concat([Uint8Array.of(SPAWNED.failed), Buffer.from(why)]);
+    const answer = this.#parts.asking.ask(from, ASK.spawn, Buffer.from(JSON.stringify(spec)), failed);
+    from.pendingSpawns++;
+    from.spawnedElsewhere = true;
+    let outcome: SpawnOutcome | undefined;
+    return () => {
+      const bytes = outcome === undefined ? answer() : undefined;
+      if (bytes === undefined) return outcome;
+      from.pendingSpawns--;
+      const given = Buffer.from(bytes);
+      if (given[0] === SPAWNED.failed) outcome = { error: given.toString("utf8", 1) };
+      else if (given[0] === SPAWNED.bring) {
+        const key = given.toString("utf8", 1);
+        const pool = this.#parts.pool(key);
+        outcome =
+          pool === undefined
+            ? { error: `the module ${key} did not come` }
+            : this.#spawnHere(parent, request, key, pool, rights);
+      } else outcome = this.#linked(from, Number(given.readBigUInt64LE(1)), link);
+      if (from.pendingSpawns === 0) from.earlyDeaths.clear();
+      return outcome;
+    };
+  }
+
+  /** A process in another carrier; it may have died before its birth was known here. */
+  #linked(from: Process, pid: number, link: bigint): SpawnOutcome {
+    if (link === 0n) return { pid };
+    from.addLink(pid, 0n, link);
+    const exit = from.earlyDeaths.get(pid);
+    if (exit !== undefined) from.receive({ type: "link_died", pid, tag: link, exit });
+    return { pid };
+  }
+}
+
+function pidBytes(pid: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(pid));
+  return bytes;
+}

@@ -1,0 +1,123 @@
+// A process with its guest code, as a carrier runs it: instance, calls still to make, and the stack while it waits.
+import { NORMAL_EXIT, trapExit } from "./abi/guest-exit.ts";
+import { type Host, SLICE } from "./abi/host.ts";
+import type { Environment } from "./environment.ts";
+import type { Exit } from "./exits.ts";
+import type { GuestInstance } from "./instance.ts";
+import type { InstancePool } from "./instance-pool.ts";
+import type { Process } from "./process.ts";
+import type { EntryCall } from "./processes.ts";
+import type { Guest } from "./wire.ts";
+
+/**
+ * ready: it can run; running: its frames are on the thread's stack (a plain one may be blocked there); waiting: in a
+ * host call, its stack unwound; ended.
+ */
+export type TaskState = "ready" | "running" | "waiting" | "ended";
+
+export interface TaskOptions {
+  readonly process: Process;
+  readonly environment: Environment;
+  readonly guest: Guest;
+  readonly pool: InstancePool;
+  readonly entry: EntryCall;
+  /** Reductions it may use in all; Infinity: no limit. */
+  readonly fuel: number;
+  /** True if its end must be told to the main thread, whatever it is. */
+  readonly isReported: boolean;
+}
+
+export class Task {
+  readonly process: Process;
+  readonly environment: Environment;
+  readonly guest: Guest;
+  readonly pool: InstancePool;
+  readonly isReported: boolean;
+  state: TaskState = "ready";
+  instance: GuestInstance | null = null;
+  /** Pages of its memory that its environment knows of. */
+  pages: number;
+  /** What its host call was waiting for, once it is there. */
+  value: unknown = undefined;
+  /** The timer that ends its wait; 0: none. */
+  timer = 0;
+  #fuel: number;
+  readonly #entry: EntryCall;
+  #calls: (() => void)[] = [];
+  #stack: Uint8Array | null = null;
+  #hasBegun = false;
+
+  constructor(options: TaskOptions) {
+    this.process = options.process;
+    this.environment = options.environment;
+    this.guest = options.guest;
+    this.pool = options.pool;
+    this.isReported = options.isReported;
+    this.pages = options.pool.pages;
+    this.#fuel = options.fuel;
+    this.#entry = options.entry;
+  }
+
+  /** Bytes of the stack that is kept while it waits. */
+  get stackBytes(): number {
+    return this.#stack?.length ?? 0;
+  }
+
+  /**
+   * Runs it until it ends, waits or has used its turn.
+   * @returns how it ended, or null if it goes on later
+   */
+  run(host: Host): Exit | null {
+    const { process } = this;
+    host.enterGuest(process, this.instance, this.guest);
+    try {
+      if (!this.#hasBegun) this.#begin(host);
+      const stack = this.instance?.stack ?? null;
+      if (stack === null) for (const call of this.#calls) call();
+      else if (!this.#runLight(host, stack)) return null;
+      return process.dying ?? NORMAL_EXIT;
+    } catch (thrown) {
+      const exit = process.dying ?? trapExit(thrown);
+      return exit.reason === "trap" && this.instance?.isNearMemoryLimit ? { ...exit, reason: "memory" } : exit;
+    }
+  }
+
+  /** Its instance and the calls it has to make. @throws what V8 or a start section does */
+  #begin(host: Host): void {
+    this.#hasBegun = true;
+    const instance = this.instance ?? this.pool.take();
+    this.instance = instance;
+    host.instance = instance;
+    const { name, params } = this.#entry;
+    const entry = instance.exports[name];
+    if (typeof entry !== "function") throw new Error(`its module exports no function ${name}`);
+    this.#calls = [...instance.startCalls.filter((call) => call !== entry), () => void entry(...params)];
+  }
+
+  /** False if its stack has been unwound. */
+  #runLight(host: Host, stack: NonNullable<GuestInstance["stack"]>): boolean {
+    const instance = this.instance as GuestInstance;
+    const slice = Math.min(SLICE, this.#fuel);
+    stack.reductions = slice;
+    if (this.#stack !== null) {
+      stack.beginRewind(instance.memoryBytes, this.#stack);
+      this.#stack = null;
+    }
+    for (let call = this.#calls[0]; call !== undefined; call = this.#calls[0]) {
+      call();
+      if (stack.state === "unwinding") {
+        this.#stack = stack.endUnwind(instance.memoryBytes);
+        this.#use(host, slice - stack.reductions);
+        return false;
+      }
+      this.#calls.shift();
+    }
+    return true;
+  }
+
+  #use(host: Host, reductions: number): void {
+    if (this.#fuel === Number.POSITIVE_INFINITY) return;
+    this.#fuel -= Math.max(0, reductions);
+    if (this.#fuel <= 0) host.process.dying ??= { reason: "trap", text: "it has used all of its fuel" };
+  }
+}

@@ -1,0 +1,86 @@
+// frenezulo run: a program for lunatic, by itself: `_start` is its first process.
+import { readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { basename, join } from "node:path";
+import type { Exit } from "../../actors/exits.ts";
+import { canonicalPreopen, parsePreopen } from "../config/dirs.ts";
+import { parseSize } from "../config/units.ts";
+import { FrenezuloError, reasonOf } from "../errors.ts";
+import { LightFiles } from "../modules/light-cache.ts";
+import { Program } from "../program.ts";
+import { type Command, textOf, textsOf } from "./command.ts";
+
+export const programOptions: Command["options"] = {
+  env: { type: "string", multiple: true, value: "K=V", doc: "an environment variable of its processes" },
+  dir: { type: "string", multiple: true, value: "D[:ro]", doc: "a directory that its processes may use" },
+  "max-memory": { type: "string", value: "M", doc: "memory of a process at most, as 64MiB (the default is 256MiB)" },
+};
+
+const MEMORY_MAX = "256MiB";
+
+export const run: Command = {
+  usage: "run FILE.wasm [ARGS…]",
+  summary:
+    "Runs a program for lunatic: _start is its first process. Output of all its processes goes to the terminal.\n" +
+    "Exit code: 0, that of proc_exit, or 1 after a trap. Arguments after -- are the program's, whatever they look like.",
+  options: programOptions,
+  async run([file = "", ...args], values) {
+    const program = await openProgram(file, args, values);
+    try {
+      if (!program.exports.includes("_start")) {
+        throw new FrenezuloError("missing_entry", { why: "a program needs _start" });
+      }
+      const exit = await program.run("_start");
+      if (exit.reason !== "normal" && exit.reason !== "exit") process.stderr.write(`${failureText(file, exit)}\n`);
+      return exitCode(exit);
+    } finally {
+      await program.close();
+    }
+  },
+};
+
+/** @throws bad_usage, and as intake */
+export async function openProgram(
+  file: string,
+  args: readonly string[],
+  values: Parameters<Command["run"]>[1],
+): Promise<Program> {
+  const bytes = await readFile(file).catch((thrown: unknown) => {
+    throw new FrenezuloError("bad_usage", { why: `${file} cannot be read: ${reasonOf(thrown)}` });
+  });
+  return Program.open({
+    name: basename(file),
+    bytes,
+    args: [file, ...args],
+    env: Object.fromEntries(textsOf(values, "env").map(variable)),
+    preopens: textsOf(values, "dir").map((text) => canonicalPreopen(parsePreopen(text), process.cwd())),
+    memoryBytesMax: memory(textOf(values, "max-memory") ?? MEMORY_MAX),
+    cache: new LightFiles(join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "frenezulo", "light")),
+    onOutput: (stream, text) => void (stream === 1 ? process.stdout : process.stderr).write(Buffer.from(text)),
+    onFailure: (pid, exit) => void process.stderr.write(`process ${pid}: ${exit.text}\n`),
+  });
+}
+
+function memory(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes === undefined || bytes < 65_536 || bytes > 2 ** 28) {
+    throw new FrenezuloError("bad_usage", { why: `--max-memory ${text} is not a size from 64KiB to 256MiB` });
+  }
+  return bytes;
+}
+
+function variable(text: string): [string, string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new FrenezuloError("bad_usage", { why: `--env ${text} is not of the form NAME=VALUE` });
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+export function failureText(file: string, exit: Exit): string {
+  return `frenezulo: ${basename(file)} ended: ${exit.reason}: ${exit.text}`;
+}
+
+/** 0; the code of proc_exit; 1 after everything else. */
+export function exitCode({ reason, text }: Exit): number {
+  if (reason === "normal") return 0;
+  return reason === "exit" ? Number(text) & 0xff : 1;
+}

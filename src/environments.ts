@@ -1,0 +1,93 @@
+// Environments: the processes of a service version, or of a `frenezulo run`, as the main thread sees them. Main thread.
+//
+// Names, pids and limits are private to one. Its processes live in carriers; here is what must be in one place.
+import { COUNTS, type EnvironmentSpec } from "../actors/wire.ts";
+import type { Carrier } from "./carrier.ts";
+import { Names } from "./names.ts";
+import type { ProcessModule } from "./process-modules.ts";
+
+/** What an environment is made of, beside its number and its counts. */
+export type EnvironmentOptions = Omit<EnvironmentSpec, "id" | "counts">;
+
+export interface EnvironmentParts {
+  /** A module that processes are spawned from, with its memory bounded. @throws if there is none of that name */
+  readonly load: (key: string, memoryBytesMax: number) => Promise<ProcessModule>;
+  /** Takes the bytes of a module that a process gives. @returns its key. @throws as intake */
+  readonly compile: (bytes: Uint8Array) => Promise<string>;
+}
+
+export class MainEnvironment {
+  readonly spec: EnvironmentSpec;
+  readonly names = new Names();
+  readonly parts: EnvironmentParts;
+  /** Carriers that have or had processes of it. */
+  readonly carriers = new Set<Carrier>();
+  readonly #words: Int32Array;
+
+  constructor(id: number, options: EnvironmentOptions, parts: EnvironmentParts, slots: number) {
+    const counts = new SharedArrayBuffer((COUNTS.shares + 2 * slots) * 4);
+    this.spec = { ...options, id, counts };
+    this.parts = parts;
+    this.#words = new Int32Array(counts);
+  }
+
+  /** Living processes, those of requests apart. */
+  get processes(): number {
+    return Atomics.load(this.#words, COUNTS.processes);
+  }
+
+  /** Those in one carrier. */
+  processesIn({ slot }: Carrier): number {
+    return Atomics.load(this.#words, COUNTS.shares + 2 * slot);
+  }
+
+  /** A carrier has ended, and what was in it. */
+  carrierGone(carrier: Carrier): void {
+    if (!this.carriers.delete(carrier)) return;
+    const share = COUNTS.shares + 2 * carrier.slot;
+    Atomics.sub(this.#words, COUNTS.processes, Atomics.exchange(this.#words, share, 0));
+    Atomics.sub(this.#words, COUNTS.pages, Atomics.exchange(this.#words, share + 1, 0));
+    this.names.slotGone(carrier.slot);
+  }
+}
+
+export class Environments {
+  readonly #all = new Map<number, MainEnvironment>();
+  readonly #slots: number;
+
+  /** @param slots numbers of threads there can be, the main thread's included */
+  constructor(slots: number) {
+    this.#slots = slots;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  all(): Iterable<MainEnvironment> {
+    return this.#all.values();
+  }
+
+  get(id: number): MainEnvironment | undefined {
+    return this.#all.get(id);
+  }
+
+  /** @param id from nextEnvironmentId */
+  make(id: number, options: EnvironmentOptions, parts: EnvironmentParts): MainEnvironment {
+    const environment = new MainEnvironment(id, options, parts, this.#slots);
+    this.#all.set(id, environment);
+    return environment;
+  }
+
+  /** Ends all its processes. */
+  close(id: number): void {
+    const environment = this.#all.get(id);
+    if (environment === undefined) return;
+    this.#all.delete(id);
+    for (const carrier of environment.carriers) void carrier.closeEnvironment(id).catch(() => {});
+  }
+
+  carrierGone(carrier: Carrier): void {
+    for (const environment of this.#all.values()) environment.carrierGone(carrier);
+  }
+}

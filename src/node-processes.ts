@@ -1,0 +1,60 @@
+// The parts of a node that lunatic processes need, put together: environments, light modules, what they ask for.
+// Main thread.
+import { Asks } from "./asks.ts";
+import type { Carriers } from "./carriers.ts";
+import { Environments } from "./environments.ts";
+import { Lightener } from "./lightener.ts";
+import type { Log } from "./log.ts";
+import type { LightCache } from "./modules/light-cache.ts";
+import type { Modules } from "./modules.ts";
+import { ProcessModules } from "./process-modules.ts";
+import { ProcessServer } from "./process-server.ts";
+import { ServiceProcesses, type ServiceProcessesParts } from "./service-processes.ts";
+
+export interface NodeProcessesParts {
+  readonly modules: Modules;
+  readonly cache: LightCache;
+  /** limits.rewrite and limits.rewrite_bytes. */
+  readonly rewriteMs: number;
+  readonly rewriteBytesMax: number;
+  /** limits.carriers: threads there can be. */
+  readonly threadsMax: number;
+  readonly log: Log | null;
+}
+
+/** Threads beyond limits.carriers that have a number for a while: those that are ending. */
+const SLOTS_BEYOND = 64;
+
+export class NodeProcesses {
+  readonly environments: Environments;
+  readonly asks = new Asks();
+  readonly server: ProcessServer;
+  readonly forms: ProcessModules;
+  readonly #lightener: Lightener;
+
+  constructor({ modules, cache, rewriteMs, rewriteBytesMax, threadsMax, log }: NodeProcessesParts) {
+    this.environments = new Environments(threadsMax + SLOTS_BEYOND);
+    this.#lightener = new Lightener({
+      cache,
+      rewriteMs,
+      bytesMax: rewriteBytesMax,
+      onCacheFailure: (digest, error) => log?.warn({ digest, error: String(error) }, "a light module was not kept"),
+    });
+    this.forms = new ProcessModules(modules, this.#lightener);
+    this.server = new ProcessServer(this.environments, this.asks);
+  }
+
+  /** What a node's services need of it. */
+  ofServices(parts: Omit<ServiceProcessesParts, "environments" | "forms" | "server">): ServiceProcesses {
+    const { environments, forms, server } = this;
+    return new ServiceProcesses({ ...parts, environments, forms, server });
+  }
+
+  attach(carriers: Carriers): void {
+    this.server.attach(carriers);
+  }
+
+  close(): Promise<void> {
+    return this.#lightener.close();
+  }
+}

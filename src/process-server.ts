@@ -1,0 +1,208 @@
+// What the main thread does for processes: names, spawns that need another carrier, ends that nobody else can bring.
+// Main thread.
+
+import { ASK, SPAWNED, type SpawnSpec } from "../actors/asks.ts";
+import type { BirthSpec } from "../actors/control.ts";
+import type { Exit } from "../actors/exits.ts";
+import type { SignalHandler } from "../actors/mesh-peer.ts";
+import { slotOf } from "../actors/pids.ts";
+import { SIGNAL } from "../actors/wire.ts";
+import type { Asker, Asks } from "./asks.ts";
+import type { Carrier } from "./carrier.ts";
+import type { Carriers } from "./carriers.ts";
+import type { Environments, MainEnvironment } from "./environments.ts";
+import { reasonOf } from "./errors.ts";
+import type { ProcessModule } from "./process-modules.ts";
+
+/** Before an operation's payload in an `ask` frame, and before an answer's own (wire.ts, SIGNAL). */
+const HEADER = 8;
+/** A process that was killed and still runs so much later does not look at its signals: its carrier is ended. ms */
+const KILL_MS = 100;
+
+/** A process with a carrier of its own, or one whose end somebody waits for. */
+interface Hosted {
+  readonly carrier: Carrier;
+  /** True if the carrier is its own, and free when it has ended. */
+  readonly isAlone: boolean;
+  readonly onEnd: (exit: Exit) => void;
+}
+
+export class ProcessServer {
+  readonly #environments: Environments;
+  readonly #asks: Asks;
+  #carriers!: Carriers;
+  readonly #hosted = new Map<number, Hosted>();
+  /** Carriers that are kept for light processes, where no actor's carrier has them. */
+  readonly #hosts = new Set<Carrier>();
+
+  constructor(environments: Environments, asks: Asks) {
+    this.#environments = environments;
+    this.#asks = asks;
+    this.#serve();
+  }
+
+  attach(carriers: Carriers): void {
+    this.#carriers = carriers;
+  }
+
+  /** A signal for the main thread. */
+  readonly onSignal: SignalHandler = (kind, _to, pid, environment, bytes, start, length) => {
+    const from: Asker = { environment, pid, slot: slotOf(pid) };
+    if (kind === SIGNAL.ask) void this.#answer(from, Buffer.from(bytes.subarray(start, start + length)));
+    else if (kind === SIGNAL.forget) {
+      this.#environments.get(environment)?.names.ended(pid);
+      this.#asks.forget(from);
+    }
+  };
+
+  /**
+   * Makes a process in a carrier that is kept for such, or in one of its own if it is not light.
+   * @returns its pid. @throws Error if there is no room for it
+   */
+  async spawn(
+    environment: MainEnvironment,
+    module: ProcessModule,
+    request: Omit<SpawnSpec, "module">,
+    onEnd: ((exit: Exit) => void) | null,
+  ): Promise<number> {
+    const isAlone = module.why !== null;
+    const carrier = isAlone ? this.#takeOwn(module) : this.#host();
+    const spec: BirthSpec = {
+      ...request,
+      module: module.key,
+      environment: environment.spec,
+      carrierModule: module.module,
+      isReported: isAlone || onEnd !== null,
+    };
+    environment.carriers.add(carrier);
+    let born: number | string;
+    try {
+      born = await carrier.spawn(spec);
+    } catch (thrown) {
+      born = reasonOf(thrown);
+    }
+    if (typeof born === "string") {
+      if (isAlone) this.#carriers.giveBack(carrier);
+      throw new Error(born);
+    }
+    if (spec.isReported) this.#hosted.set(born, { carrier, isAlone, onEnd: onEnd ?? (() => {}) });
+    return born;
+  }
+
+  /** A process has ended. False if its end was not awaited. */
+  exited(pid: number, exit: Exit): boolean {
+    const hosted = this.#hosted.get(pid);
+    if (hosted === undefined || !this.#hosted.delete(pid)) return false;
+    if (hosted.isAlone) this.#carriers.giveBack(hosted.carrier);
+    hosted.onEnd(exit);
+    return true;
+  }
+
+  carrierGone(carrier: Carrier, why: string): void {
+    this.#hosts.delete(carrier);
+    this.#environments.carrierGone(carrier);
+    for (const [pid, hosted] of this.#hosted) {
+      if (hosted.carrier === carrier) this.exited(pid, { reason: "killed", text: why });
+    }
+  }
+
+  #serve(): void {
+    const asks = this.#asks;
+    const names = ({ environment }: Asker) => this.#environment(environment).names;
+    asks.on(ASK.name_put, (from, payload) => {
+      const pid = Number(payload.readBigUInt64LE(0));
+      names(from).put(payload.toString("utf8", 8), pid);
+      // Its carrier tells of its end from now on.
+      const { mesh } = this.#carriers;
+      if (slotOf(pid) !== 0) mesh.send(slotOf(pid), SIGNAL.named, pid, 0, from.environment, NO_BYTES, 0, 0);
+      return NO_BYTES;
+    });
+    asks.on(ASK.name_get, async (from, payload) => pidBytes(await names(from).get(payload.toString("utf8", 8))));
+    asks.on(ASK.name_claim, async (from, payload) =>
+      pidBytes(await names(from).claim(payload.toString("utf8", 8), from.pid)),
+    );
+    asks.on(ASK.name_remove, (from, payload) => {
+      names(from).remove(payload.toString("utf8", 8));
+      return NO_BYTES;
+    });
+    asks.on(ASK.spawn, (from, payload) => this.#spawnFor(from, JSON.parse(payload.toString("utf8")) as SpawnSpec));
+    asks.on(ASK.kill, (_from, payload) => {
+      this.#kill(Number(payload.readBigUInt64LE(0)));
+      return NO_BYTES;
+    });
+    asks.on(ASK.compile, async (from, payload) => {
+      try {
+        const key = await this.#environment(from.environment).parts.compile(new Uint8Array(payload));
+        return Buffer.concat([Uint8Array.of(0), Buffer.from(key)]);
+      } catch (thrown) {
+        return Buffer.concat([Uint8Array.of(1), Buffer.from(reasonOf(thrown))]);
+      }
+    });
+  }
+
+  /** A process asks for one that its carrier could not make as it is. */
+  async #spawnFor(from: Asker, spec: SpawnSpec): Promise<Uint8Array> {
+    const environment = this.#environment(from.environment);
+    const module = await environment.parts.load(spec.module, spec.rights.maxMemory);
+    const carrier = this.#carriers.bySlot(from.slot);
+    if (carrier === undefined) throw new Error("its carrier has ended");
+    if (module.why === null) {
+      carrier.sendModule(module.key, module.module);
+      return Buffer.concat([Uint8Array.of(SPAWNED.bring), Buffer.from(module.key)]);
+    }
+    const pid = await this.spawn(environment, module, spec, null);
+    return Buffer.concat([Uint8Array.of(SPAWNED.made), pidBytes(pid)]);
+  }
+
+  /** A plain process may spin or block: what it does not look at, the end of its carrier brings. */
+  #kill(pid: number): void {
+    if (!this.#hosted.get(pid)?.isAlone) return;
+    setTimeout(() => {
+      const hosted = this.#hosted.get(pid);
+      if (hosted?.isAlone) this.#carriers.kill(hosted.carrier);
+    }, KILL_MS).unref();
+  }
+
+  async #answer(from: Asker, frame: Buffer): Promise<void> {
+    const answer = await this.#asks.answer(frame.readUInt16LE(4), from, frame.subarray(HEADER));
+    const bytes = Buffer.alloc(HEADER + answer.length - 1);
+    frame.copy(bytes, 0, 0, 4);
+    bytes[4] = answer[0] as number;
+    answer.copy(bytes, HEADER, 1);
+    const { mesh } = this.#carriers;
+    mesh.send(from.slot, SIGNAL.answer, from.pid, 0, from.environment, bytes, 0, bytes.length);
+  }
+
+  #environment(id: number): MainEnvironment {
+    const environment = this.#environments.get(id);
+    if (environment === undefined) throw new Error("its environment has ended");
+    return environment;
+  }
+
+  #takeOwn({ why }: ProcessModule): Carrier {
+    const carrier = this.#carriers.take();
+    if (carrier !== null) return carrier;
+    throw new Error(`no carrier is free for a process that needs its own, because its module is not light: ${why}`);
+  }
+
+  /** A carrier for light processes that no actor's carrier has: the one with the fewest. */
+  #host(): Carrier {
+    let least: Carrier | null = null;
+    for (const host of this.#hosts) {
+      if (least === null || host.counter("instances") < least.counter("instances")) least = host;
+    }
+    if (least !== null) return least;
+    const fresh = this.#carriers.take();
+    if (fresh === null) throw new Error("no carrier is free for processes");
+    this.#hosts.add(fresh);
+    return fresh;
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+function pidBytes(pid: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(pid));
+  return bytes;
+}

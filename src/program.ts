@@ -1,0 +1,194 @@
+// A program by itself: its first process, all that it spawns, and its exit code (`frenezulo run`). Main thread.
+import { availableParallelism } from "node:os";
+import type { RightsSpec } from "../actors/asks.ts";
+import type { Exit } from "../actors/exits.ts";
+import type { Preopen } from "../actors/wire.ts";
+import type { CarrierEvents } from "./carrier.ts";
+import { Carriers } from "./carriers.ts";
+import { guestFilesMax } from "./config/machine.ts";
+import { nextEnvironmentId } from "./environment-ids.ts";
+import type { MainEnvironment } from "./environments.ts";
+import type { LightCache } from "./modules/light-cache.ts";
+import { type IntakeLimits, Modules } from "./modules.ts";
+import { NodeProcesses } from "./node-processes.ts";
+import type { ProcessModule } from "./process-modules.ts";
+
+export interface ProgramOptions {
+  /** For texts. */
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly preopens: readonly Preopen[];
+  /** Bytes of memory of a process at most. */
+  readonly memoryBytesMax: number;
+  readonly cache: LightCache;
+  readonly onOutput: (stream: number, text: Buffer) => void;
+  /** A process other than the first has failed. */
+  readonly onFailure: (pid: number, exit: Exit) => void;
+}
+
+const MIB = 2 ** 20;
+/** A program has the machine to itself: these only keep it from taking that down. */
+const limits = {
+  processes: 1_000_000,
+  memoryBytes: 64 * 2 ** 30,
+  mailboxMessages: 1_000_000,
+  mailboxBytes: 256 * MIB,
+  messageBytes: 64 * MIB,
+  sendTimeoutMs: 60_000,
+  moduleBytes: 256 * MIB,
+  compileMs: 60_000,
+  tableElements: 100_000,
+  rewriteMs: 600_000,
+  rewriteBytes: 64 * MIB,
+} as const;
+const ZOMBIE_MS = 2000;
+/** Processes that need threads of their own have so many at most. */
+const THREADS_MAX = 256;
+
+export class Program {
+  readonly #options: ProgramOptions;
+  readonly #modules = new Modules({ threads: 1, cacheBytesMax: limits.moduleBytes, modulesMax: 256 });
+  readonly #processes: NodeProcesses;
+  readonly #carriers: Carriers;
+  readonly #environment: MainEnvironment;
+  readonly #intake: IntakeLimits;
+  readonly #given = new Map<string, Uint8Array>();
+  #module!: ProcessModule;
+
+  private constructor(options: ProgramOptions, digest: string) {
+    this.#options = options;
+    this.#processes = new NodeProcesses({
+      modules: this.#modules,
+      cache: options.cache,
+      rewriteMs: limits.rewriteMs,
+      rewriteBytesMax: limits.rewriteBytes,
+      threadsMax: THREADS_MAX,
+      log: null,
+    });
+    this.#intake = {
+      memoryBytes: options.memoryBytesMax,
+      tableElements: limits.tableElements,
+      moduleBytesMax: limits.moduleBytes,
+      compileMs: limits.compileMs,
+      needsEntry: false,
+    };
+    const { server, environments } = this.#processes;
+    this.#carriers = new Carriers(
+      {
+        threadsMax: THREADS_MAX,
+        spares: availableParallelism(),
+        graceMs: ZOMBIE_MS,
+        filesMax: guestFilesMax(availableParallelism()),
+        onZombie: () => {},
+        onMetrics: () => {},
+        onSignal: server.onSignal,
+      },
+      this.#events(),
+    );
+    this.#processes.attach(this.#carriers);
+    this.#environment = environments.make(
+      nextEnvironmentId(),
+      {
+        name: options.name,
+        moduleKey: digest,
+        processesMax: limits.processes,
+        memoryBytesMax: limits.memoryBytes,
+        mailboxMessagesMax: limits.mailboxMessages,
+        mailboxBytesMax: limits.mailboxBytes,
+        messageBytesMax: limits.messageBytes,
+        sendTimeoutMs: limits.sendTimeoutMs,
+        canCompileModules: true,
+        env: options.env,
+        preopens: options.preopens,
+        args: options.args,
+        outputRequestBytesMax: Number.POSITIVE_INFINITY,
+        outputSecondBytesMax: Number.POSITIVE_INFINITY,
+      },
+      { load: (key, memoryBytesMax) => this.#load(key, memoryBytesMax), compile: (bytes) => this.#compile(bytes) },
+    );
+  }
+
+  /** Takes the module in, and makes it light if it spawns. @throws as intake; nothing runs then */
+  static async open(options: ProgramOptions): Promise<Program> {
+    const digest = Buffer.from(await crypto.subtle.digest("SHA-256", new Uint8Array(options.bytes))).toString("hex");
+    const program = new Program(options, digest);
+    try {
+      program.#given.set(digest, options.bytes);
+      const { module, info, usesProcesses } = await program.#modules.compile(options.bytes, program.#intake);
+      program.#module = usesProcesses
+        ? await program.#load(digest, Number.POSITIVE_INFINITY)
+        : { key: `${digest}:plain`, module: { module, info }, why: "it spawns nothing" };
+      await program.#carriers.open();
+      return program;
+    } catch (thrown) {
+      await program.close();
+      throw thrown;
+    }
+  }
+
+  /** Exports of the module that are functions. */
+  get exports(): string[] {
+    return WebAssembly.Module.exports(this.#module.module.module)
+      .filter(({ kind }) => kind === "function")
+      .map(({ name }) => name);
+  }
+
+  /** Runs an exported function as a process. @returns how it ended */
+  async run(entry: string): Promise<Exit> {
+    const { args, env, preopens } = this.#options;
+    const rights: RightsSpec = {
+      maxMemory: 2 ** 32 - 1,
+      maxFuel: "0",
+      canCompileModules: true,
+      canCreateConfigs: true,
+      canSpawnProcesses: true,
+      args,
+      env: Object.entries(env),
+      preopens: preopens.map(({ guest }) => guest),
+    };
+    return new Promise((resolve, reject) => {
+      const request = { rights, entry: { name: entry, params: [], types: [] }, root: 0, link: null };
+      this.#processes.server.spawn(this.#environment, this.#module, request, resolve).catch(reject);
+    });
+  }
+
+  /** Ends what still runs. */
+  async close(): Promise<void> {
+    await Promise.all([this.#carriers.close(), this.#modules.close(), this.#processes.close()]);
+  }
+
+  #events(): CarrierEvents {
+    const { onOutput, onFailure } = this.#options;
+    const { server } = this.#processes;
+    return {
+      reply: () => {},
+      done: () => {},
+      ended: () => {},
+      orphaned: () => {},
+      spare: () => {},
+      drained: () => {},
+      output: (_carrier, _actor, _environment, stream, text) => onOutput(stream, text),
+      exited: (_carrier, pid, _environment, exit) => {
+        if (!server.exited(pid, exit)) onFailure(pid, exit);
+      },
+      gone: (carrier, why) => server.carrierGone(carrier, why),
+    };
+  }
+
+  #load(key: string, memoryBytesMax: number): Promise<ProcessModule> {
+    const bytes = async (): Promise<Uint8Array> => {
+      const given = this.#given.get(key);
+      if (given === undefined) throw new Error(`there is no module ${key}`);
+      return given;
+    };
+    return this.#processes.forms.load(key, bytes, this.#intake, memoryBytesMax);
+  }
+
+  async #compile(bytes: Uint8Array): Promise<string> {
+    const { digest } = await this.#modules.compile(bytes, this.#intake);
+    this.#given.set(digest, bytes);
+    return digest;
+  }
+}

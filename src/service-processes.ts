@@ -1,0 +1,97 @@
+// The processes of services: their environments, what they print, how they fail. Main thread.
+import type { Exit } from "../actors/exits.ts";
+import { SIGNAL } from "../actors/wire.ts";
+import { type ActorEnvironment, environmentOf } from "./actor-spec.ts";
+import type { Carrier } from "./carrier.ts";
+import type { Carriers } from "./carriers.ts";
+import type { Environments } from "./environments.ts";
+import type { ProcessLife } from "./life.ts";
+import type { Log } from "./log.ts";
+import type { CompiledModule, IntakeLimits, Modules } from "./modules.ts";
+import type { ProcessModules } from "./process-modules.ts";
+import type { ProcessServer } from "./process-server.ts";
+import type { Actor, InFlight, Pool } from "./service.ts";
+
+export interface ServiceProcessesParts {
+  readonly environments: Environments;
+  readonly server: ProcessServer;
+  readonly modules: Modules;
+  readonly forms: ProcessModules;
+  readonly log: Log;
+  readonly carriers: () => Carriers;
+  /** Bytes of a version's module. */
+  readonly bytes: (digest: string) => Promise<Uint8Array>;
+  readonly limits: (pool: Pool) => IntakeLimits;
+}
+
+/** Modules that guests of one environment have given to be compiled; the oldest go first. */
+const GIVEN_MAX = 64;
+
+export class ServiceProcesses implements ProcessLife {
+  readonly #parts: ServiceProcessesParts;
+  /** Prefixes by environment. */
+  readonly #names = new Map<number, string>();
+
+  constructor(parts: ServiceProcessesParts) {
+    this.#parts = parts;
+  }
+
+  /** For an actor that starts in a carrier. */
+  async environmentOf({ pool }: Actor, carrier: Carrier, compiled: CompiledModule): Promise<ActorEnvironment> {
+    if (!compiled.usesProcesses) return { environment: null, light: null };
+    const { environments, forms, limits, bytes } = this.#parts;
+    const id = pool.environmentId;
+    const environment = environments.get(id) ?? this.#open(pool);
+    environment.carriers.add(carrier);
+    const light = await forms.light(pool.digest, limits(pool));
+    if (light === null) void bytes(pool.digest).then((given) => forms.prepare(pool.digest, given));
+    return { environment: environment.spec, light };
+  }
+
+  /** Living processes of a pool, those of its requests apart. */
+  count({ environmentId }: Pool): number {
+    return this.#parts.environments.get(environmentId)?.processes ?? 0;
+  }
+
+  /** A pool is no more, and its processes with it. */
+  close({ environmentId }: Pool): void {
+    this.#parts.environments.close(environmentId);
+    this.#names.delete(environmentId);
+  }
+
+  processOutput(environment: number, stream: number, text: Buffer): void {
+    const prefix = this.#names.get(environment);
+    if (prefix !== undefined) this.#parts.log.guest(prefix, stream === 1 ? "stdout" : "stderr", text.toString("utf8"));
+  }
+
+  processExited(pid: number, environment: number, exit: Exit): void {
+    this.#parts.server.exited(pid, exit);
+    const service = this.#names.get(environment);
+    if (service !== undefined) this.#parts.log.debug({ service, pid, exit }, "a process ended");
+  }
+
+  requestOver({ replyPid, pool }: InFlight): void {
+    const { environments, carriers } = this.#parts;
+    const text = Buffer.from("the deadline of the request that began it has passed");
+    for (const { slot } of environments.get(pool.environmentId)?.carriers ?? []) {
+      carriers().mesh.send(slot, SIGNAL.end_request, 0, replyPid, pool.environmentId, text, 0, text.length);
+    }
+  }
+
+  #open(pool: Pool): ReturnType<Environments["make"]> {
+    const { environments, modules, forms, limits, bytes } = this.#parts;
+    const given = new Map<string, Uint8Array>();
+    this.#names.set(pool.environmentId, pool.service.prefix);
+    return environments.make(pool.environmentId, environmentOf(pool), {
+      load: (key, memoryBytesMax) =>
+        forms.load(key, async () => given.get(key) ?? bytes(key), limits(pool), memoryBytesMax),
+      compile: async (moduleBytes) => {
+        const { digest } = await modules.compile(moduleBytes, { ...limits(pool), needsEntry: false });
+        given.set(digest, moduleBytes);
+        const oldest = given.keys().next().value;
+        if (given.size > GIVEN_MAX && oldest !== undefined) given.delete(oldest);
+        return digest;
+      },
+    });
+  }
+}
