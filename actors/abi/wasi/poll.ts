@@ -11,6 +11,8 @@ const EVENT_BYTES = 32;
 const EVENT_CLOCK = 0;
 const EVENT_READ = 1;
 const ABSTIME = 1;
+/** Longer than every clock. */
+const INPUT = Number.POSITIVE_INFINITY;
 
 export function pollFunctions(host: Host): HostFunctions {
   return {
@@ -24,7 +26,7 @@ interface Subscription {
   readonly userdata: bigint;
   readonly type: number;
   readonly errno: number;
-  /** 0: at once; Infinity: when standard input has something. */
+  /** 0: at once; INPUT: when standard input has something. */
   readonly waitMs: number;
   /** Bytes that can be read at once, where that is known. */
   readonly bytes: bigint;
@@ -40,23 +42,22 @@ function poll(host: Host, subscriptions: number, events: number, count: number, 
   const wanted = Array.from({ length: count }, (_, i) => readSubscription(host, start + i * SUBSCRIPTION_BYTES));
   const soonest = Math.min(...wanted.map((each) => each.waitMs));
   const { stdin } = host.services;
-  const isForInput = wanted.some((each) => each.waitMs === Number.POSITIVE_INFINITY);
+  const isForInput = wanted.some(({ waitMs }) => waitMs === INPUT);
   const input = (): true | undefined => (isForInput && stdin?.available !== undefined ? true : undefined);
   return host.wait(input, soonest, (isInput) => {
-    const due = wanted.filter(({ waitMs }) => waitMs <= soonest || (isInput && waitMs === Number.POSITIVE_INFINITY));
-    // A clock that is still to come is none of them where the input was first.
-    const told = isInput ? due.filter(({ waitMs }) => waitMs === 0 || waitMs === Number.POSITIVE_INFINITY) : due;
-    for (const [i, each] of told.entries()) {
+    // Where the input came first the clocks are still to come.
+    const passedMs = isInput ? 0 : soonest;
+    const due = wanted.filter(({ waitMs }) => (waitMs === INPUT ? isInput : waitMs <= passedMs));
+    for (const [i, each] of due.entries()) {
       const at = (events >>> 0) + i * EVENT_BYTES;
       host.slice(at, EVENT_BYTES).fill(0);
       const view = host.view();
       view.setBigUint64(at, each.userdata, true);
       view.setUint16(at + 8, each.errno, true);
       view.setUint8(at + 10, each.type);
-      const bytes = each.waitMs === Number.POSITIVE_INFINITY ? BigInt(stdin?.available ?? 0) : each.bytes;
-      view.setBigUint64(at + 16, bytes, true);
+      view.setBigUint64(at + 16, each.waitMs === INPUT ? BigInt(stdin?.available ?? 0) : each.bytes, true);
     }
-    host.writeU32(written, told.length);
+    host.writeU32(written, due.length);
     return ERRNO.success;
   });
 }
@@ -86,5 +87,5 @@ function readiness(host: Host, type: number, fd: number): Partial<Subscription> 
   const { stdin } = host.services;
   return stdin === undefined || stdin.available !== undefined
     ? { bytes: BigInt(stdin?.available ?? 0) }
-    : { waitMs: Number.POSITIVE_INFINITY };
+    : { waitMs: INPUT };
 }
