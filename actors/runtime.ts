@@ -231,8 +231,9 @@ export class Runtime implements Services, Processes {
   sendAfter(from: Process, pid: number, message: Message, ms: number, onFire: () => void): number {
     return this.scheduler.timers.add(performance.now() + ms, () => {
       onFire();
-      // A full mailbox drops it (DECISIONS 9.5).
-      if (!this.send(from, pid, message)) this.#parts.deadLetter();
+      // Whoever began it may have ended; a full mailbox drops it (DECISIONS 9.5).
+      if (slotOf(pid) === 0) this.#parts.reply(from, pid, message);
+      else if (!this.kernel.send(from, pid, message)) this.#parts.deadLetter();
     });
   }
 

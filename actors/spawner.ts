@@ -13,8 +13,12 @@ import { type ProcessConfig, rightsAsJson } from "./resources.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { Task } from "./task.ts";
 
-/** Reductions of a unit of fuel (lunatic-abi.md §1.2: about 100,000 instructions). */
-const FUEL_UNIT = 100_000;
+/** Reductions of a unit of fuel: about 100,000 instructions (lunatic-abi.md §1.2), some ten a reduction. */
+const FUEL_UNIT = 10_000;
+/** With so many processes here others may have fewer: instances are dearer the more of them a carrier has. */
+const CROWD = 256;
+/** Spawns between two questions whether others have fewer, if they had not. */
+const SPAWNS_BETWEEN = 64;
 
 const PAGE_BYTES = 65_536;
 
@@ -43,6 +47,7 @@ export interface SpawnerParts {
 
 export class Spawner {
   readonly #parts: SpawnerParts;
+  #toSkip = 0;
 
   constructor(parts: SpawnerParts) {
     this.#parts = parts;
@@ -54,9 +59,16 @@ export class Spawner {
     const rights = request.config ?? parent.rights;
     const module = request.module ?? parent.module;
     const [key, pool] = this.#find(module, rights.maxMemory);
-    if (pool === undefined) return this.#spawnByMain(parent, request, module, rights);
+    if (pool === undefined || this.#isCrowded()) return this.#spawnByMain(parent, request, module, rights);
     const outcome = this.#spawnHere(parent, request, key, pool, rights);
     return () => outcome;
+  }
+
+  #isCrowded(): boolean {
+    if (this.#parts.kernel.size < CROWD) return false;
+    if (this.#toSkip === 0) return true;
+    this.#toSkip--;
+    return false;
   }
 
   /** The module whose memory is bounded as asked: itself, or a form of it that the main thread makes. */
@@ -166,8 +178,10 @@ export class Spawner {
       from.pendingSpawns--;
       const given = Buffer.from(bytes);
       if (given[0] === SPAWNED.failed) outcome = { error: given.toString("utf8", 1) };
-      else if (given[0] === SPAWNED.bring) {
+      else if (given[0] === SPAWNED.here) {
+        // The main thread has a reason to want it here: there is no better place.
         const key = given.toString("utf8", 1);
+        this.#toSkip = SPAWNS_BETWEEN;
         const pool = this.#parts.pool(key);
         outcome =
           pool === undefined

@@ -3,6 +3,7 @@
 //
 // A carrier's end is reported only after its rings have been drained to the last commit: what a thread has written is
 // never lost (reliability.md, finding 13).
+import { totalmem } from "node:os";
 import { Worker } from "node:worker_threads";
 import { Bell } from "../actors/bell.ts";
 import type { SignalHandler } from "../actors/mesh-peer.ts";
@@ -15,8 +16,12 @@ import { remove } from "./lists.ts";
 import { MainMesh } from "./mesh.ts";
 import { Slots } from "./slots.ts";
 
-/** Heap and stack of a carrier's own JavaScript; wasm memory is bounded in the module (reliability.md §6). */
-const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 16, stackSizeMb: 1 };
+/**
+ * Heap and stack of a carrier's own JavaScript; wasm memory is bounded in the module (reliability.md §6). A guest sizes
+ * none of it but by its processes and their messages, which are bounded: an instance is 15 KiB and more of it.
+ */
+const heapMb = Math.max(64, Math.min(4096, Math.floor(totalmem() / 2 ** 22)));
+const resourceLimits = { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 16, stackSizeMb: 1 };
 
 /** While others are spare, one that was taken is replaced after this: the cold start that took it goes first. ms */
 const REFILL_MS = 20;

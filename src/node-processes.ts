@@ -1,5 +1,6 @@
 // The parts of a node that lunatic processes need, put together: environments, light modules, what they ask for.
 // Main thread.
+import { availableParallelism } from "node:os";
 import { Asks } from "./asks.ts";
 import type { Carriers } from "./carriers.ts";
 import { Environments } from "./environments.ts";
@@ -22,6 +23,8 @@ export interface NodeProcessesParts {
   readonly log: Log | null;
 }
 
+/** Carriers for light processes alone. More than cores, since instances are dearer the more a carrier has. */
+const HOSTS_MAX = Math.max(4, 2 * availableParallelism());
 /** Threads beyond limits.carriers that have a number for a while: those that are ending. */
 const SLOTS_BEYOND = 64;
 
@@ -41,7 +44,7 @@ export class NodeProcesses {
       onCacheFailure: (digest, error) => log?.warn({ digest, error: String(error) }, "a light module was not kept"),
     });
     this.forms = new ProcessModules(modules, this.#lightener);
-    this.server = new ProcessServer(this.environments, this.asks);
+    this.server = new ProcessServer(this.environments, this.asks, HOSTS_MAX);
   }
 
   /** What a node's services need of it. */

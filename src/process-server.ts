@@ -19,6 +19,11 @@ const HEADER = 8;
 /** A process that was killed and still runs so much later does not look at its signals: its carrier is ended. ms */
 const KILL_MS = 100;
 
+/** A carrier with more processes than this may have fewer made in it: making one is dearer with each thousand. */
+const CROWD = 256;
+/** Another must have so many fewer that it pays to go there. */
+const MARGIN = 32;
+
 /** A process with a carrier of its own, or one whose end somebody waits for. */
 interface Hosted {
   readonly carrier: Carrier;
@@ -34,8 +39,11 @@ export class ProcessServer {
   readonly #hosted = new Map<number, Hosted>();
   /** Carriers that are kept for light processes, where no actor's carrier has them. */
   readonly #hosts = new Set<Carrier>();
+  readonly #hostsMax: number;
 
-  constructor(environments: Environments, asks: Asks) {
+  /** @param hostsMax carriers for light processes alone, at most */
+  constructor(environments: Environments, asks: Asks, hostsMax: number) {
+    this.#hostsMax = hostsMax;
     this.#environments = environments;
     this.#asks = asks;
     this.#serve();
@@ -57,6 +65,7 @@ export class ProcessServer {
 
   /**
    * Makes a process in a carrier that is kept for such, or in one of its own if it is not light.
+   * @param host where it should live, if it is light
    * @returns its pid. @throws Error if there is no room for it
    */
   async spawn(
@@ -64,9 +73,10 @@ export class ProcessServer {
     module: ProcessModule,
     request: Omit<SpawnSpec, "module">,
     onEnd: ((exit: Exit) => void) | null,
+    host: Carrier | null = null,
   ): Promise<number> {
     const isAlone = module.why !== null;
-    const carrier = isAlone ? this.#takeOwn(module) : this.#host();
+    const carrier = isAlone ? this.#takeOwn(module) : (host ?? this.#host());
     const spec: BirthSpec = {
       ...request,
       module: module.key,
@@ -146,11 +156,12 @@ export class ProcessServer {
     const module = await environment.parts.load(spec.module, spec.rights.maxMemory);
     const carrier = this.#carriers.bySlot(from.slot);
     if (carrier === undefined) throw new Error("its carrier has ended");
-    if (module.why === null) {
+    const host = module.why === null ? this.#roomiest(carrier) : null;
+    if (host === carrier) {
       carrier.sendModule(module.key, module.module);
-      return Buffer.concat([Uint8Array.of(SPAWNED.bring), Buffer.from(module.key)]);
+      return Buffer.concat([Uint8Array.of(SPAWNED.here), Buffer.from(module.key)]);
     }
-    const pid = await this.spawn(environment, module, spec, null);
+    const pid = await this.spawn(environment, module, spec, null, host);
     return Buffer.concat([Uint8Array.of(SPAWNED.made), pidBytes(pid)]);
   }
 
@@ -183,6 +194,22 @@ export class ProcessServer {
     const carrier = this.#carriers.take();
     if (carrier !== null) return carrier;
     throw new Error(`no carrier is free for a process that needs its own, because its module is not light: ${why}`);
+  }
+
+  /** Where one more light process of a carrier should live: there, unless another has many fewer. */
+  #roomiest(own: Carrier): Carrier {
+    const load = (carrier: Carrier): number => carrier.counter("instances");
+    if (load(own) < CROWD) return own;
+    let best = own;
+    for (const host of this.#hosts) if (load(host) + MARGIN < load(best)) best = host;
+    if (best === own && this.#hosts.size < this.#hostsMax && this.#carriers.available > 1) {
+      const fresh = this.#carriers.take();
+      if (fresh !== null) {
+        this.#hosts.add(fresh);
+        return fresh;
+      }
+    }
+    return best;
   }
 
   /** A carrier for light processes that no actor's carrier has: the one with the fewest. */
