@@ -19,6 +19,16 @@ export class Bell {
     }
   }
 
+  /** A sleeper whose promise has not settled looks for work itself for a moment: nobody rings. */
+  mute(): void {
+    Atomics.store(this.#words, this.#index, 0);
+  }
+
+  /** After `mute`: it is rung again. Look for work once more, as before any sleep. */
+  unmute(): void {
+    Atomics.store(this.#words, this.#index, 1);
+  }
+
   /** Blocks the calling thread until rung, `hasWork` says true, or `ms` have passed. Never on the main thread. */
   block(hasWork: () => boolean, ms: number): void {
     Atomics.store(this.#words, this.#index, 1);

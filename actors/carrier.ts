@@ -64,7 +64,7 @@ const metering = new Metering(replies, bell);
 const mesh = new Mesh({ slot: data.slot, connect: askForRings, notes: { words, port: data.mesh } });
 /** The actor whose guest code runs now or ran last. */
 let running: Actor | null = null;
-const look = new Look(requests);
+const look = new Look();
 /** When the event loop was visited last, and when something was done last. performance.now() */
 let visitedMs = 0;
 let endedMs = 0;
@@ -157,7 +157,7 @@ async function serve(): Promise<void> {
       }
     }
     metering.flush();
-    if (ran === 1 && look.finds()) continue;
+    if (ran === 1 && look.at(requests)) continue;
     // Woken for a control call it would keep that waiting.
     if (ran > 0) asleep.block(hasWork, Math.min(HOT_MS, runtime.idleMs));
     if (hasWork()) continue;

@@ -5,13 +5,13 @@
 // never lost (reliability.md, finding 13).
 import { totalmem } from "node:os";
 import { Worker } from "node:worker_threads";
-import { Bell } from "../actors/bell.ts";
 import type { SignalHandler } from "../actors/mesh-peer.ts";
 import { BELL, type CarrierData } from "../actors/wire.ts";
 import { Carrier, type CarrierEvents } from "./carrier.ts";
 import { drainFrames } from "./carrier-frames.ts";
 import type { CarriersOptions } from "./carriers-options.ts";
 import { distFile } from "./dist-file.ts";
+import { Doorbell } from "./doorbell.ts";
 import { remove } from "./lists.ts";
 import { MainMesh } from "./mesh.ts";
 import { Slots } from "./slots.ts";
@@ -32,7 +32,11 @@ export class Carriers {
   readonly bellBlock = new SharedArrayBuffer(BELL.bytes);
   /** Signals between threads; the main thread's end of it. */
   readonly mesh = new MainMesh(this.bellBlock);
-  readonly #bell = new Bell(new Int32Array(this.bellBlock), BELL.asleep);
+  readonly #doorbell = new Doorbell(this.bellBlock, {
+    carriers: this.all,
+    hasSignals: () => this.mesh.hasNext(),
+    drain: () => this.drain(),
+  });
   /** performance.now() when the rings were last begun to be read. ms */
   drainMs = 0;
   readonly #options: CarriersOptions;
@@ -42,11 +46,6 @@ export class Carriers {
   readonly #slots = new Slots();
   /** Counters of carriers that have gone. */
   readonly #past = { deadLetters: 0, outputDropped: 0 };
-  readonly #toWake: Carrier[] = [];
-  readonly #wakeAll = (): void => {
-    for (const carrier of this.#toWake) carrier.wake();
-    this.#toWake.length = 0;
-  };
   #refillSoon: NodeJS.Timeout | undefined;
   #made = 0;
   #failedInARow = 0;
@@ -67,7 +66,7 @@ export class Carriers {
 
   /** Starts the first spares and listens to the bell. Resolves when one is warm. @throws if none gets warm */
   async open(): Promise<void> {
-    this.#listen();
+    this.#doorbell.listen();
     const first = this.#make();
     this.#refill();
     await first;
@@ -107,13 +106,9 @@ export class Carriers {
     return sum;
   }
 
-  /**
-   * Wakes a carrier once this turn of the loop has put all its requests into rings: one wake-up for many, and the
-   * carrier finds them together.
-   */
+  /** Wakes a carrier at the end of this turn of the loop. Call after a commit. */
   wakeSoon(carrier: Carrier): void {
-    if (this.#toWake.push(carrier) > 1) return;
-    setImmediate(this.#wakeAll);
+    this.#doorbell.wakeSoon(carrier);
   }
 
   /** A warm carrier, or null: then one is being made if the budget allows, and `spare` will tell. */
@@ -194,7 +189,7 @@ export class Carriers {
     });
     await Promise.race([Promise.allSettled(ends), grace]);
     clearTimeout(timer);
-    this.#bell.ring();
+    this.#doorbell.close();
   }
 
   get #isWarming(): boolean {
@@ -263,21 +258,6 @@ export class Carriers {
   #free(carrier: Carrier): void {
     this.mesh.ended(carrier.slot);
     this.#slots.giveBack(carrier.slot);
-  }
-
-  #listen(): void {
-    const hasWork = (): boolean => {
-      for (const carrier of this.all) if (carrier.replies.hasNext) return true;
-      return this.mesh.hasNext();
-    };
-    const loop = (): void => {
-      this.drain();
-      if (this.#isClosed) return;
-      const rung = this.#bell.sleep(hasWork);
-      if (rung === null) setImmediate(loop);
-      else void rung.then(loop);
-    };
-    loop();
   }
 }
 

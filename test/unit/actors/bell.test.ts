@@ -36,6 +36,23 @@ describe("a bell", () => {
     expect(words[3]).toBe(0);
   });
 
+  it("is not rung while it is muted, and is afterwards", async () => {
+    const words = new Int32Array(new SharedArrayBuffer(64));
+    const bell = new Bell(words, 0);
+    let isAwake = false;
+    const asleep = bell.sleep(() => false)?.then(() => {
+      isAwake = true;
+    });
+    bell.mute();
+    bell.ring();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(isAwake).toBe(false);
+    bell.unmute();
+    bell.ring();
+    await asleep;
+    expect(isAwake).toBe(true);
+  });
+
   it("shows that it sleeps before it looks for work", () => {
     const words = new Int32Array(new SharedArrayBuffer(64));
     const bell = new Bell(words, 0);
