@@ -40,9 +40,11 @@ describe("a bell", () => {
     const words = new Int32Array(new SharedArrayBuffer(64));
     const bell = new Bell(words, 0);
     let isAwake = false;
-    const asleep = bell.sleep(() => false)?.then(() => {
-      isAwake = true;
-    });
+    const asleep = bell
+      .sleep(() => false)
+      ?.then(() => {
+        isAwake = true;
+      });
     bell.mute();
     bell.ring();
     await new Promise((resolve) => setTimeout(resolve, 20));
