@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import type { Exit } from "../../actors/exits.ts";
-import { canonicalPreopen, parsePreopen } from "../config/dirs.ts";
+import { preopensOf } from "../config/dirs.ts";
 import { parseSize } from "../config/units.ts";
 import { FrenezuloError, reasonOf } from "../errors.ts";
 import { LightFiles } from "../modules/light-cache.ts";
@@ -12,7 +12,12 @@ import { type Command, textOf, textsOf } from "./command.ts";
 
 export const programOptions: Command["options"] = {
   env: { type: "string", multiple: true, value: "K=V", doc: "an environment variable of its processes" },
-  dir: { type: "string", multiple: true, value: "D[:ro]", doc: "a directory that its processes may use" },
+  dir: {
+    type: "string",
+    multiple: true,
+    value: "D[:ro]",
+    doc: "a directory that its processes may use, or HOST::GUEST[:ro]",
+  },
   "max-memory": { type: "string", value: "M", doc: "memory of a process at most, as 64MiB (the default is 256MiB)" },
 };
 
@@ -53,7 +58,7 @@ export async function openProgram(
     bytes,
     args: [file, ...args],
     env: Object.fromEntries(textsOf(values, "env").map(variable)),
-    preopens: textsOf(values, "dir").map((text) => canonicalPreopen(parsePreopen(text), process.cwd())),
+    preopens: preopensOf(textsOf(values, "dir"), process.cwd()),
     memoryBytesMax: memory(textOf(values, "max-memory") ?? MEMORY_MAX),
     cache: new LightFiles(join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "frenezulo", "light")),
     onOutput: (stream, text) => void (stream === 1 ? process.stdout : process.stderr).write(Buffer.from(text)),

@@ -2,7 +2,7 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import type { Preopen } from "../../actors/wire.ts";
-import { reasonOf } from "../errors.ts";
+import { FrenezuloError, reasonOf } from "../errors.ts";
 import { type Setting, SettingProblem, show } from "./kinds.ts";
 import type { Problem } from "./table.ts";
 
@@ -15,7 +15,8 @@ const PATH_MAX = 4096;
  * @throws SettingProblem
  */
 export function parsePreopen(text: string): Preopen {
-  const [, names = text, mode] = /^(.*):(ro|rw)$/s.exec(text) ?? [];
+  // After two colons it is the guest's name.
+  const [, names = text, mode] = /^((?:.*[^:])?):(ro|rw)$/s.exec(text) ?? [];
   const at = names.indexOf("::");
   const host = at < 0 ? names : names.slice(0, at);
   const guest = at < 0 ? names : names.slice(at + 2);
@@ -35,6 +36,19 @@ export function canonicalPreopen(preopen: Preopen, folder: string): Preopen {
     return { ...preopen, host: realpathSync(host) };
   } catch {
     return { ...preopen, host }; // preopenProblems says it
+  }
+}
+
+/** Directories of a command line: canonical, and there. @throws bad_usage */
+export function preopensOf(texts: readonly string[], folder: string): Preopen[] {
+  try {
+    const preopens = texts.map((text) => canonicalPreopen(parsePreopen(text), folder));
+    const [problem] = preopenProblems(preopens);
+    if (problem !== undefined) throw new SettingProblem(problem.text);
+    return preopens;
+  } catch (error) {
+    if (!(error instanceof SettingProblem)) throw error;
+    throw new FrenezuloError("bad_usage", { why: `--dir: ${error.message}` });
   }
 }
 

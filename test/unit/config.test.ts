@@ -594,13 +594,15 @@ describe("directories of guests", () => {
     ["/srv/www:ro", { guest: "/srv/www", host: "/srv/www", isReadOnly: true }],
     ["/srv/www::/www:ro", { guest: "/www", host: "/srv/www", isReadOnly: true }],
     ["a:b::.", { guest: ".", host: "a:b", isReadOnly: false }],
+    ["data::ro", { guest: "ro", host: "data", isReadOnly: false }],
+    ["data::rw:ro", { guest: "rw", host: "data", isReadOnly: true }],
     ["odd:ro:rw", { guest: "odd:ro", host: "odd:ro", isReadOnly: false }],
   ])("are written %s", (text, preopen) => {
     expect(parsePreopen(text)).toEqual(preopen);
     if (text !== "odd:ro:rw") expect(formatPreopen(preopen)).toBe(text);
   });
 
-  test.each(["", ":ro", "::x", "x::", "a\nb", "x".repeat(5000)])("are not %j", (text) => {
+  test.each(["", ":ro", "::ro", "::x", "x::", "a\nb", "x".repeat(5000)])("are not %j", (text) => {
     expect(() => parsePreopen(text)).toThrow(/ is not a directory like "data", /);
   });
 
