@@ -59,7 +59,7 @@ export class Actor {
       resourcesMax: RESOURCES,
       sendTimeoutMs: environment?.sendTimeoutMs ?? 0,
     };
-    this.process = this.#newProcess(spec.pid);
+    this.process = this.#newProcess(pids.next()); // it says where it lives, which the actor's own pid does not
   }
 
   /** Its pid, under which its output goes to the log. */

@@ -55,8 +55,6 @@ export const NETWORK = {
   give: 0x117,
   /** handle → nothing */
   take: 0x118,
-  /** nothing → nothing. The asking process ended: what it holds is closed. */
-  ended: 0x119,
 } as const;
 
 export const STATUS = {

@@ -17,6 +17,7 @@ export type AskHandler = (from: Asker, payload: Buffer) => Uint8Array | Promise<
 export class Asks {
   readonly #handlers = new Map<number, AskHandler>();
   readonly #onEnd: ((from: Asker) => void)[] = [];
+  readonly #onSlotEnd: ((slot: number) => void)[] = [];
 
   /** @param op from ASK of actors/wire.ts. @throws if it is taken */
   on(op: number, handler: AskHandler): void {
@@ -27,6 +28,15 @@ export class Asks {
   /** Told of each process that has asked for anything and has ended. */
   onEnd(handler: (from: Asker) => void): void {
     this.#onEnd.push(handler);
+  }
+
+  /** Told of each carrier that has ended, and with it its processes. */
+  onSlotEnd(handler: (slot: number) => void): void {
+    this.#onSlotEnd.push(handler);
+  }
+
+  forgetSlot(slot: number): void {
+    for (const handler of this.#onSlotEnd) handler(slot);
   }
 
   forget(from: Asker): void {

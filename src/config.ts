@@ -5,7 +5,7 @@ import { address, digest, filePath, host, name, token, variable } from "./config
 import { bool, duration, durationOr, float, int, list, map, oneOf, size, text } from "./config/kinds.ts";
 import { COMPILE_THREADS, cores, THREADS_MAX, threadsDefault } from "./config/machine.ts";
 import { optional, path, secret, withFlag } from "./config/modifiers.ts";
-import { networkTable } from "./config/network.ts";
+import { grantTable, networkTable } from "./config/network.ts";
 import { fill, type PartOf, type ValuesOf } from "./config/table.ts";
 
 const million = 1_000_000;
@@ -146,6 +146,7 @@ export const nodeTable = {
       false,
       "Directories that a policy given by the API may name in dirs, with all below them; D:ro: for reading only.",
     ),
+    network: grantTable,
   },
   store: {
     data: withFlag("data", path(text("data", filePath, "Folder of the store. One node at a time."))),

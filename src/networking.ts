@@ -1,8 +1,9 @@
 // The network of guests: sockets live here, on the main thread's loop; processes ask by number and get an answer.
 import { lookup as systemLookup } from "node:dns";
 import type { LookupFunction } from "node:net";
-import { NETWORK, PayloadReader, STATUS } from "../actors/network-wire.ts";
-import { type Asker, Call, failure, NetworkError } from "./networking/call.ts";
+import { PayloadReader } from "../actors/network-wire.ts";
+import type { Asker, Asks } from "./asks.ts";
+import { Call, failure, NetworkError } from "./networking/call.ts";
 import { Handles } from "./networking/handles.ts";
 import { operations } from "./networking/operations.ts";
 import { NetworkPolicy, type NetworkSettings } from "./networking/policy.ts";
@@ -15,16 +16,11 @@ export interface NetworkingOptions {
   readonly transitMs?: number;
 }
 
-/** Does what was asked; the payload is not looked at after the call, but what comes before its first await is. */
-export type AskHandler = (from: Asker, payload: Buffer) => Uint8Array | Promise<Uint8Array>;
-
 /**
  * Everything belongs to a process and goes with it: whoever ends a process, a carrier or an environment says so here.
  * An environment that was not opened may do nothing.
  */
 export class Networking {
-  /** By operation number, for the dispatcher of asks. */
-  readonly handlers: ReadonlyMap<number, AskHandler>;
   readonly #handles: Handles;
   readonly #resolver: Resolver;
   readonly #policies = new Map<number, NetworkPolicy>();
@@ -34,13 +30,13 @@ export class Networking {
   constructor({ lookup = systemLookup, transitMs }: NetworkingOptions = {}) {
     this.#handles = new Handles(transitMs);
     this.#resolver = new Resolver(lookup);
-    const handlers = new Map<number, AskHandler>();
-    for (const op of operations.keys()) handlers.set(op, (from, payload) => this.#run(op, from, payload));
-    handlers.set(NETWORK.ended, ({ pid }) => {
-      this.endProcess(pid);
-      return Buffer.of(STATUS.ok);
-    });
-    this.handlers = handlers;
+  }
+
+  /** Answers what processes ask of the network, and hears of their ends. */
+  serve(asks: Asks): void {
+    for (const op of operations.keys()) asks.on(op, (from, payload) => this.answer(op, from, payload));
+    asks.onEnd(({ pid }) => this.endProcess(pid));
+    asks.onSlotEnd((slot) => this.endSlot(slot));
   }
 
   /** Handles that processes hold, and connections that wait to be accepted. */
@@ -72,11 +68,8 @@ export class Networking {
     this.#handles.endSlot(slot);
   }
 
-  #endCalls(test: (call: Call) => boolean): void {
-    for (const call of this.#calls.values()) if (test(call)) call.end();
-  }
-
-  #run(op: number, from: Asker, bytes: Buffer): Uint8Array | Promise<Uint8Array> {
+  /** Does one operation (network-wire.ts). The payload is not looked at after the call. Never throws. */
+  answer(op: number, from: Asker, bytes: Buffer): Uint8Array | Promise<Uint8Array> {
     const call = new Call(from);
     try {
       const policy = this.#policies.get(from.environment);
@@ -92,5 +85,9 @@ export class Networking {
     } catch (thrown) {
       return failure(thrown);
     }
+  }
+
+  #endCalls(test: (call: Call) => boolean): void {
+    for (const call of this.#calls.values()) if (test(call)) call.end();
   }
 }

@@ -8,6 +8,7 @@ import { Lightener } from "./lightener.ts";
 import type { Log } from "./log.ts";
 import type { LightCache } from "./modules/light-cache.ts";
 import type { Modules } from "./modules.ts";
+import { Networking } from "./networking.ts";
 import { ProcessModules } from "./process-modules.ts";
 import { ProcessServer } from "./process-server.ts";
 import { ServiceProcesses, type ServiceProcessesParts } from "./service-processes.ts";
@@ -32,6 +33,7 @@ export class NodeProcesses {
   readonly environments: Environments;
   readonly asks = new Asks();
   readonly server: ProcessServer;
+  readonly networking = new Networking();
   readonly forms: ProcessModules;
   readonly #lightener: Lightener;
 
@@ -45,12 +47,13 @@ export class NodeProcesses {
     });
     this.forms = new ProcessModules(modules, this.#lightener);
     this.server = new ProcessServer(this.environments, this.asks, HOSTS_MAX);
+    this.networking.serve(this.asks);
   }
 
   /** What a node's services need of it. */
-  ofServices(parts: Omit<ServiceProcessesParts, "environments" | "forms" | "server">): ServiceProcesses {
-    const { environments, forms, server } = this;
-    return new ServiceProcesses({ ...parts, environments, forms, server });
+  ofServices(parts: Omit<ServiceProcessesParts, "environments" | "forms" | "server" | "networking">): ServiceProcesses {
+    const { environments, forms, server, networking } = this;
+    return new ServiceProcesses({ ...parts, environments, forms, server, networking });
   }
 
   attach(carriers: Carriers): void {

@@ -111,6 +111,7 @@ export class ProcessServer {
   carrierGone(carrier: Carrier, why: string): void {
     this.#hosts.delete(carrier);
     this.#environments.carrierGone(carrier);
+    this.#asks.forgetSlot(carrier.slot);
     for (const [pid, hosted] of this.#hosted) {
       if (hosted.carrier === carrier) this.exited(pid, { reason: "killed", text: why });
     }

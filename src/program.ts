@@ -10,6 +10,7 @@ import { nextEnvironmentId } from "./environment-ids.ts";
 import type { MainEnvironment } from "./environments.ts";
 import type { LightCache } from "./modules/light-cache.ts";
 import { type IntakeLimits, Modules } from "./modules.ts";
+import type { NetworkSettings } from "./networking/policy.ts";
 import { NodeProcesses } from "./node-processes.ts";
 import type { ProcessModule } from "./process-modules.ts";
 
@@ -22,6 +23,8 @@ export interface ProgramOptions {
   readonly preopens: readonly Preopen[];
   /** Bytes of memory of a process at most. */
   readonly memoryBytesMax: number;
+  /** What it may connect to and listen on, as a policy's `network`. */
+  readonly network: NetworkSettings;
   readonly cache: LightCache;
   readonly onOutput: (stream: number, text: Buffer) => void;
   /** A process other than the first has failed. */
@@ -74,7 +77,7 @@ export class Program {
       compileMs: limits.compileMs,
       needsEntry: false,
     };
-    const { server, environments } = this.#processes;
+    const { server, environments, networking } = this.#processes;
     this.#carriers = new Carriers(
       {
         threadsMax: THREADS_MAX,
@@ -88,8 +91,10 @@ export class Program {
       this.#events(),
     );
     this.#processes.attach(this.#carriers);
+    const id = nextEnvironmentId();
+    networking.openEnvironment(id, options.network);
     this.#environment = environments.make(
-      nextEnvironmentId(),
+      id,
       {
         name: options.name,
         moduleKey: digest,

@@ -8,6 +8,7 @@ import type { Environments } from "./environments.ts";
 import type { ProcessLife } from "./life.ts";
 import type { Log } from "./log.ts";
 import type { CompiledModule, IntakeLimits, Modules } from "./modules.ts";
+import type { Networking } from "./networking.ts";
 import type { ProcessModules } from "./process-modules.ts";
 import type { ProcessServer } from "./process-server.ts";
 import type { Actor, InFlight, Pool } from "./service.ts";
@@ -16,6 +17,7 @@ export interface ServiceProcessesParts {
   readonly environments: Environments;
   readonly server: ProcessServer;
   readonly modules: Modules;
+  readonly networking: Networking;
   readonly forms: ProcessModules;
   readonly log: Log;
   readonly carriers: () => Carriers;
@@ -56,6 +58,7 @@ export class ServiceProcesses implements ProcessLife {
   /** A pool is no more, and its processes with it. */
   close({ environmentId }: Pool): void {
     this.#parts.environments.close(environmentId);
+    this.#parts.networking.closeEnvironment(environmentId);
     this.#names.delete(environmentId);
   }
 
@@ -82,6 +85,7 @@ export class ServiceProcesses implements ProcessLife {
     const { environments, modules, forms, limits, bytes } = this.#parts;
     const given = new Map<string, Uint8Array>();
     this.#names.set(pool.environmentId, pool.service.prefix);
+    this.#parts.networking.openEnvironment(pool.environmentId, pool.policy.network);
     return environments.make(pool.environmentId, environmentOf(pool), {
       load: (key, memoryBytesMax) =>
         forms.load(key, async () => given.get(key) ?? bytes(key), limits(pool), memoryBytesMax),

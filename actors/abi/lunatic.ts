@@ -1,12 +1,14 @@
-// lunatic's host functions by import module (lunatic-abi.md §1). What is not here: networking, sqlite.
+// lunatic's host functions by import module (lunatic-abi.md §1). What is not here: sqlite.
 import { configFunctions, wasiConfigFunctions } from "./config.ts";
 import { distributedFunctions } from "./distributed.ts";
 import { errorFunctions } from "./error.ts";
 import type { Host, HostFunctions } from "./host.ts";
 import { messageFunctions } from "./message.ts";
 import { metricsFunctions } from "./metrics.ts";
+import { networkingFunctions } from "./networking.ts";
 import { processFunctions } from "./process.ts";
 import { registryFunctions } from "./registry.ts";
+import { socketMessageFunctions } from "./socket-messages.ts";
 import { timerFunctions } from "./timer.ts";
 import { trapFunctions } from "./trap.ts";
 
@@ -14,7 +16,8 @@ const VERSION = { major: 0, minor: 13, patch: 2 } as const;
 
 export function lunaticFunctions(host: Host): Record<string, HostFunctions> {
   return {
-    "lunatic::message": messageFunctions(host),
+    "lunatic::message": { ...messageFunctions(host), ...socketMessageFunctions(host) },
+    "lunatic::networking": networkingFunctions(host),
     "lunatic::distributed": distributedFunctions(host),
     "lunatic::process": { ...processFunctions(host), ...configFunctions(host) },
     "lunatic::registry": registryFunctions(host),

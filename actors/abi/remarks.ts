@@ -8,11 +8,40 @@ const noSockets = "answers 52 (not supported): preview 1 has no way to make a so
 const pieces = "at most 1,024 vectors; of a file at most 8 MiB a call (a short read or write)";
 const names = "100 names a service, of at most 128 bytes without control characters; what is refused is counted";
 
+const connects = "addresses that the policy's `network.connect` allows, else result 1";
+const listens = "addresses that the policy's `network.listen` allows, else result 1";
+const slice = "at most 64 KiB a call";
+const writes = "at most 64 KiB and 1,024 vectors a call; after a time-out nothing was sent";
+const datagrams = "256 datagrams and 256 KiB wait, further ones are dropped";
+const inMessage = "a socket that nobody takes from its message within a minute is closed";
+
 /** Functions with a remark differ; the others do what lunatic's documentation and the WASI specification say. */
 export const remarks: Remarks = {
   "lunatic::message": {
     create_data: "the capacity is not looked at",
+    push_tcp_stream: inMessage,
+    push_tls_stream: inMessage,
+    push_udp_socket: inMessage,
     write_data: "a message has at most `limits.body_out` and 64 KiB more",
+  },
+  "lunatic::networking": {
+    resolve: "names of the policy's `network.connect` with their port, and localhost; at most 64 addresses",
+    tcp_bind: listens,
+    tcp_accept: "1,024 connections wait, further ones are closed",
+    tcp_connect: connects,
+    tcp_read: slice,
+    tcp_peek: `never consumes; ${slice}`,
+    tcp_write_vectored: writes,
+    tls_bind: listens,
+    tls_accept: "a failed handshake is result 1, not a trap; handshakes run as clients come, for 10 s each",
+    tls_connect: `a failed handshake is result 1, not a trap; the time covers it, too; ${connects}`,
+    tls_read: slice,
+    tls_write_vectored: writes,
+    udp_bind: `${listens}; without one port 0, for those that \`network.connect\` allows`,
+    udp_connect: connects,
+    udp_send_to: `${connects}, or who sent to a socket that listens`,
+    udp_receive: datagrams,
+    udp_receive_from: datagrams,
   },
   "lunatic::metrics": {
     counter: `adds, as lunatic's does (its documentation says that it sets); ${names}`,

@@ -241,20 +241,7 @@ export type AbiModuleName = keyof typeof abiTable;
  * `not supported yet: lunatic::process.spawn`.
  */
 export const workingFunctions: { readonly [M in AbiModuleName]: readonly (keyof (typeof abiTable)[M])[] } = {
-  "lunatic::message": [
-    "create_data",
-    "write_data",
-    "read_data",
-    "seek_data",
-    "get_tag",
-    "get_process_id",
-    "data_size",
-    "push_module",
-    "take_module",
-    "send",
-    "send_receive_skip_search",
-    "receive",
-  ],
+  "lunatic::message": Object.keys(message) as (keyof typeof message)[],
   "lunatic::process": Object.keys(process) as (keyof typeof process)[],
   "lunatic::error": ["string_size", "to_string", "drop"],
   "lunatic::timer": ["send_after", "cancel_timer"],
@@ -263,7 +250,7 @@ export const workingFunctions: { readonly [M in AbiModuleName]: readonly (keyof 
   "lunatic::version": ["major", "minor", "patch"],
   "lunatic::metrics": ["counter", "increment_counter", "gauge", "increment_gauge", "decrement_gauge", "histogram"],
   "lunatic::wasi": Object.keys(lunaticWasi) as (keyof typeof lunaticWasi)[],
-  "lunatic::networking": [],
+  "lunatic::networking": Object.keys(networking) as (keyof typeof networking)[],
   "lunatic::distributed": Object.keys(distributed) as (keyof typeof distributed)[],
   "lunatic::sqlite": [],
   // All of it: what makes no sense without files answers with WASI's own error numbers.

@@ -4,13 +4,18 @@ import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import type { Exit } from "../../actors/exits.ts";
 import { preopensOf } from "../config/dirs.ts";
+import { networkProblems } from "../config/network.ts";
 import { parseSize } from "../config/units.ts";
 import { FrenezuloError, reasonOf } from "../errors.ts";
 import { LightFiles } from "../modules/light-cache.ts";
+import { NODE_SOCKETS_MAX } from "../networking/limits.ts";
+import type { NetworkSettings } from "../networking/policy.ts";
 import { Program } from "../program.ts";
 import { type Command, textOf, textsOf } from "./command.ts";
 
 export const programOptions: Command["options"] = {
+  listen: { type: "string", multiple: true, value: "A", doc: "what it may listen on, as 127.0.0.1:8080 or 0.0.0.0:*" },
+  connect: { type: "string", multiple: true, value: "A", doc: "what it may connect to, as api.example.com:443" },
   env: { type: "string", multiple: true, value: "K=V", doc: "an environment variable of its processes" },
   dir: {
     type: "string",
@@ -59,6 +64,7 @@ export async function openProgram(
     args: [file, ...args],
     env: Object.fromEntries(textsOf(values, "env").map(variable)),
     preopens: preopensOf(textsOf(values, "dir"), process.cwd()),
+    network: network(textsOf(values, "connect"), textsOf(values, "listen")),
     memoryBytesMax: memory(textOf(values, "max-memory") ?? MEMORY_MAX),
     cache: new LightFiles(join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "frenezulo", "light")),
     onOutput: (stream, text) => void (stream === 1 ? process.stdout : process.stderr).write(Buffer.from(text)),
@@ -72,6 +78,12 @@ function memory(text: string): number {
     throw new FrenezuloError("bad_usage", { why: `--max-memory ${text} is not a size from 64KiB to 256MiB` });
   }
   return bytes;
+}
+
+function network(connect: readonly string[], listen: readonly string[]): NetworkSettings {
+  const [problem] = networkProblems({ connect, listen });
+  if (problem !== undefined) throw new FrenezuloError("bad_usage", { why: problem.text.replace("network.", "--") });
+  return { connect, listen, sockets: NODE_SOCKETS_MAX };
 }
 
 function variable(text: string): [string, string] {

@@ -1,7 +1,8 @@
 // The policy's `network`: which addresses guests may connect to and listen on. Pure.
-import { parseListenRule, parseRule, type Rule } from "../networking/rules.ts";
+import { NODE_SOCKETS_MAX } from "../networking/limits.ts";
+import { isWithin, parseListenRule, parseRule } from "../networking/rules.ts";
 import { type Form, int, list } from "./kinds.ts";
-import type { Problem, ValuesOf } from "./table.ts";
+import type { PartOf, Problem, ValuesOf } from "./table.ts";
 
 const port = "(:(\\d{1,5}|\\*))";
 const six = "\\[[0-9a-fA-F:.]+(\\/\\d{1,3})?\\]";
@@ -15,19 +16,51 @@ const listenForm: Form = {
   what: 'ADDRESS:PORT like "127.0.0.1:8080", "0.0.0.0:8080", "[::1]:*"',
 };
 
+/** admin.network: what a policy that comes by the API may have in network. */
+export const grantTable = {
+  connect: list(connectForm, "What a policy given by the API may name in network.connect, with all within it."),
+  listen: list(listenForm, "What a policy given by the API may name in network.listen, with all within it."),
+};
+
 export const networkTable = {
   connect: list(connectForm, "What guests may connect to; empty: nothing. Not public: only what is named by address."),
   listen: list(listenForm, "What guests may listen on; empty: nothing. Port 0, any free one, needs the port *."),
-  sockets: int(256, [0, 4_096], "Sockets that the guests of a version hold at once, waiting connections included."),
+  sockets: int(
+    1_024,
+    [0, NODE_SOCKETS_MAX],
+    "Sockets of the guests of a version at once; clones and waiting connections count.",
+  ),
 };
 
+type Lists = ValuesOf<typeof grantTable>;
+const kinds = [
+  ["connect", parseRule],
+  ["listen", parseListenRule],
+] as const;
+
 /** What the patterns cannot see: a network with too many bits, a name that is read as an address. */
-export function networkProblems({ connect, listen }: ValuesOf<typeof networkTable>): Problem[] {
-  const check = (name: string, entries: readonly string[], parse: (entry: string) => Rule | string): Problem[] =>
-    entries.flatMap((entry) => {
+export function networkProblems(lists: Lists, section = "network"): Problem[] {
+  return kinds.flatMap(([kind, parse]) =>
+    lists[kind].flatMap((entry) => {
       const rule = parse(entry);
-      if (typeof rule !== "string") return [];
-      return [{ path: ["network", name], text: `network.${name}: ${JSON.stringify(entry)}: ${rule}` }];
+      return typeof rule === "string" ? [problemOf(section, kind, `${JSON.stringify(entry)}: ${rule}`)] : [];
+    }),
+  );
+}
+
+/** Entries of a policy given by the API that lie within nothing that the operator gave away: it may not have those. */
+export function ungranted(asked: PartOf<typeof grantTable> | undefined, given: Lists): Problem[] {
+  return kinds.flatMap(([kind, parse]) => {
+    const outer = given[kind].map(parse).filter((rule) => typeof rule !== "string");
+    return (asked?.[kind] ?? []).flatMap((entry) => {
+      const rule = parse(entry);
+      if (typeof rule === "string" || outer.some((each) => isWithin(rule, each))) return [];
+      const text = `${JSON.stringify(entry)} is within no entry of the node's admin.network.${kind}`;
+      return [problemOf("network", kind, text)];
     });
-  return [...check("connect", connect, parseRule), ...check("listen", listen, parseListenRule)];
+  });
+}
+
+function problemOf(section: string, kind: string, text: string): Problem {
+  return { path: [...section.split("."), kind], text: `${section}.${kind}: ${text}` };
 }

@@ -11,7 +11,7 @@ import {
 } from "../config.ts";
 import { FrenezuloError } from "../errors.ts";
 import { granted, preopenProblems } from "./dirs.ts";
-import { networkProblems } from "./network.ts";
+import { networkProblems, ungranted } from "./network.ts";
 import { fill, type Problem, readTable } from "./table.ts";
 
 /** What of a config a policy must fit. */
@@ -21,13 +21,13 @@ const defaultScope: PolicyScope = { ...fill(nodeTable, []), defaults: defaultPol
 
 /**
  * A whole policy from the part that a user of the API gave, over the defaults (of the file, where a config is given).
- * Directories it names must lie below those of admin.dirs.
+ * Directories it names must lie below those of admin.dirs, addresses within those of admin.network.
  * @throws bad_policy naming the key, what was given, what is right, and for an unknown key the nearest known one
  */
 export function parsePolicy(given: unknown, scope: PolicyScope = defaultScope): Policy {
   const { part, problems } = readTable(policyTable, given ?? {});
   const asked = granted(part.dirs ?? [], scope.admin.dirs);
-  problems.push(...asked.problems);
+  problems.push(...asked.problems, ...ungranted(part.network, scope.admin.network));
   const policy = applyPolicy(scope.defaults, { ...part, ...(part.dirs !== undefined && { dirs: asked.preopens }) });
   if (problems.length === 0) problems.push(...policyProblems(policy, scope));
   if (problems.length > 0) throw new FrenezuloError("bad_policy", { why: problems.map(({ text }) => text).join("; ") });

@@ -1,12 +1,6 @@
 // One thing a process asked about the network, from the ask to its answer; it ends early if the process does.
 import { PayloadWriter, STATUS } from "../../actors/network-wire.ts";
-
-/** Who asks. A pid is never used again in the node; the slot is its carrier's. */
-export interface Asker {
-  readonly environment: number;
-  readonly pid: number;
-  readonly slot: number;
-}
+import type { Asker } from "../asks.ts";
 
 export class Call implements Asker {
   readonly environment: number;

@@ -1,6 +1,8 @@
 // Who holds which socket: handles of processes, counted, closed with whoever held them.
+import type { Asker } from "../asks.ts";
 import { after, type Timer } from "../timer.ts";
-import { type Asker, NetworkError } from "./call.ts";
+import { NetworkError } from "./call.ts";
+import { NODE_SOCKETS_MAX } from "./limits.ts";
 
 /** A socket; it is closed when nobody holds it any more. */
 export interface Held {
@@ -19,13 +21,13 @@ interface Entry {
   transit: Timer | null;
 }
 
-/** Descriptors that guests may have in all: the node needs some itself. */
-const NODE_SOCKETS_MAX = 4_096;
 /** How long a socket may be in a message that nobody takes it from. */
 const TRANSIT_MS = 60_000;
 
 export class Handles {
   readonly #entries = new Map<number, Entry>();
+  /** Handles of each process that has any: most that end have none. */
+  readonly #byProcess = new Map<number, Set<number>>();
   readonly #counts = new Map<number, { sockets: number; readonly max: number }>();
   readonly #transitMs: number;
   #total = 0;
@@ -71,18 +73,20 @@ export class Handles {
     const handle = this.#next;
     this.#next = handle === 0xffff_ffff ? 1 : handle + 1;
     held.holders++;
-    this.#entries.set(handle, { environment, held, pid, slot, transit: null });
+    const entry: Entry = { environment, held, pid: 0, slot: 0, transit: null };
+    this.#entries.set(handle, entry);
+    this.#own(handle, entry, pid, slot);
     return handle;
   }
 
   /** @throws NetworkError if it is closed or somebody else's */
   get(asker: Asker, handle: number): Held {
-    return this.#own(asker, handle).held;
+    return this.#ownedBy(asker, handle).held;
   }
 
   /** Another handle to the same socket. @throws NetworkError */
   clone(asker: Asker, handle: number): number {
-    const { held } = this.#own(asker, handle);
+    const { held } = this.#ownedBy(asker, handle);
     this.reserveOrThrow(asker.environment);
     return this.add(asker, held);
   }
@@ -95,9 +99,8 @@ export class Handles {
 
   /** Puts it into a message: nobody's, and closed if nobody takes it within a minute. @throws NetworkError */
   give(asker: Asker, handle: number): void {
-    const entry = this.#own(asker, handle);
-    entry.pid = 0;
-    entry.slot = 0;
+    const entry = this.#ownedBy(asker, handle);
+    this.#disown(handle, entry);
     entry.transit = after(this.#transitMs, () => this.#drop(handle, entry)).unref();
   }
 
@@ -107,19 +110,34 @@ export class Handles {
     if (entry?.environment !== environment || entry.pid !== 0) throw new NetworkError(GONE);
     entry.transit?.cancel();
     entry.transit = null;
-    entry.pid = pid;
-    entry.slot = slot;
+    this.#own(handle, entry, pid, slot);
   }
 
   endProcess(pid: number): void {
-    this.#dropWhere((entry) => entry.pid === pid);
+    for (const handle of this.#byProcess.get(pid) ?? []) this.#drop(handle, this.#entries.get(handle) as Entry);
   }
 
   endSlot(slot: number): void {
     this.#dropWhere((entry) => entry.slot === slot && entry.pid !== 0);
   }
 
-  #own(asker: Asker, handle: number): Entry {
+  #own(handle: number, entry: Entry, pid: number, slot: number): void {
+    entry.pid = pid;
+    entry.slot = slot;
+    const own = this.#byProcess.get(pid);
+    if (own === undefined) this.#byProcess.set(pid, new Set([handle]));
+    else own.add(handle);
+  }
+
+  #disown(handle: number, entry: Entry): void {
+    const own = this.#byProcess.get(entry.pid);
+    own?.delete(handle);
+    if (own?.size === 0) this.#byProcess.delete(entry.pid);
+    entry.pid = 0;
+    entry.slot = 0;
+  }
+
+  #ownedBy(asker: Asker, handle: number): Entry {
     const entry = this.#entries.get(handle);
     if (entry === undefined || entry.pid !== asker.pid) throw new NetworkError(GONE);
     return entry;
@@ -132,6 +150,7 @@ export class Handles {
   #drop(handle: number, entry: Entry): void {
     if (!this.#entries.delete(handle)) return;
     entry.transit?.cancel();
+    this.#disown(handle, entry);
     this.#count(entry.environment, -1);
     if (--entry.held.holders === 0) entry.held.close();
   }

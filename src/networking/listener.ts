@@ -8,8 +8,8 @@ import { Connection } from "./connection.ts";
 import type { Handles, Held } from "./handles.ts";
 import { WaitingCalls } from "./waiting-calls.ts";
 
-/** Connections of a listener that wait to be accepted; further ones are closed at once. */
-const PENDING_MAX = 128;
+/** Connections of a listener that wait to be accepted, as tokio's backlog; further ones are closed at once. */
+const PENDING_MAX = 1_024;
 const HANDSHAKE_MS = 10_000;
 
 /** What an accept gets: a connection with its peer, or why a handshake failed. */

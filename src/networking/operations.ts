@@ -27,7 +27,7 @@ type Operation = (scope: Scope) => Buffer | Promise<Buffer>;
 const DONE = Buffer.of(STATUS.ok);
 const ROOTS_MAX = 64;
 
-/** By operation number; `ended` is not an operation of a guest's. */
+/** By operation number. */
 export const operations: ReadonlyMap<number, Operation> = new Map<number, Operation>([
   [NETWORK.resolve, resolve],
   [NETWORK.tcpBind, (scope) => bind(scope, endpointOf(scope.payload))],

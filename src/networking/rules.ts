@@ -11,16 +11,19 @@ const entryForm = new RegExp(
 );
 const nameForm = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*$/;
 
-/** Networks by family: in a common list rules of IPv6 that cover mapped addresses would match IPv4 ones, too. */
-type Network = Readonly<Partial<Record<"ipv4" | "ipv6", BlockList>>>;
+/** All addresses that share so many first bits with this one. */
+interface Range {
+  readonly address: string;
+  readonly bits: number;
+  readonly list: BlockList;
+}
 
 /** What an entry lets through. */
 export interface Rule {
-  readonly entry: string;
   /** A whole name, a suffix that begins with a dot, or "*" for any; null: the entry is of addresses. */
   readonly name: string | null;
   /** Addresses that the operator named: they may be private. */
-  readonly network: Network | null;
+  readonly ranges: readonly Range[];
   /** null: any. */
   readonly port: number | null;
 }
@@ -39,15 +42,15 @@ export function parseRule(entry: string): Rule | string {
   const bits = parts.sixBits ?? parts.bits;
   if (isIP(host) !== 0) {
     const most = isIPv4(host) ? 32 : 128;
-    if (bits !== undefined && Number(bits) > most) return `a network of this family has 0 to ${most} bits`;
-    return { entry, name: null, network: networkOf([[host, Number(bits ?? most)]]), port };
+    if (Number(bits ?? 0) > most) return `a network of this family has 0 to ${most} bits`;
+    return { name: null, ranges: [rangeOf(host, Number(bits ?? most))], port };
   }
   if (bits !== undefined || parts.six !== undefined) return `${host} is not an address`;
-  if (host === "localhost") return { entry, name: "localhost", network: loopback, port };
-  if (host === "*") return { entry, name: "*", network: null, port };
+  if (host === "localhost") return { name: null, ranges: loopback, port };
+  if (host === "*") return { name: "*", ranges: [], port };
   const name = nameOf(host.startsWith("*.") ? host.slice(2) : host);
   if (name === null) return `${host} is neither a name nor an address`;
-  return { entry, name: host.startsWith("*.") ? `.${name}` : name, network: null, port };
+  return { name: host.startsWith("*.") ? `.${name}` : name, ranges: [], port };
 }
 
 /**
@@ -57,17 +60,9 @@ export function parseRule(entry: string): Rule | string {
 export function parseListenRule(entry: string): Rule | string {
   const rule = parseRule(entry);
   if (typeof rule === "string") return rule;
-  if (rule.network === null) return "listen takes addresses, like 127.0.0.1:8080 or 0.0.0.0:*";
-  if (entry.startsWith("0.0.0.0:")) return { ...rule, network: networkOf([["0.0.0.0", 0]]) };
-  if (entry.startsWith("[::]:"))
-    return {
-      ...rule,
-      network: networkOf([
-        ["0.0.0.0", 0],
-        ["::", 0],
-      ]),
-    };
-  return rule;
+  if (rule.name !== null) return "listen takes addresses, like 127.0.0.1:8080 or 0.0.0.0:*";
+  if (entry.startsWith("0.0.0.0:")) return { ...rule, ranges: [everyFour] };
+  return entry.startsWith("[::]:") ? { ...rule, ranges: [everyFour, everySix] } : rule;
 }
 
 /** A host name as it is compared: ASCII, lower case, without the final dot; null if it is none. */
@@ -87,26 +82,34 @@ export function isNamedBy(rule: Rule, name: string, port: number): boolean {
 /** True if the rule names this very address, or any public one where it is public. */
 export function isAddressOf(rule: Rule, { address, port }: Endpoint): boolean {
   if (rule.port !== null && rule.port !== port) return false;
-  const family = familyOf(address);
-  if (rule.network?.[family]?.check(address, family) === true) return true;
+  if (rule.ranges.some((range) => contains(range, address))) return true;
   return rule.name === "*" && !isForbiddenAddress(address);
 }
 
-function familyOf(address: string): "ipv4" | "ipv6" {
-  return isIPv4(address) ? "ipv4" : "ipv6";
-}
-
-function networkOf(networks: readonly (readonly [address: string, bits: number])[]): Network {
-  const lists: Partial<Record<"ipv4" | "ipv6", BlockList>> = {};
-  for (const [address, bits] of networks) {
-    const family = familyOf(address);
-    lists[family] ??= new BlockList();
-    lists[family].addSubnet(address, bits, family);
+/** True if all that the inner rule lets through is let through by the outer one, too. */
+export function isWithin(inner: Rule, outer: Rule): boolean {
+  if (outer.port !== null && outer.port !== inner.port) return false;
+  if (inner.name === null) {
+    return inner.ranges.every(({ address, bits }) =>
+      outer.ranges.some((range) => range.bits <= bits && contains(range, address)),
+    );
   }
-  return lists;
+  if (outer.name === null) return false;
+  if (outer.name === "*" || outer.name === inner.name) return true;
+  return outer.name.startsWith(".") && inner.name.endsWith(outer.name);
 }
 
-const loopback = networkOf([
-  ["127.0.0.0", 8],
-  ["::1", 128],
-]);
+/** Only within a family: ranges of IPv6 that cover mapped addresses would have IPv4 ones, too. */
+function contains({ address, list }: Range, other: string): boolean {
+  return isIPv4(address) === isIPv4(other) && list.check(other, isIPv4(other) ? "ipv4" : "ipv6");
+}
+
+function rangeOf(address: string, bits: number): Range {
+  const list = new BlockList();
+  list.addSubnet(address, bits, isIPv4(address) ? "ipv4" : "ipv6");
+  return { address, bits, list };
+}
+
+const everyFour = rangeOf("0.0.0.0", 0);
+const everySix = rangeOf("::", 0);
+const loopback = [rangeOf("127.0.0.0", 8), rangeOf("::1", 128)];

@@ -19,6 +19,7 @@ export const guests = {
   log: "serves",
   env: "serves",
   tags: "serves",
+  network: "serves",
   replies: "serves",
   ledger: "serves",
   "entry-start": "serves",

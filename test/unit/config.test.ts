@@ -19,8 +19,9 @@ import { formatPreopen, parsePreopen } from "../../src/config/dirs.ts";
 import type { Setting } from "../../src/config/kinds.ts";
 import { type ConfigSources, type LoadedConfig, loadConfig } from "../../src/config/load.ts";
 import { KeyPositions } from "../../src/config/locate.ts";
+import { networkProblems } from "../../src/config/network.ts";
 import { parsePolicy } from "../../src/config/policy.ts";
-import { settingsOf } from "../../src/config/table.ts";
+import { fill, readTable, settingsOf } from "../../src/config/table.ts";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../../src/config/units.ts";
 import { defaultPolicy, fileTable, nodeTable, policyTable } from "../../src/config.ts";
 import { FrenezuloError } from "../../src/errors.ts";
@@ -153,6 +154,8 @@ describe("every setting", () => {
       ["brutal_kill", "0s", "never", "infinity"],
       ["kill", "-1s", 5],
     ],
+    "admin.network.connect": [[["*.example.com:443"]], ["a.example:443", ["a.example"]]],
+    "admin.network.listen": [[["127.0.0.1:*"]], ["127.0.0.1:1", ["a.example:80"]]],
     "defaults.network.connect": [
       [[], ["a.example:443", "*.a.example:*", "*:443", "192.0.2.7:80", "10.0.0.0/8:1", "[::1]:1", "[fd00::/8]:*"]],
       ["a.example:443", ["a.example"], [":80"], ["http://a.example:80"], ["::1:80"], ["a.*:80"], ["a b:80"], [80]],
@@ -518,6 +521,47 @@ describe("positions of keys", () => {
 });
 
 describe("policies", () => {
+  test("of the API have addresses within those of admin.network", () => {
+    const scope = (connect: string[], listen: string[] = []) => ({
+      defaults: defaultPolicy,
+      supervisors: new Map(),
+      limits: fill(nodeTable, []).limits,
+      admin: { ...fill(nodeTable, []).admin, network: { connect, listen } },
+    });
+    for (const [given, connect] of [
+      ["*.example.com:*", "api.example.com:443"],
+      ["*.example.com:443", "*.b.example.com:443"],
+      ["10.0.0.0/8:*", "10.1.0.0/16:80"],
+      ["10.0.0.0/8:80", "10.1.2.3:80"],
+      ["127.0.0.0/8:*", "127.0.0.1:1"],
+      ["localhost:*", "127.0.0.1:1"],
+      ["localhost:*", "localhost:1"],
+      ["*:443", "a.example:443"],
+      ["*:443", "*:443"],
+      ["[fd00::/8]:*", "[fd12::/16]:1"],
+    ] as const)
+      expect(parsePolicy({ network: { connect: [connect] } }, scope([given])).network.connect).toEqual([connect]);
+    for (const [given, connect] of [
+      ["*.example.com:443", "*.example.com:*"],
+      ["*.example.com:443", "example.com:443"],
+      ["*.example.com:443", "*:443"],
+      ["10.0.0.0/8:*", "10.0.0.0/7:80"],
+      ["10.0.0.0/8:*", "localhost:80"],
+      ["127.0.0.0/8:*", "localhost:80"],
+      ["*:*", "127.0.0.1:80"],
+      ["*:*", "93.184.216.34:80"],
+      ["[::/0]:*", "10.0.0.1:80"],
+      ["0.0.0.0/0:*", "example.com:80"],
+    ] as const)
+      expect(() => parsePolicy({ network: { connect: [connect] } }, scope([given]))).toThrow(
+        `network.connect: "${connect}" is within no entry of the node's admin.network.connect`,
+      );
+    const listen = ["127.0.0.1:80", "0.0.0.0:80"];
+    expect(parsePolicy({ network: { listen } }, scope([], ["0.0.0.0:*"])).network.listen).toEqual(listen);
+    expect(() => parsePolicy({ network: { listen } }, scope([], ["127.0.0.1:*"]))).toThrow("admin.network.listen");
+    expect(() => parsePolicy({ network: { listen } })).toThrow("admin.network.listen");
+  });
+
   test("have every form of network address", () => {
     const connect = [
       "a.example:443",
@@ -529,8 +573,10 @@ describe("policies", () => {
       "[fd00::/8]:2",
     ];
     const listen = ["127.0.0.1:*", "0.0.0.0:80", "[::]:80", "localhost:1", "10.0.0.0/8:1"];
-    expect(parsePolicy({ network: { connect, listen } }).network).toEqual({ connect, listen, sockets: 256 });
-    expect(defaultPolicy.network).toEqual({ connect: [], listen: [], sockets: 256 });
+    const { part, problems } = readTable(policyTable, { network: { connect, listen } });
+    expect([part.network, problems]).toEqual([{ connect, listen }, []]);
+    expect(networkProblems({ connect, listen })).toEqual([]);
+    expect(defaultPolicy.network).toEqual({ connect: [], listen: [], sockets: 1024 });
   });
 
   test("are the defaults with what was given", () => {

@@ -37,9 +37,8 @@ export class Asking {
   }
 
   async ask(op: number, payload: PayloadWriter = new PayloadWriter()): Promise<Answer> {
-    const handler = this.#networking.handlers.get(op)!;
     const bytes = Buffer.from(payload.bytes);
-    const answered = handler(this, bytes);
+    const answered = this.#networking.answer(op, this, bytes);
     // The dispatcher's memory is used again at once.
     bytes.fill(0xee);
     const answer = new PayloadReader(await answered);

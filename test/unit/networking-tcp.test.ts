@@ -350,18 +350,18 @@ describe("a handle", () => {
 });
 
 describe("a listener", () => {
-  it("keeps 128 connections waiting and closes what comes beyond them", async () => {
-    const guests = fresh({ sockets: 1_000 });
+  it("keeps 1,024 connections waiting and closes what comes beyond them", async () => {
+    const guests = fresh({ sockets: 2_000 });
     const guest = new Asking(guests);
     const { handle, port } = await guest.bind();
     let closed = 0;
-    for (let i = 0; i < 140; i++) {
+    for (let i = 0; i < 1_030; i++) {
       const socket = await connecting(port);
       socket.on("end", () => closed++);
       socket.resume();
     }
-    await until(() => closed === 12 && guests.sockets === 129);
-    for (let i = 0; i < 128; i++) await guest.accept(handle);
+    await until(() => closed === 6 && guests.sockets === 1_025);
+    for (let i = 0; i < 1_024; i++) await guest.accept(handle);
     const late = await connecting(port);
     expect((await guest.accept(handle)).peerPort).toBe(late.localPort);
   });

@@ -1,7 +1,6 @@
 // src/networking over real loopback sockets: TLS, with certificates of a CA that is made for the test.
-import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import type { LookupFunction } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,13 +8,8 @@ import { connect as connectTls, createServer as createTlsServer, type TLSSocket 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { NETWORK, PayloadWriter } from "../../actors/network-wire.ts";
 import type { Networking } from "../../src/networking.ts";
+import { type Certificates, makeCertificates } from "../certificates.ts";
 import { Asking, at, client, ENVIRONMENT, NEVER, networking, of, serve, until } from "./networking-fixture.ts";
-
-interface Certificates {
-  readonly ca: Buffer;
-  readonly certificate: Buffer;
-  readonly key: Buffer;
-}
 
 let own: Certificates;
 let folder: string;
@@ -24,31 +18,13 @@ const closing: (() => void)[] = [];
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "frenezulo-tls-"));
-  own = certificates(folder);
+  own = makeCertificates(folder);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 afterEach(() => {
   for (const each of open.splice(0)) each.closeEnvironment(ENVIRONMENT);
   for (const close of closing.splice(0)) close();
 });
-
-/** A CA and a certificate of it for localhost and 127.0.0.1, by openssl. */
-function certificates(where: string): Certificates {
-  const run = (...args: string[]): void => void execFileSync("openssl", args, { cwd: where, stdio: "ignore" });
-  const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  run("req", "-x509", ...ec, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test CA", "-days", "2");
-  run("req", ...ec, "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=localhost");
-  execFileSync(
-    "sh",
-    [
-      "-c",
-      "echo subjectAltName=DNS:localhost,IP:127.0.0.1 | openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile /dev/stdin -out certificate.pem",
-    ],
-    { cwd: where, stdio: "ignore" },
-  );
-  const read = (name: string): Buffer => readFileSync(join(where, name));
-  return { ca: read("ca.pem"), certificate: read("certificate.pem"), key: read("key.pem") };
-}
 
 function fresh(...args: Parameters<typeof networking>): Networking {
   const made = networking(...args);

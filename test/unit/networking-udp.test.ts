@@ -30,6 +30,12 @@ async function bind(guest: Asking, address = "127.0.0.1", port = 0): Promise<{ h
   return { handle, port: (await guest.must(NETWORK.localAddress, of(handle))).address().port };
 }
 
+/** On [::], which hears IPv4, too. */
+async function bindAny(guest: Asking): Promise<{ handle: number; port: number }> {
+  const handle = (await guest.must(NETWORK.udpBind, at("::", 0))).u32();
+  return { handle, port: (await guest.must(NETWORK.localAddress, of(handle))).address().port };
+}
+
 async function sendTo(guest: Asking, handle: number, port: number, text: string): Promise<number> {
   const payload = of(handle).address(octetsOf("127.0.0.1"), port).raw(Buffer.from(text));
   return (await guest.must(NETWORK.udpSendTo, payload)).u32();
@@ -97,6 +103,25 @@ describe("a UDP socket", () => {
     expect(got).toEqual(Array.from({ length: 256 }, (_, at) => at));
     sender.socket.send("new", port, "127.0.0.1");
     expect((await receive(guest, handle)).text).toBe("new");
+  });
+
+  it("is refused on a port that is taken, and nothing is kept", async () => {
+    const guests = fresh();
+    const guest = new Asking(guests);
+    const { port } = await bind(guest);
+    await expect(bind(guest, "127.0.0.1", port)).rejects.toThrow("EADDRINUSE");
+    await expect(bind(guest, "127.0.0.1", port)).rejects.toThrow("EADDRINUSE");
+    expect(guests.sockets).toBe(1);
+  });
+
+  it("reaches IPv4 and IPv6 from a socket of both", async () => {
+    const guest = new Asking(fresh({ listen: ["[::]:*"], connect: ["localhost:*"] }));
+    const { handle, port } = await bindAny(guest);
+    const four = await outside();
+    await sendTo(guest, handle, four.port, "four");
+    await until(() => four.got.length === 1);
+    four.socket.send("back", port, "127.0.0.1");
+    expect(await receive(guest, handle)).toEqual({ text: "back", from: `127.0.0.1:${four.port}` });
   });
 
   it("has options, and the system's errors for them", async () => {

@@ -88,6 +88,8 @@ const nobodyElse: Processes = {
   }),
   moduleOf: () => "",
 };
+/** The main thread's end of asks, as a test has it. */
+export type Main = (op: number, payload: Buffer) => Uint8Array;
 
 export class LocalCarrier {
   readonly host: Host;
@@ -99,6 +101,8 @@ export class LocalCarrier {
   readonly waits: number[] = [];
   /** Bytes of the largest piece of output that a host function made. */
   outputPieceMax = 0;
+  /** What the main thread answers at once; null: there is none. */
+  main: Main | null = null;
   readonly #imports: WebAssembly.Imports;
   readonly #reader: RingReader;
   readonly #words = new Int32Array(new SharedArrayBuffer(CONTROL.bytes));
@@ -128,7 +132,11 @@ export class LocalCarrier {
       },
       metric: (_from, event, name, value) => this.metering.record("test", event, name, value),
       ...(stdin !== undefined && { stdin }),
-      ask: () => this.host.trap("a local carrier has no main thread to ask"),
+      ask: (_, op, payload) => {
+        const answer = this.main?.(op, Buffer.from(payload ?? []));
+        if (answer === undefined) return this.host.trap("a local carrier has no main thread to ask");
+        return () => answer;
+      },
       waitedFor: () => undefined,
       mayGoOn: () => true,
       // Nobody else lives here: what has to do with others is tested in carriers.
@@ -264,13 +272,14 @@ export interface InsideOptions {
   readonly request?: RequestParts | Uint8Array;
   readonly spec?: Partial<ActorSpec>;
   readonly stdin?: Stdin;
+  readonly main?: Main;
 }
 
 /**
  * Runs `step` as a guest that was asked something. What it throws by itself comes through; a trap ends it as a guest.
  */
 export function inside(step: (inside: Inside) => void, options: InsideOptions = {}): Ran & { carrier: LocalCarrier } {
-  const { age = "new", request = {}, spec = {} } = options;
+  const { age = "new", request = {}, spec = {}, main = null } = options;
   let failure: unknown;
   const imports = {
     test: {
@@ -290,6 +299,7 @@ export function inside(step: (inside: Inside) => void, options: InsideOptions = 
     },
   };
   const carrier = new LocalCarrier(imports, options.stdin);
+  carrier.main = main;
   const actor = carrier.started({ module: modules[age], info }, spec);
   const pid = 7;
   const message = request instanceof Uint8Array ? request : requestMessage({ pid, ...request });

@@ -473,6 +473,6 @@ describe("the test guests", () => {
     const actor = carrier.started(await compile("unsupported"));
     expect(carrier.run(actor).replies).toHaveLength(1);
     const { exit } = carrier.run(actor, { body: Buffer.from("x") });
-    expect(exit).toEqual({ reason: "trap", text: "not supported yet: lunatic::networking.tcp_bind" });
+    expect(exit).toEqual({ reason: "trap", text: "not supported yet: lunatic::sqlite.sqlite3_changes" });
   });
 });

@@ -1,0 +1,126 @@
+// lunatic::networking in the built program: a program in C under `frenezulo run`, and services that use the network.
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { makeCertificates } from "../certificates.ts";
+import { guestPath } from "../guests/guests.ts";
+import { HttpClient } from "./http-client.ts";
+import { NodeProcess } from "./node-process.ts";
+
+const mainFile = join(import.meta.dirname, "../../dist/main.js");
+const source = readFileSync(join(import.meta.dirname, "../guests/lunatic/networking.c"), "utf8");
+const program = join(import.meta.dirname, "../guests/build/lunatic-networking.wasm");
+
+describe("a program that uses the network", () => {
+  let folder: string;
+  let lines: string[];
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "frenezulo-network-"));
+    const { ca, certificate, key } = makeCertificates(folder);
+    const pem = [certificate, key, ca].map(String);
+    const flags = ["--listen", "127.0.0.1:*", "--connect", "127.0.0.1:*"];
+    const { stdout } = await promisify(execFile)(process.execPath, [mainFile, "run", ...flags, program, "--", ...pem], {
+      env: { ...process.env, XDG_CACHE_HOME: folder },
+    }).catch((failed: { stdout: string }) => failed);
+    lines = stdout.split("\n");
+  }, 120_000);
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it.each([...source.matchAll(/TEST\("([^"]+)"/g)].map(([, name]) => name as string))("%s", (name) => {
+    const line = lines.find((each) => each.includes(name));
+    expect(line ?? lines.join("\n")).toMatch(new RegExp(`^ok \\d+ ${name}$`));
+  });
+
+  it("is told of flags that are no addresses", async () => {
+    const ran = promisify(execFile)(process.execPath, [mainFile, "run", "--connect", "example.com", program]);
+    await expect(ran).rejects.toMatchObject({
+      stderr: expect.stringContaining('--connect: "example.com": it is not HOST:PORT'),
+    });
+  });
+});
+
+describe("a service that uses the network", () => {
+  let outside: Server;
+  let port: number;
+  const connections: Socket[] = [];
+  let node: NodeProcess;
+  let client: HttpClient;
+
+  beforeAll(async () => {
+    outside = createServer((socket) => {
+      connections.push(socket);
+      socket.on("error", () => {});
+      socket.once("data", (bytes) => {
+        if (!isSilent) socket.end(`you said ${bytes}`);
+      });
+    });
+    await new Promise<void>((resolve) => outside.listen(0, "127.0.0.1", resolve));
+    port = (outside.address() as { port: number }).port;
+    const network = { connect: [`127.0.0.1:${port}`], listen: ["127.0.0.1:*"] };
+    const guest = { source: guestPath("network"), limits: { deadline: "500ms" }, breaker: { failures: 1000 } };
+    node = await NodeProcess.start({
+      config: { services: { open: { ...guest, network }, closed: guest, kept: { ...guest, network, state: "kept" } } },
+    });
+    client = new HttpClient(node.address);
+  }, 60_000);
+  let isSilent = false;
+
+  afterAll(async () => {
+    client.close();
+    outside.close();
+    expect(await node.stop()).toEqual({ code: 0, signal: null });
+  });
+
+  const ask = async (path: string): Promise<[number, string]> => {
+    const { status, body } = await client.request(path);
+    return [status, body.toString()];
+  };
+
+  it.each(["open", "kept"])("%s: reaches what its policy allows, request after request", async (name) => {
+    isSilent = false;
+    for (let i = 0; i < 20; i++) expect(await ask(`/${name}?do=fetch&port=${port}`)).toEqual([200, "you said hello"]);
+  });
+
+  it("is told which entry is missing, and serves on", async () => {
+    const [status, why] = await ask(`/closed?do=fetch&port=${port}`);
+    expect(status).toBe(200);
+    expect(why).toContain(`the policy's network.connect does not name it, like "127.0.0.1:${port}"`);
+    expect((await ask("/closed?do=accept&port=0"))[1]).toContain("network.listen has no entry");
+    expect((await ask(`/open?do=fetch&port=${port + 1}`))[1]).toContain("network.connect does not name it");
+  });
+
+  it("that hangs in a read ends at its deadline, and its connection with it", async () => {
+    isSilent = true;
+    const before = connections.length;
+    expect((await ask(`/open?do=hang&port=${port}`))[0]).toBe(504);
+    const connection = connections[before] as Socket;
+    connection.resume();
+    if (!connection.readableEnded) await new Promise((resolve) => connection.once("end", resolve));
+  });
+
+  it("that hangs in an accept ends at its deadline, and its port is free", async () => {
+    const spare = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => spare.once("listening", resolve));
+    const free = (spare.address() as { port: number }).port;
+    await new Promise((resolve) => spare.close(resolve));
+    const answer = ask(`/open?do=accept&port=${free}`);
+    while (!(await isOpen(free))) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect((await answer)[0]).toBe(504);
+    while (await isOpen(free)) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+});
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on("error", () => resolve(false));
+  });
+}
