@@ -22,6 +22,8 @@ export interface GaugeParts {
   /** Requests that were refused before or instead of reaching a service, by error code. */
   readonly refused: ReadonlyMap<ErrorCode, number>;
   readonly connections: () => number;
+  /** Of guests. */
+  readonly sockets: () => number;
 }
 
 type Counts = Iterable<readonly [Readonly<Record<string, string>>, number]>;
@@ -34,6 +36,11 @@ export function registerGauges(metrics: Metrics, parts: GaugeParts): void {
   metrics.gauge("in_flight", "Requests admitted and not answered.", () => ledger.size);
   metrics.gauge("queued", "Requests that wait for an actor on the main thread.", () => dispatch.queues.length);
   metrics.gauge("connections", "Open connections of all listeners.", parts.connections);
+  metrics.gauge(
+    "guest_sockets",
+    "Sockets that guests hold, and connections that they have not accepted.",
+    parts.sockets,
+  );
   metrics.gauge("services", "Services registered.", () => router.size);
   metrics.gauge("actors", "Actors by state.", () =>
     byLabel(

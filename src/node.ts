@@ -185,6 +185,7 @@ class Node implements Verbs, RunningNode {
       log,
       refused: this.#refused,
       connections: () => this.#listeners.connections,
+      sockets: () => this.#processes.networking.sockets,
     });
     const fronts = {
       inFlightMax: limits.in_flight,
