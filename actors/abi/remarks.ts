@@ -32,7 +32,7 @@ export const remarks: Remarks = {
     tcp_read: slice,
     tcp_peek: `never consumes; ${slice}`,
     tcp_write_vectored: writes,
-    tls_bind: listens,
+    tls_bind: `${listens}; an RSA key has at most 4,096 bits`,
     tls_accept: "a failed handshake is result 1, not a trap; handshakes run as clients come, for 10 s each",
     tls_connect: `a failed handshake is result 1, not a trap; the time covers it, too; ${connects}`,
     tls_read: slice,

@@ -1,5 +1,5 @@
 // Outgoing connections of guests: TCP to an address, TLS to a name. Main thread, evented.
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { checkServerIdentity, connect as connectTls, createSecureContext, type SecureContext } from "node:tls";
 import { after } from "../timer.ts";
@@ -38,9 +38,20 @@ export function openTls(
   return opened(call, secure, "secureConnect", ms);
 }
 
-/** The certificate and key of a listener. @throws NetworkError for what is not PEM, or does not fit together */
+/** Keys of listeners: each handshake signs with one on the main thread, and 16,384 bits take most of a second. */
+const KEY_BITS_MAX = 4_096;
+const keyTypes: ReadonlySet<string | undefined> = new Set(["rsa", "rsa-pss", "ec", "ed25519", "ed448"]);
+
+/**
+ * The certificate and key of a listener.
+ * @throws NetworkError for what is not PEM, does not fit together, or is a key that takes long to sign with
+ */
 export function serverContext(certificate: Buffer, key: Buffer): SecureContext {
   try {
+    const { asymmetricKeyType, asymmetricKeyDetails } = createPrivateKey(key);
+    if (!keyTypes.has(asymmetricKeyType) || (asymmetricKeyDetails?.modulusLength ?? 0) > KEY_BITS_MAX) {
+      throw new Error(`a key is RSA of at most ${KEY_BITS_MAX} bits, or of an elliptic curve`);
+    }
     return createSecureContext({ cert: certificate, key });
   } catch (thrown) {
     throw new NetworkError(`the certificate and key cannot be used: ${(thrown as Error).message}`);

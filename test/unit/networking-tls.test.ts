@@ -1,4 +1,5 @@
 // src/networking over real loopback sockets: TLS, with certificates of a CA that is made for the test.
+import { createPrivateKey, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import type { LookupFunction } from "node:net";
@@ -25,6 +26,17 @@ afterEach(() => {
   for (const each of open.splice(0)) each.closeEnvironment(ENVIRONMENT);
   for (const close of closing.splice(0)) close();
 });
+
+/** Has the form of an RSA key; finding the primes of a real one takes seconds. */
+function keyOf(bits: number): Buffer {
+  const number = (bytes: number): string =>
+    Buffer.concat([Buffer.of(0xff), randomBytes(bytes - 1)]).toString("base64url");
+  const [n, d] = [number(bits / 8), number(bits / 8)];
+  const half = Math.ceil(bits / 16) + 1;
+  const parts = { p: number(half), q: number(half), dp: number(half), dq: number(half), qi: number(half) };
+  const key = createPrivateKey({ format: "jwk", key: { kty: "RSA", e: "AQAB", n, d, ...parts } });
+  return Buffer.from(key.export({ type: "pkcs8", format: "pem" }));
+}
 
 function fresh(...args: Parameters<typeof networking>): Networking {
   const made = networking(...args);
@@ -152,6 +164,7 @@ describe("a TLS listener", () => {
     const guest = new Asking(fresh());
     await expect(bindTls(guest, { ...own, key: Buffer.from("no") })).rejects.toThrow("cannot be used");
     await expect(bindTls(guest, { ...own, certificate: own.key })).rejects.toThrow("cannot be used");
+    await expect(bindTls(guest, { ...own, key: keyOf(4_104) })).rejects.toThrow("RSA of at most 4096 bits");
     expect(open[0]?.sockets).toBe(0);
   });
 
