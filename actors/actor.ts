@@ -153,7 +153,7 @@ export class Actor {
     const hasEntropy = this.#host.entropyAsked;
     if (hasEntropy && !spec.snapshotEntropy) return;
     // Start code without entropy always ends the same: the first image serves every later instance.
-    if (this.#image === null || this.#imageHasEntropy || hasEntropy) this.#image = instance.takeImage();
+    if (this.#image === null || this.#imageHasEntropy || hasEntropy) this.#image = instance.takeImage(spec.digest);
     this.#imageHasEntropy = hasEntropy;
   }
 }

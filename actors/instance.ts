@@ -1,5 +1,6 @@
 // One wasm instance: create it, call its entry, put it back to pristine, measure it. Runs in a carrier.
 import { LIGHT_EXPORTS } from "./abi/light.ts";
+import { knownImage, rememberImage } from "./images.ts";
 import { PristineImage, Restorer } from "./pristine.ts";
 import { LightStack } from "./waiting/light.ts";
 import type { CarrierModule } from "./wire.ts";
@@ -45,10 +46,18 @@ export class GuestInstance {
     return this.#bytesMax > 0 && this.memoryBytes.length > (this.#bytesMax / 4) * 3;
   }
 
-  /** Null where putting back would not be exact: JavaScript cannot give a NaN back with the payload it had. */
-  takeImage(): PristineImage | null {
+  /**
+   * Null where putting back would not be exact: JavaScript cannot give a NaN back with the payload it had.
+   * @param digest of the module: an image of it that says the same is used again
+   */
+  takeImage(digest: string): PristineImage | null {
     const globals = this.#globals.map((global) => global.value);
-    return globals.some(Number.isNaN) ? null : new PristineImage(this.memoryBytes, globals);
+    if (globals.some(Number.isNaN)) return null;
+    const known = knownImage(digest);
+    if (known?.isOf(this.memoryBytes, globals)) return known;
+    const image = new PristineImage(this.memoryBytes, globals);
+    rememberImage(digest, image);
+    return image;
   }
 
   /**

@@ -33,6 +33,20 @@ export class PristineImage {
     }
   }
 
+  /** True if an instance with this memory and these globals looks the same. */
+  isOf(memory: Buffer, globals: readonly unknown[]): boolean {
+    if (memory.length !== this.length || !globals.every((value, i) => Object.is(value, this.globals[i]))) return false;
+    for (let at = 0; at < memory.length; at += PAGE) {
+      const isZero = this.hasData[at / PAGE] === 0;
+      if (
+        memory.compare(isZero ? zeros : this.memory, isZero ? 0 : at, (isZero ? 0 : at) + PAGE, at, at + PAGE) !== 0
+      ) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   /** Makes `memory` reach to `end`. */
   cover(end: number): void {
     if (end <= this.memory.length) return;

@@ -218,6 +218,8 @@ export interface ActorSpec {
   /** The module's form for light processes: what it spawns; null: there is none (yet). */
   readonly light: CarrierModule | null;
   readonly module: WebAssembly.Module;
+  /** sha256 of the module, hex. */
+  readonly digest: string;
   readonly info: ModuleInfo;
   readonly state: "fresh" | "kept";
   /** Put back even if start asked for a clock or randomness (policy snapshot_entropy). */

@@ -1,4 +1,5 @@
 // What a carrier has around its actors, in the test's own thread: host, sender, output and ring are the real ones.
+import { createHash } from "node:crypto";
 import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
 import { Host, type Services, type Stdin } from "../../../actors/abi/host.ts";
 import { makeImports } from "../../../actors/abi/imports.ts";
@@ -19,7 +20,7 @@ import { type GuestName, guest } from "../../guests/guests.ts";
 import { type RequestParts, requestMessage } from "../../guests/minimal-host.ts";
 import { wasm } from "../modules-fixtures.ts";
 
-export type Compiled = Pick<ActorSpec, "module" | "info">;
+export type Compiled = Pick<ActorSpec, "module" | "digest" | "info">;
 
 /** Through the real intake. @throws what the intake says */
 export async function compile(guestOrBytes: GuestName | Uint8Array, memoryBytes = 32 << 20): Promise<Compiled> {
@@ -27,7 +28,7 @@ export async function compile(guestOrBytes: GuestName | Uint8Array, memoryBytes 
   const limits = { memoryBytes, tableElements: 10_000 };
   const outcome = await compileModule({ bytes: new Uint8Array(source), limits });
   if (!outcome.ok) throw new Error(`${outcome.code}: ${JSON.stringify(outcome.details)}`);
-  return outcome;
+  return { ...outcome, digest: createHash("sha256").update(source).digest("hex") };
 }
 
 export function specOf(compiled: Compiled, overrides: Partial<ActorSpec> = {}): ActorSpec {
@@ -38,6 +39,7 @@ export function specOf(compiled: Compiled, overrides: Partial<ActorSpec> = {}): 
     environment: null,
     light: null,
     module: compiled.module,
+    digest: compiled.digest,
     info: compiled.info,
     state: "fresh",
     snapshotEntropy: false,
@@ -300,7 +302,7 @@ export function inside(step: (inside: Inside) => void, options: InsideOptions = 
   };
   const carrier = new LocalCarrier(imports, options.stdin);
   carrier.main = main;
-  const actor = carrier.started({ module: modules[age], info }, spec);
+  const actor = carrier.started({ module: modules[age], digest: age, info }, spec);
   const pid = 7;
   const message = request instanceof Uint8Array ? request : requestMessage({ pid, ...request });
   const ran = carrier.runMessage(actor, message, pid);
