@@ -1,9 +1,12 @@
 // One wasm instance: create it, call its entry, put it back to pristine, measure it. Runs in a carrier.
 import { LIGHT_EXPORTS } from "./abi/light.ts";
-import { knownImage, rememberImage } from "./images.ts";
+import { Interned } from "./interned.ts";
 import { PristineImage, Restorer } from "./pristine.ts";
 import { LightStack } from "./waiting/light.ts";
 import type { CarrierModule } from "./wire.ts";
+
+/** By the module's digest: most of what an idle actor costs is its image, and those of one module begin alike. */
+const images = new Interned<PristineImage>();
 
 export class GuestInstance {
   readonly exports: WebAssembly.Exports;
@@ -48,15 +51,15 @@ export class GuestInstance {
 
   /**
    * Null where putting back would not be exact: JavaScript cannot give a NaN back with the payload it had.
-   * @param digest of the module: an image of it that says the same is used again
+   * @param digest of the module, where an image of it that says the same may be used again
    */
-  takeImage(digest: string): PristineImage | null {
+  takeImage(digest: string | null = null): PristineImage | null {
     const globals = this.#globals.map((global) => global.value);
     if (globals.some(Number.isNaN)) return null;
-    const known = knownImage(digest);
+    const known = digest === null ? null : images.get(digest);
     if (known?.isOf(this.memoryBytes, globals)) return known;
     const image = new PristineImage(this.memoryBytes, globals);
-    rememberImage(digest, image);
+    if (digest !== null) images.keep(digest, image);
     return image;
   }
 

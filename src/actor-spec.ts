@@ -7,7 +7,11 @@ import type { Actor, Pool } from "./service.ts";
 /** Where its environment is, for a module that has to do with other processes. */
 export type ActorEnvironment = Pick<ActorSpec, "environment" | "light">;
 
-export function specOf(actor: Actor, { module, digest, info }: CompiledModule, environment: ActorEnvironment): ActorSpec {
+export function specOf(
+  actor: Actor,
+  { module, digest, info }: CompiledModule,
+  environment: ActorEnvironment,
+): ActorSpec {
   const { policy, service, environmentId } = actor.pool;
   return {
     pid: actor.pid,

@@ -189,7 +189,7 @@ export class Actors implements Life {
   carrierGone(carrier: Carrier, why: string): void {
     for (const actor of this.#starting.values()) {
       if (actor.carrier !== carrier || actor.startFailure !== null) continue;
-      if (carrier.isShared) actor.isDisplaced = true;
+      if (carrier.isShared && carrier.running()?.pid !== actor.pid) actor.isDisplaced = true;
       else actor.startFailure = why;
     }
     this.#options.onCarrierGone(carrier, why);

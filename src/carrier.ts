@@ -20,6 +20,7 @@ import {
   STATE_IDLE,
   type Ticket,
 } from "../actors/wire.ts";
+import { Calls } from "./calls.ts";
 import { reasonOf } from "./errors.ts";
 import type { MainMesh } from "./mesh.ts";
 
@@ -72,8 +73,6 @@ export class Carrier {
   state: CarrierState = "warming";
   /** True when `kill` was asked for and the thread has not ended within the grace time. */
   isZombie = false;
-  /** True while an actor's start is asked for and not answered. */
-  isStarting = false;
   /** Shared: actors of several services, one request at a time. Dedicated: one actor, requests ahead in its ring. */
   isShared = false;
   /** Actors that are placed here, starting ones included. */
@@ -87,7 +86,9 @@ export class Carrier {
   readonly #mesh: MessagePort;
   readonly #blocks = new Map<number, ArrayBuffer>();
   readonly #control: Comlink.Remote<CarrierControl>;
-  readonly #ended: Promise<string>;
+  readonly #calls = new Calls();
+  /** Starts under way. */
+  #starts = 0;
   #giveUp: (why: string) => void = () => {};
   /** Called when the thread has really ended. */
   onExit: (() => void) | null = null;
@@ -135,7 +136,7 @@ export class Carrier {
     this.#worker.on("error", (error) => {
       why = reasonOf(error);
     });
-    this.#ended = new Promise((resolve) => {
+    const ended = new Promise<string>((resolve) => {
       this.#giveUp = resolve;
       this.#worker.on("exit", (code) => {
         port.close();
@@ -143,8 +144,9 @@ export class Carrier {
         this.onExit?.();
       });
     });
-    void this.#ended.then((text) => {
+    void ended.then((text) => {
       onEnd(this, text);
+      this.#calls.end(text);
       tickets.close();
       mesh.close();
       if (!this.isZombie) freeRings.push(data.requests, data.replies);
@@ -158,7 +160,7 @@ export class Carrier {
 
   /** Resolves once the carrier answers control calls. @throws if its thread ends first */
   async warm(): Promise<void> {
-    await this.#ask(this.#control.stop(0));
+    await this.#calls.ask(this.#control.stop(0));
   }
 
   /**
@@ -166,9 +168,9 @@ export class Carrier {
    * @returns why it did not start, or null. @throws if the thread ends first
    */
   start(spec: ActorSpec): Promise<string | null> {
-    this.isStarting = true;
-    const asked = this.#ask(this.#control.start(spec)).finally(() => {
-      this.isStarting = false;
+    this.#starts++;
+    const asked = this.#calls.ask(this.#control.start(spec)).finally(() => {
+      this.#starts--;
     });
     this.wake();
     return asked;
@@ -176,21 +178,21 @@ export class Carrier {
 
   /** Forgets an actor; the carrier can be used again afterwards. */
   stop(pid: number): Promise<void> {
-    const asked = this.#ask(this.#control.stop(pid));
+    const asked = this.#calls.ask(this.#control.stop(pid));
     this.wake();
     return asked;
   }
 
   /** Makes a process that is no actor. @returns its pid, or why there is none. @throws if the thread ends first */
   spawn(spec: BirthSpec): Promise<number | string> {
-    const asked = this.#ask<number | string>(this.#control.spawn(spec));
+    const asked = this.#calls.ask<number | string>(this.#control.spawn(spec));
     this.wake();
     return asked;
   }
 
   /** Ends all processes of an environment here. */
   closeEnvironment(id: number): Promise<void> {
-    const asked = this.#ask(this.#control.close(id));
+    const asked = this.#calls.ask(this.#control.close(id));
     this.wake();
     return asked;
   }
@@ -201,9 +203,9 @@ export class Carrier {
     this.#tickets.postMessage(message);
   }
 
-  /** A comlink promise to a dead thread never settles (DECISIONS 2.1): raced against the thread's end. */
-  #ask<T>(answer: Promise<T>): Promise<T> {
-    return Promise.race([answer, this.#ended.then((why) => Promise.reject(new Error(why)))]);
+  /** True while an actor's start is asked for and not answered. */
+  get isStarting(): boolean {
+    return this.#starts > 0;
   }
 
   /** Wakes the carrier if it sleeps. Call after a commit. */

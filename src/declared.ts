@@ -4,10 +4,11 @@ import { fileURLToPath } from "node:url";
 import type { ServiceConfig } from "./config.ts";
 import { FrenezuloError, reasonOf } from "./errors.ts";
 import type { CompiledModule } from "./modules.ts";
+import { isSamePolicy } from "./policies.ts";
 import type { Router } from "./router.ts";
 import type { Pool, Service } from "./service.ts";
 import type { Sources } from "./sources.ts";
-import { isSamePolicy, type PoolVersion, type Turnover } from "./turnover.ts";
+import type { PoolVersion, Turnover } from "./turnover.ts";
 
 export interface DeclaredParts {
   readonly router: Router<Service>;

@@ -289,7 +289,7 @@ export class Dispatch implements CarrierEvents {
 
   /** What has waited too long gets 503, in a ring or here. True if something still waits. */
   #timeOut(nowMs: number): boolean {
-    for (const actor of this.#actors.values()) this.#handOver.timeOut(actor, nowMs);
+    for (const actor of this.#actors.values()) if (actor.sent.length > 0) this.#handOver.timeOut(actor, nowMs);
     return this.queues.timeOut(nowMs);
   }
 }

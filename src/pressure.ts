@@ -14,9 +14,16 @@ export function wantedActor(pool: Pool, nowMs: number): Scaling {
   const load = {
     residents: pool.children - pool.burstIds.size,
     bursts: pool.burstIds.size,
+    starting: startingOf(pool),
     inFlight,
     queued: pool.waiting.length + pool.sent - inFlight,
     serviceTimeMs: Math.max(pool.serviceMs, waitedMs),
   };
   return scale(load, { min, max, pressure: { depth: pressure.depth, waitMs: pressure.wait } });
+}
+
+function startingOf({ actors }: Pool): number {
+  let starting = 0;
+  for (const { state } of actors) if (state === "starting") starting++;
+  return starting;
 }

@@ -9,12 +9,13 @@ import { DeclaredServices, type ServiceChanges } from "./declared.ts";
 import { FrenezuloError, reasonOf } from "./errors.ts";
 import type { Log } from "./log.ts";
 import type { CompiledModule, IntakeLimits, Modules } from "./modules.ts";
+import { isSamePolicy, samePolicy } from "./policies.ts";
 import { assertPrefix, type Router } from "./router.ts";
 import type { Pool, Service } from "./service.ts";
 import type { Sources } from "./sources.ts";
 import type { StoredService, StoredVersion } from "./store/row.ts";
 import type { Store } from "./store.ts";
-import { isSamePolicy, type PoolVersion, type Turnover } from "./turnover.ts";
+import type { PoolVersion, Turnover } from "./turnover.ts";
 import type { AddOptions, AddResult, VersionView } from "./verbs.ts";
 
 export interface RegistryParts {
@@ -272,7 +273,7 @@ export class Registry {
 
   #policyOf(given: unknown, env: Readonly<Record<string, string>>): Policy {
     const policy = parsePolicy(given, this.#config);
-    return { ...policy, env: { ...policy.env, ...env } };
+    return samePolicy({ ...policy, env: { ...policy.env, ...env } });
   }
 
   /** What intake holds modules of a policy against. */

@@ -134,6 +134,8 @@ export class Pool {
   isHot = false;
   /** Killed for its deadline: it shares no carrier any more. */
   isQuarantined = false;
+  /** While it has no requests the sweep passes it over until then. performance.now(), ms */
+  lookAtMs = 0;
   #aheadMax = 2;
   readonly #peak: Peak;
   readonly #heat = new Heat();

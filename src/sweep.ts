@@ -4,6 +4,9 @@ import type { ActorOutcomes } from "./life.ts";
 import type { Placement } from "./placement.ts";
 import type { Actor, Pool } from "./service.ts";
 
+/** A pool without requests is looked at this often, or ten times in its idle_timeout: there may be thousands. ms */
+const REST_MS = 1000;
+
 export class Sweep {
   readonly #pools: ReadonlySet<Pool>;
   readonly #placement: Placement;
@@ -26,6 +29,9 @@ export class Sweep {
 
   run(nowMs: number): void {
     for (const pool of this.#pools) {
+      const isIdle = pool.sent === 0 && pool.waiting.length === 0;
+      if (isIdle && nowMs < pool.lookAtMs) continue;
+      pool.lookAtMs = nowMs + (isIdle ? Math.min(REST_MS, pool.policy.scale.idle_timeout / 10) : 0);
       for (const actor of pool.surplus(nowMs)) this.#outcomes.surplus(actor);
       if (pool.heatsUp(nowMs)) {
         if (this.#placement.hasRoomFor(pool)) this.#giveOwn(pool);

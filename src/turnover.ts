@@ -114,10 +114,3 @@ export class Turnover {
     await this.#parts.supervision.removePool(pool);
   }
 }
-
-/** True if two policies say the same. */
-export function isSamePolicy(a: Policy, b: Policy): boolean {
-  const text = (policy: Policy): string =>
-    JSON.stringify(policy, (_key, value: unknown) => (value === Number.POSITIVE_INFINITY ? "never" : value));
-  return text(a) === text(b);
-}

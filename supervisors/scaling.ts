@@ -6,6 +6,8 @@ export interface Load {
   readonly residents: number;
   /** Actors that were started for one request each and have not ended, those that are starting included. */
   readonly bursts: number;
+  /** Of both, those that are starting now: each will take a request that waits. */
+  readonly starting: number;
   /** Requests that residents have begun. */
   readonly inFlight: number;
   /** Requests that nobody has begun. */
@@ -31,14 +33,15 @@ export interface ScalePolicy {
 export type Scaling = "resident" | "burst" | "nothing";
 
 /**
- * A missing minimum, or a request and no resident at all: a resident. Under pressure: a burst actor, unless there are
- * as many of those as residents already, for then it is no spike and a resident is cheaper. Never above max.
+ * A missing minimum, or a request and no resident at all: a resident. Under pressure, with more requests waiting than
+ * actors are starting: a burst actor, unless there are as many of those as residents already, for then it is no spike
+ * and a resident is cheaper. Never above max.
  */
 export function scale(load: Load, policy: ScalePolicy): Scaling {
-  const { residents, bursts, queued } = load;
+  const { residents, bursts, starting, queued } = load;
   if (residents + bursts >= policy.max) return "nothing";
   if (residents < policy.min || (residents === 0 && queued > 0)) return "resident";
-  if (!isUnderPressure(load, policy)) return "nothing";
+  if (queued <= starting || !isUnderPressure(load, policy)) return "nothing";
   return bursts >= residents ? "resident" : "burst";
 }
 

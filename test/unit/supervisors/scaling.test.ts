@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { isUnderPressure, type Load, type ScalePolicy, scale } from "../../../supervisors/scaling.ts";
 
 const policy: ScalePolicy = { min: 0, max: 4, pressure: { depth: 4, waitMs: 100 } };
-const calm: Load = { residents: 1, bursts: 0, inFlight: 0, queued: 0, serviceTimeMs: 10 };
+const calm: Load = { residents: 1, bursts: 0, starting: 0, inFlight: 0, queued: 0, serviceTimeMs: 10 };
 
 test("the first request to a cold service starts a resident", () => {
   expect(scale({ ...calm, residents: 0, queued: 1 }, policy)).toBe("resident");
@@ -27,6 +27,13 @@ test("a request that would wait longer than allowed starts a burst actor", () =>
   const load = { ...calm, inFlight: 1, queued: 1 };
   expect(scale({ ...load, serviceTimeMs: 50 }, policy)).toBe("nothing");
   expect(scale({ ...load, serviceTimeMs: 51 }, policy)).toBe("burst");
+});
+
+test("while an actor starts for each request that waits, however long that takes, no more are started", () => {
+  const load = { ...calm, bursts: 1, inFlight: 1, queued: 1, serviceTimeMs: 60_000 };
+  expect(scale({ ...load, starting: 1 }, policy)).toBe("nothing");
+  expect(scale({ ...load, starting: 1, queued: 2 }, policy)).toBe("resident");
+  expect(scale(load, policy)).toBe("resident");
 });
 
 test("more residents share the wait", () => {
@@ -58,7 +65,9 @@ test("under any load asking again and again ends, within max, with no one waitin
   const small = fc.nat(20);
   fc.assert(
     fc.property(
-      fc.record({ residents: small, bursts: small, inFlight: small, queued: small, serviceTimeMs: fc.nat(1000) }),
+      fc
+        .record({ residents: small, bursts: small, inFlight: small, queued: small, serviceTimeMs: fc.nat(1000) })
+        .map((load) => ({ ...load, starting: 0 })),
       fc.record({ min: fc.nat(4), more: fc.nat(8), depth: fc.nat(8), waitMs: fc.nat(500) }),
       (given, { min, more, depth, waitMs }) => {
         const limits: ScalePolicy = { min, max: min + more, pressure: { depth, waitMs } };
@@ -67,8 +76,8 @@ test("under any load asking again and again ends, within max, with no one waitin
         for (let next = scale(load, limits); next !== "nothing"; next = scale(load, limits)) {
           started++;
           if (next === "resident") load = { ...load, residents: load.residents + 1 };
-          else load = { ...load, bursts: load.bursts + 1, queued: load.queued - 1 };
-          expect(load.queued).toBeGreaterThanOrEqual(0);
+          else load = { ...load, bursts: load.bursts + 1 };
+          load.starting++;
           expect(load.residents + load.bursts).toBeLessThanOrEqual(limits.max);
           expect(started).toBeLessThanOrEqual(limits.max);
         }
