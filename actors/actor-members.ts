@@ -11,16 +11,17 @@ const MEMORY_MAX = 2 ** 32 - 1;
 
 export class ActorMembers implements Membership {
   readonly #runtime: Runtime;
-  readonly #environment: Environment;
-  readonly #rights: ProcessConfig;
-  readonly #module: string;
+  readonly environment: Environment;
+  readonly rights: ProcessConfig;
+  /** The main thread's name for what they spawn. */
+  readonly module: string;
 
   constructor(runtime: Runtime, { light, env, args, preopens }: ActorSpec, environment: EnvironmentSpec) {
     this.#runtime = runtime;
-    this.#environment = runtime.open(environment);
-    this.#module = environment.moduleKey;
+    this.environment = runtime.open(environment);
+    this.module = environment.moduleKey;
     if (light !== null) runtime.addModule(environment.moduleKey, light);
-    this.#rights = {
+    this.rights = {
       maxMemory: MEMORY_MAX,
       maxFuel: 0n,
       canCompileModules: environment.canCompileModules,
@@ -33,8 +34,8 @@ export class ActorMembers implements Membership {
   }
 
   join(process: Process): void {
-    const member = { environment: this.#environment, task: null, rights: this.#rights, module: this.#module };
-    this.#runtime.kernel.add({ process, ...member });
+    const { environment, rights, module } = this;
+    this.#runtime.kernel.add({ process, environment, task: null, rights, module });
   }
 
   leave({ pid }: Process, exit: Exit): void {

@@ -18,10 +18,7 @@ export const ASK = {
   exists: 8,
 } as const;
 
-/**
- * First byte of the answer to a spawn. made: its u64 pid follows. here: its carrier makes it, of the module whose key
- * follows.
- */
+/** First byte of the answer to a spawn. made: its u64 pid follows. here: its carrier makes it, of the module named. */
 export const SPAWNED = { made: 0, here: 1, failed: 2 } as const;
 
 /** A process that is to be made elsewhere, as JSON. */

@@ -8,18 +8,20 @@ import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { Actor } from "./actor.ts";
 import { ActorMembers } from "./actor-members.ts";
 import { Bell } from "./bell.ts";
+import { bearSpec } from "./birth.ts";
 import { monotonicMs } from "./clock.ts";
 import type { BirthSpec, CarrierControl } from "./control.ts";
 import { assertEngine } from "./engine-check.ts";
-import { type Exit, exitReasons } from "./exits.ts";
+import type { Exit } from "./exits.ts";
 import { Inbox } from "./inbox.ts";
 import type { Member } from "./kernel.ts";
+import { lightRequest } from "./light-request.ts";
 import { Look } from "./look.ts";
 import { Mesh } from "./mesh.ts";
 import { Metering } from "./metering.ts";
 import { Output } from "./output.ts";
 import { Pids } from "./pids.ts";
-import { rightsFromJson } from "./resources.ts";
+import { Reports } from "./reports.ts";
 import { RingReader, RingWriter } from "./ring.ts";
 import { Runtime } from "./runtime.ts";
 import { Sender } from "./sender.ts";
@@ -30,7 +32,6 @@ import {
   CLAIM_PENDING,
   CLAIM_TAKEN,
   CONTROL,
-  DONE,
   KIND,
   SEQ_STARTING,
   SEQ_TURNS,
@@ -41,7 +42,6 @@ import {
 const HOT_MS = 2;
 /** Under load it visits its event loop at least this often. */
 const CONTROL_MS = 20;
-const DONE_TEXT_BYTES_MAX = 2048;
 /** Light processes have their turns for so long before a request or a control call has the next. ms */
 const TURNS_MS = 5;
 /** Turns between two looks at the clock. */
@@ -57,11 +57,14 @@ const requests = new RingReader(data.requests, () => bell.ring());
 const replies = new RingWriter(data.replies);
 const pids = new Pids(data.bell, data.slot);
 const actors = new Map<number, Actor>();
+/** Of the actors that have to do with other processes, by their pids. */
+const members = new Map<number, ActorMembers>();
 const inbox = new Inbox(data.tickets);
 const sender = new Sender(replies, data.tickets, bell, words);
+const reports = new Reports(replies, sender, bell);
 const output = new Output(replies, bell, words);
 const metering = new Metering(replies, bell);
-const mesh = new Mesh({ slot: data.slot, connect: askForRings, notes: { words, port: data.mesh } });
+const mesh = new Mesh({ slot: data.slot, connect: (slot) => reports.connect(slot), notes: { words, port: data.mesh } });
 /** The actor whose guest code runs now or ran last. */
 let running: Actor | null = null;
 const look = new Look();
@@ -82,24 +85,21 @@ const runtime = new Runtime({
   takeModule: (key) => inbox.takeModule(key),
   metric: (service, ...event) => metering.record(service ?? (running as Actor).spec.service, ...event),
   onExit,
-  onOrphaned: (root) => {
-    sender.reserve(0);
-    replies.commit(KIND.orphaned, 0, 0, root, 0);
-    bell.ring();
-  },
+  onOrphaned: (root) => reports.orphaned(root),
 });
 runtime.host.fileBudget.max = data.filesMax;
 
 const control: CarrierControl = {
   start(spec: ActorSpec): string | null {
-    const members = spec.environment === null ? null : new ActorMembers(runtime, spec, spec.environment);
-    const actor = new Actor(spec, runtime.host, runtime.imports, pids, members);
+    const membership = spec.environment === null ? null : new ActorMembers(runtime, spec, spec.environment);
+    const actor = new Actor(spec, runtime.host, runtime.imports, pids, membership);
     const exit = startActor(actor);
     if (exit?.reason !== "normal") {
       actor.end({ reason: "start_failed", text: "its start failed" });
       return exit === null ? "its carrier was condemned" : exit.text;
     }
     actors.set(spec.pid, actor);
+    if (membership !== null) members.set(spec.pid, membership);
     countInstances(1);
     return null;
   },
@@ -114,22 +114,9 @@ const control: CarrierControl = {
     metering.forget(actor.spec.service);
   },
   spawn(spec: BirthSpec): number | string {
-    const { environment, module, link, entry } = spec;
-    const born = runtime.spawner.bear({
-      environment: runtime.open(environment),
-      pool: runtime.addModule(module, spec.carrierModule),
-      module,
-      rights: rightsFromJson(spec.rights),
-      entry: {
-        name: entry.name,
-        params: entry.params.map((text, i) => (entry.types[i] === "bigint" ? BigInt(text) : Number(text))),
-      },
-      root: spec.root,
-      link: link === null ? null : { pid: link.pid, tag: BigInt(link.tag) },
-      isReported: spec.isReported,
-    });
+    const born = bearSpec(runtime, spec);
     asleep.ring(); // the loop below may be asleep while this call is answered
-    return typeof born === "string" ? born : born.process.pid;
+    return born;
   },
   close(environment: number): void {
     runtime.close(environment, SHUTDOWN);
@@ -146,8 +133,8 @@ async function serve(): Promise<void> {
       const hasCome = runtime.hasNews && runtime.poll();
       if (canRun()) {
         if (!runNext()) return; // condemned: the main thread ends this one
-        if (runtime.hasReady && !runTurns()) return;
-      } else if (runtime.hasReady) {
+        if (runtime.scheduler.hasReady && !runTurns()) return;
+      } else if (runtime.scheduler.hasReady) {
         if (!runTurns()) return;
       } else if (hasCome) endedMs = performance.now();
       else break;
@@ -176,7 +163,7 @@ function runTurns(): boolean {
   do {
     for (let i = 0; i < TURNS_A_TIME && runtime.scheduler.runOne(); i++);
     endedMs = performance.now();
-  } while (runtime.hasReady && !canRun() && endedMs - beganMs < TURNS_MS && !mesh.hasNext());
+  } while (runtime.scheduler.hasReady && !canRun() && endedMs - beganMs < TURNS_MS && !mesh.hasNext());
   return hasPlain || Atomics.compareExchange(words, CONTROL.state, SEQ_TURNS, STATE_IDLE) === SEQ_TURNS;
 }
 
@@ -190,14 +177,7 @@ function canRun(): boolean {
 }
 
 function hasWork(): boolean {
-  return canRun() || runtime.hasReady || runtime.hasNews;
-}
-
-/** The main thread always drains, so room comes. */
-function askForRings(slot: number): void {
-  sender.reserve(0);
-  replies.commit(KIND.connect, 0, slot, 0, 0);
-  bell.ring();
+  return canRun() || runtime.scheduler.hasReady || runtime.hasNews;
 }
 
 /** Runs the request that the ring shows. False if the carrier was condemned before or meanwhile. */
@@ -214,16 +194,34 @@ function runNext(): boolean {
   const actor = actors.get(requests.pid) as Actor;
   running = actor;
   const [bytes, start, length] = payload();
+  if (actor.spec.isLight) return runLight(actor, bytes, start, length);
   const exit = actor.run(bytes, start, length, requests.about);
   endedMs = performance.now();
   metering.flush();
   const goesOn = runtime.goesOn(actor.process, requests.about);
-  report(KIND.done, seq, requests.pid, exit, endedMs - began, goesOn ? 1 : 0);
+  reports.end(KIND.done, seq, requests.pid, exit, endedMs - began, goesOn);
   const isMine = Atomics.compareExchange(words, CONTROL.state, seq, STATE_IDLE) === seq;
   requests.release();
   bell.ring();
   if (!isMine) return false;
   return actor.settle(exit) || restart(actor);
+}
+
+/** Gives a request of a light actor its first turn; others follow with those of other processes. */
+function runLight({ spec }: Actor, bytes: Uint8Array, start: number, length: number): boolean {
+  const { seq, about: replyPid } = requests;
+  const frame = { seq, replyPid, bytes, start, length };
+  const task = lightRequest(runtime, pids, members.get(spec.pid) as ActorMembers, spec, frame);
+  runtime.scheduler.run(task);
+  endedMs = performance.now();
+  if (task.state !== "ended") {
+    task.process.keepRequest(bytes);
+    reports.note(KIND.suspended, seq, spec.pid, 0);
+  }
+  const isMine = Atomics.compareExchange(words, CONTROL.state, seq, STATE_IDLE) === seq;
+  requests.release();
+  bell.ring();
+  return isMine;
 }
 
 /** Makes an actor's next instance. False if the carrier was condemned before or meanwhile. */
@@ -232,7 +230,7 @@ function restart(actor: Actor): boolean {
   if (exit === null) return false;
   if (exit.reason !== "normal") {
     forget(actor);
-    report(KIND.ended, 0, actor.spec.pid, exit, 0);
+    reports.end(KIND.ended, 0, actor.spec.pid, exit);
     bell.ring();
   }
   return true;
@@ -256,6 +254,7 @@ function enter(state: number, pid: number, nowMs: number): boolean {
 
 function forget(actor: Actor): void {
   if (!actors.delete(actor.spec.pid)) return;
+  members.delete(actor.spec.pid);
   actor.end(SHUTDOWN);
   countInstances(-1);
 }
@@ -264,11 +263,16 @@ function countInstances(change: number): void {
   Atomics.add(words, CONTROL.instances, change);
 }
 
-/** A process that failed by itself is told of, and one whose end the main thread waits for. */
+/** A process that failed by itself is told of, one whose end the main thread waits for, and a request's. */
 function onExit({ process, task }: Member, exit: Exit): void {
+  if (task === null) return;
   const isOwnFault = exit.reason === "trap" || exit.reason === "memory" || exit.reason === "exit";
-  if (task === null || !(isOwnFault || task.isReported)) return;
-  report(KIND.exited, process.environment, process.pid, exit, 0);
+  const { request } = task;
+  if (request !== null) {
+    const goesOn = runtime.goesOn(process, request.replyPid);
+    reports.end(KIND.done, request.seq, request.actorPid, exit, task.ranMs, goesOn);
+  } else if (isOwnFault || task.isReported) reports.end(KIND.exited, process.environment, process.pid, exit);
+  else return;
   bell.ring();
 }
 
@@ -281,16 +285,4 @@ function payload(): [Uint8Array, number, number] {
 /** The block that the shown frame names. */
 function takeBlock(): ArrayBuffer {
   return inbox.takeBlock(requests.bytes.readUInt32LE(requests.offset));
-}
-
-/** Writes how a request or an actor ended; waits for room, since this must not be lost. */
-function report(kind: number, seq: number, pid: number, exit: Exit, ms: number, goesOn = 0): void {
-  const text = exit.text === "" ? null : Buffer.from(exit.text).subarray(0, DONE_TEXT_BYTES_MAX);
-  const length = DONE.text + (text === null ? 0 : text.length);
-  const at = sender.reserve(length);
-  replies.bytes[at + DONE.reason] = exitReasons.indexOf(exit.reason);
-  replies.bytes[at + DONE.goesOn] = goesOn;
-  replies.bytes.writeUInt32LE(Math.min(Math.round(ms * 1000), 0xffff_ffff), at + DONE.micros);
-  if (text !== null) replies.bytes.set(text, at + DONE.text);
-  replies.commit(kind, seq, pid, 0, length);
 }

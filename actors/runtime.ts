@@ -132,6 +132,11 @@ export class Runtime implements Services, Processes {
     return module === undefined ? undefined : this.addModule(key, module);
   }
 
+  /** Instances of a module that was added. */
+  pool(key: string): InstancePool {
+    return this.#pools.get(key) as InstancePool;
+  }
+
   /** Instances of a module from now on. */
   addModule(key: string, module: CarrierModule): InstancePool {
     const known = this.#pools.get(key);
@@ -147,10 +152,6 @@ export class Runtime implements Services, Processes {
   /** True if `poll` has something to do. */
   get hasNews(): boolean {
     return this.#parts.mesh.hasNext() || this.idleMs === 0;
-  }
-
-  get hasReady(): boolean {
-    return this.scheduler.hasReady;
   }
 
   /** How long there is nothing to do, if nothing comes. ms */
@@ -260,8 +261,8 @@ export class Runtime implements Services, Processes {
     const member = this.kernel.memberOf(task.process.pid);
     this.scheduler.forget(task);
     this.removed(member, exit);
-    const { environment, instance, pool } = task;
-    environment.release(task.pages);
+    const { environment, instance, pool, request } = task;
+    if (request === null) environment.release(task.pages);
     if (instance !== null) pool.give(instance);
   }
 
@@ -271,7 +272,7 @@ export class Runtime implements Services, Processes {
     this.kernel.remove(member, exit);
     this.asking.forget(process);
     process.files?.closeAll();
-    if (task !== null) this.#countOut(process, environment);
+    if (task !== null && task.request === null) this.#countOut(process, environment);
     this.#parts.onExit(member, exit);
   }
 

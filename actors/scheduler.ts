@@ -59,15 +59,22 @@ export class Scheduler {
   runOne(): boolean {
     const task = this.#take();
     if (task === undefined) return false;
+    this.run(task);
+    return true;
+  }
+
+  /** Gives a process its turn now. */
+  run(task: Task): void {
     const host = this.#host;
     const context = host.context();
     task.state = "running";
+    const beganMs = task.request === null ? 0 : performance.now();
     const exit = task.run(host);
+    if (task.request !== null) task.ranMs += performance.now() - beganMs;
     if (exit !== null) this.#onEnd(task, exit);
     else if (task.process.dying !== null) this.#onEnd(task, task.process.dying);
     else this.#suspend(task);
     host.restore(context);
-    return true;
   }
 
   /** Forgets what a task that has ended was waiting for. */

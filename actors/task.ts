@@ -25,6 +25,14 @@ export interface TaskOptions {
   readonly fuel: number;
   /** True if its end must be told to the main thread, whatever it is. */
   readonly isReported: boolean;
+  readonly request?: TaskRequest | null;
+}
+
+/** The request of a light actor that a process is for. */
+export interface TaskRequest {
+  readonly seq: number;
+  readonly actorPid: number;
+  readonly replyPid: number;
 }
 
 export class Task {
@@ -33,7 +41,10 @@ export class Task {
   readonly guest: Guest;
   readonly pool: InstancePool;
   readonly isReported: boolean;
+  readonly request: TaskRequest | null;
   state: TaskState = "ready";
+  /** Time that it has run, of a request. ms */
+  ranMs = 0;
   instance: GuestInstance | null = null;
   /** Pages of its memory that its environment knows of. */
   pages: number;
@@ -53,6 +64,7 @@ export class Task {
     this.guest = options.guest;
     this.pool = options.pool;
     this.isReported = options.isReported;
+    this.request = options.request ?? null;
     this.pages = options.pool.pages;
     this.#fuel = options.fuel;
     this.#entry = options.entry;

@@ -97,6 +97,8 @@ export const KIND = {
   exited: 7,
   /** carrier → main: the last process of request `about`, which had not replied, has ended. */
   orphaned: 8,
+  /** carrier → main: request `seq` of actor `pid` waits in the middle, its frame is free; `done` comes later. */
+  suspended: 10,
   /** Set in the kind of a frame whose payload travelled by the ticket port: the payload is a u32 ticket. */
   ticket: 0x100,
 } as const;
@@ -217,6 +219,8 @@ export interface ActorSpec {
   readonly environment: EnvironmentSpec | null;
   /** The module's form for light processes: what it spawns; null: there is none (yet). */
   readonly light: CarrierModule | null;
+  /** True if its requests run in that form too: while one waits, its carrier does other things. */
+  readonly isLight: boolean;
   readonly module: WebAssembly.Module;
   /** sha256 of the module, hex. */
   readonly digest: string;

@@ -5,7 +5,7 @@ import type { CompiledModule } from "./modules.ts";
 import type { Actor, Pool } from "./service.ts";
 
 /** Where its environment is, for a module that has to do with other processes. */
-export type ActorEnvironment = Pick<ActorSpec, "environment" | "light">;
+export type ActorEnvironment = Pick<ActorSpec, "environment" | "light" | "isLight">;
 
 export function specOf(
   actor: Actor,

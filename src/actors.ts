@@ -90,10 +90,6 @@ export class Actors implements Life {
     clearInterval(this.#sweeper);
   }
 
-  all(): Iterable<Actor> {
-    return this.#actors.values();
-  }
-
   /** By their ids in the supervision tree. */
   get byId(): ReadonlyMap<string, Actor> {
     return this.#actors;
@@ -146,10 +142,17 @@ export class Actors implements Life {
   kill(id: string, generation: number): void {
     const actor = this.#actors.get(id);
     if (actor === undefined || actor.generation !== generation) return;
-    if (actor.state === "ready" || (actor.state === "stopping" && actor.sent.length > 0)) {
+    if (actor.state === "ready" || (actor.state === "stopping" && actor.isBusy)) {
       this.#dispatch.killActor(actor, { reason: "killed", text: "killed by its supervisor" }, "carrier_lost");
     } else if (this.#starting.has(actor.pid) && this.#mayKill(actor)) this.#carriers.kill(actor.carrier as Carrier);
     else this.stop(id, generation);
+  }
+
+  /** Its module has a light form now: actors in shared carriers that began without it make way for others. */
+  renew(pool: Pool): void {
+    for (const actor of [...pool.ready]) {
+      if (actor.carrier?.isShared && !actor.isLight && pool.policy.state === "fresh") this.#outcomes.surplus(actor);
+    }
   }
 
   // --- What the dispatcher tells (Life). ---

@@ -32,6 +32,9 @@ export function drainFrames(
           events.done(carrier, replies.pid, replies.seq, exitOf(replies), micros, goesOn);
         }
         break;
+      case KIND.suspended:
+        events.suspended(carrier, replies.pid, replies.seq);
+        break;
       case KIND.ended:
         events.ended(carrier, replies.pid, exitOf(replies));
         break;

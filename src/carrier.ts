@@ -49,6 +49,8 @@ export interface CarrierEvents {
    */
   done(carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number, goesOn: boolean): void;
   /** @param actorPid 0: the output is of another process of the environment */
+  /** Request `seq` of a light actor waits in the middle: its carrier is free for others. `done` comes later. */
+  suspended(carrier: Carrier, actorPid: number, seq: number): void;
   output(carrier: Carrier, actorPid: number, environment: number, stream: number, text: Buffer): void;
   /** A process that is no actor has failed, or one whose end is awaited has ended. */
   exited(carrier: Carrier, pid: number, environment: number, exit: Exit): void;

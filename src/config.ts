@@ -71,6 +71,11 @@ export const policyTable = {
       wait: duration("20ms", ["1ms", "1h"], "A longer expected wait than this: one more is started."),
     },
   },
+  light: oneOf(
+    "auto",
+    ["auto", "always", "never"],
+    "Whether its module is rewritten, so that what waits leaves its carrier to others. auto: if it can spawn processes.",
+  ),
   processes: {
     max: int(10_000, [0, 1_000_000], "Processes that its guests may have spawned at once; beyond it a spawn fails."),
     memory: size("1GiB", ["0B", "64GiB"], "Memory of all of them together; beyond it a spawn fails."),

@@ -5,8 +5,10 @@
 // (DECISIONS 2.2) says who ends a running request, and a claim word in each frame says who has a request that waits in
 // a ring. Whatever the order of events, each admitted request gets one answer or its client goes first.
 import type { Exit } from "../actors/exits.ts";
+import { SEQ_TURNS } from "../actors/wire.ts";
 import { Answer, type Head } from "./acceptor/contract.ts";
 import { exitError, REQUEST_ID } from "./answers.ts";
+import { Cancellations } from "./cancellations.ts";
 import type { Carrier, CarrierEvents } from "./carrier.ts";
 import type { Carriers } from "./carriers.ts";
 import { type ErrorCode, FrenezuloError } from "./errors.ts";
@@ -17,13 +19,13 @@ import { Orphans } from "./orphans.ts";
 import { Queues } from "./queues.ts";
 import { readReply } from "./reply.ts";
 import type { Actor, InFlight } from "./service.ts";
+import { Suspended } from "./suspended.ts";
+import { Tenants } from "./tenants.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export class Dispatch implements CarrierEvents {
-  /** Ready and stopping actors by pid, and those of each carrier. */
-  readonly #actors = new Map<number, Actor>();
-  readonly #byCarrier = new Map<Carrier, Set<Actor>>();
-  readonly #cancelled: InFlight[] = [];
+  readonly #actors = new Tenants();
+  readonly #cancellations: Cancellations;
   readonly #answer = new Answer();
   readonly #ledger: Ledger;
   readonly #life: Life;
@@ -31,6 +33,7 @@ export class Dispatch implements CarrierEvents {
   readonly #watchdog: Watchdog;
   readonly #handOver: HandOver;
   readonly #orphans: Orphans;
+  readonly #suspended: Suspended;
   /** Requests that no ring has. */
   readonly queues: Queues;
   #carriers!: Carriers;
@@ -46,6 +49,7 @@ export class Dispatch implements CarrierEvents {
       actorOf: (pid) => this.#actors.get(pid),
       drain: () => this.#carriers.drain(),
       actorStarting: (carrier, pid, ms) => life.actorStarting(carrier, pid, ms),
+      stuck: (carrier, why) => this.#stuck(carrier, why),
       condemn: (actor, seq, exit, code) => this.#condemn(actor, seq, exit, code),
       lingers: (actor) => this.#handOver.lingers(actor),
       timeOut: (nowMs) => this.#timeOut(nowMs),
@@ -56,6 +60,8 @@ export class Dispatch implements CarrierEvents {
       waits: () => this.#watchdog.arm(),
     });
     this.#handOver = new HandOver(ledger, this.queues);
+    this.#cancellations = new Cancellations(ledger, life, () => this.#carriers.drain());
+    this.#suspended = new Suspended(ledger, processes);
     this.#orphans = new Orphans(ledger, (request) => processes.requestOver(request));
   }
 
@@ -92,10 +98,7 @@ export class Dispatch implements CarrierEvents {
     else if (request.stage === "waiting") {
       request.pool.removeWaiting(request);
       this.#ledger.finish(request);
-    } else if (request.stage === "sent" && this.#cancelled.push(request) === 1) {
-      // Taking it back needs drained rings, and draining answers others: not inside an acceptor's handler.
-      setImmediate(() => this.#cancel());
-    }
+    } else if (request.stage === "sent") this.#cancellations.add(request);
   }
 
   // --- Actors come and go. ---
@@ -104,11 +107,7 @@ export class Dispatch implements CarrierEvents {
   addActor(actor: Actor): void {
     actor.state = "ready";
     actor.pool.ready.push(actor);
-    this.#actors.set(actor.pid, actor);
-    const carrier = actor.carrier as Carrier;
-    const tenants = this.#byCarrier.get(carrier);
-    if (tenants === undefined) this.#byCarrier.set(carrier, new Set([actor]));
-    else tenants.add(actor);
+    this.#actors.add(actor);
     this.queues.pump(actor.pool);
   }
 
@@ -118,18 +117,14 @@ export class Dispatch implements CarrierEvents {
     actor.pool.removeReady(actor);
     this.#carriers.drain();
     this.#handOver.takeBack(actor);
-    if (actor.sent.length === 0) this.#life.actorIdle(actor);
+    if (!actor.isBusy) this.#life.actorIdle(actor);
   }
 
   /** Forgets an actor that has no requests any more. */
   removeActor(actor: Actor): void {
     actor.state = "gone";
     actor.pool.removeReady(actor);
-    this.#actors.delete(actor.pid);
-    const carrier = actor.carrier as Carrier;
-    const tenants = this.#byCarrier.get(carrier);
-    tenants?.delete(actor);
-    if (tenants?.size === 0) this.#byCarrier.delete(carrier);
+    this.#actors.remove(actor);
   }
 
   /** Ends an actor at once; if it runs, with its carrier: a request it had begun fails with `code`. */
@@ -137,6 +132,10 @@ export class Dispatch implements CarrierEvents {
     const carrier = actor.carrier as Carrier;
     this.#carriers.drain();
     if (carrier.isShared && actor.sent.length === 0) {
+      for (const request of [...actor.suspended.values()]) {
+        this.#processes.requestOver(request);
+        this.#handOver.loseBegun(actor, request, exit, code);
+      }
       this.removeActor(actor);
       this.#life.actorEnded(actor, exit);
       return;
@@ -186,7 +185,7 @@ export class Dispatch implements CarrierEvents {
       this.#ledger.failGuest(request, exitError(exit.reason, text, service.prefix, policy.limits.memory), note);
     }
     this.#ledger.finish(request);
-    if (actor.state === "stopping" && actor.sent.length === 0) this.#life.actorIdle(actor);
+    if (actor.state === "stopping" && !actor.isBusy) this.#life.actorIdle(actor);
     else if (actor.isBurst) this.#life.burstDone(actor);
     if (exit.reason !== "normal" && actor.state === "ready") this.#life.guestExited(actor, exit);
   }
@@ -195,6 +194,11 @@ export class Dispatch implements CarrierEvents {
     const actor = this.#actors.get(actorPid);
     if (actor !== undefined) this.#life.output(actor, stream, text);
     else this.#processes.processOutput(environment, stream, text);
+  }
+
+  suspended(_carrier: Carrier, actorPid: number, seq: number): void {
+    const actor = this.#actors.get(actorPid);
+    if (actor !== undefined) this.#suspended.add(actor, seq);
   }
 
   exited(_carrier: Carrier, pid: number, environment: number, exit: Exit): void {
@@ -247,26 +251,16 @@ export class Dispatch implements CarrierEvents {
     return true;
   }
 
-  #cancel(): void {
-    this.#carriers.drain();
-    for (const request of this.#cancelled.splice(0)) {
-      const { actor } = request;
-      if (request.stage !== "sent" || actor?.carrier == null || !request.takeBack(actor.carrier)) continue;
-      actor.remove(request);
-      this.#ledger.finish(request);
-      if (actor.state === "stopping" && actor.sent.length === 0) this.#life.actorIdle(actor);
-    }
-  }
-
   /**
    * A carrier has gone or is condemned. Only the request that had begun pays for it: what its actors had not begun goes
    * to others, and co-tenants of the culprit are started anew when they are needed.
    */
   #lose(carrier: Carrier, culprit: Actor | null, exit: Exit, code: ErrorCode): void {
-    const tenants = [...(this.#byCarrier.get(carrier) ?? [])];
+    const tenants = this.#actors.of(carrier);
     for (const actor of tenants) {
       this.#handOver.takeBack(actor);
-      for (const request of [...actor.sent]) this.#handOver.loseBegun(actor, request, exit, code);
+      for (const request of [...actor.sent, ...actor.suspended.values()])
+        this.#handOver.loseBegun(actor, request, exit, code);
       this.removeActor(actor);
     }
     this.#carriers.kill(carrier);
@@ -287,9 +281,15 @@ export class Dispatch implements CarrierEvents {
     this.#lose(carrier, actor, exit, code);
   }
 
+  /** A light process does not give its carrier back: a turn has no such length but in one endless host or bulk call. */
+  #stuck(carrier: Carrier, why: string): void {
+    if (carrier.condemn(SEQ_TURNS)) this.#lose(carrier, null, { reason: "killed", text: why }, "carrier_lost");
+  }
+
   /** What has waited too long gets 503, in a ring or here. True if something still waits. */
   #timeOut(nowMs: number): boolean {
-    for (const actor of this.#actors.values()) if (actor.sent.length > 0) this.#handOver.timeOut(actor, nowMs);
-    return this.queues.timeOut(nowMs);
+    for (const actor of this.#actors.all()) if (actor.sent.length > 0) this.#handOver.timeOut(actor, nowMs);
+    const isWaiting = this.#suspended.timeOut(nowMs);
+    return this.queues.timeOut(nowMs) || isWaiting;
   }
 }

@@ -10,8 +10,12 @@ import type { ProcessModule } from "./process-modules.ts";
 export type EnvironmentOptions = Omit<EnvironmentSpec, "id" | "counts">;
 
 export interface EnvironmentParts {
-  /** A module that processes are spawned from, with its memory bounded. @throws if there is none of that name */
-  readonly load: (key: string, memoryBytesMax: number) => Promise<ProcessModule>;
+  /**
+   * A module that processes are spawned from, with its memory bounded.
+   * @param isPatient waits for a light form that is being made; else the plain one comes meanwhile
+   * @throws if there is none of that name
+   */
+  readonly load: (key: string, memoryBytesMax: number, isPatient: boolean) => Promise<ProcessModule>;
   /** Takes the bytes of a module that a process gives. @returns its key. @throws as intake */
   readonly compile: (bytes: Uint8Array) => Promise<string>;
 }

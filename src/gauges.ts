@@ -45,7 +45,7 @@ export function registerGauges(metrics: Metrics, parts: GaugeParts): void {
   metrics.gauge("actors", "Actors by state.", () =>
     byLabel(
       "state",
-      countBy(actors.all(), (a) => a.state),
+      countBy(actors.byId.values(), (a) => a.state),
     ),
   );
   metrics.gauge("carriers", "Carrier threads by state.", () =>

@@ -71,7 +71,7 @@ export class Ledger {
       request.pool.service.metrics.record(answer.status, micros);
       exchange.answer(answer);
     }
-    if (request.stage !== "sent") this.finish(request);
+    if (request.stage !== "sent" && request.stage !== "suspended") this.finish(request);
   }
 
   /** Answers with a failure. */

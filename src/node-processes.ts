@@ -3,6 +3,7 @@
 import { availableParallelism } from "node:os";
 import { Asks } from "./asks.ts";
 import type { Carriers } from "./carriers.ts";
+import type { NodeConfig } from "./config.ts";
 import { Environments } from "./environments.ts";
 import { Lightener } from "./lightener.ts";
 import type { Log } from "./log.ts";
@@ -16,11 +17,7 @@ import { ServiceProcesses, type ServiceProcessesParts } from "./service-processe
 export interface NodeProcessesParts {
   readonly modules: Modules;
   readonly cache: LightCache;
-  /** limits.rewrite and limits.rewrite_bytes. */
-  readonly rewriteMs: number;
-  readonly rewriteBytesMax: number;
-  /** limits.carriers: threads there can be. */
-  readonly threadsMax: number;
+  readonly limits: Pick<NodeConfig["limits"], "rewrite" | "rewrite_bytes" | "carriers">;
   readonly log: Log | null;
 }
 
@@ -37,12 +34,12 @@ export class NodeProcesses {
   readonly forms: ProcessModules;
   readonly #lightener: Lightener;
 
-  constructor({ modules, cache, rewriteMs, rewriteBytesMax, threadsMax, log }: NodeProcessesParts) {
-    this.environments = new Environments(threadsMax + SLOTS_BEYOND);
+  constructor({ modules, cache, limits, log }: NodeProcessesParts) {
+    this.environments = new Environments(limits.carriers + SLOTS_BEYOND);
     this.#lightener = new Lightener({
       cache,
-      rewriteMs,
-      bytesMax: rewriteBytesMax,
+      rewriteMs: limits.rewrite,
+      bytesMax: limits.rewrite_bytes,
       onCacheFailure: (digest, error) => log?.warn({ digest, error: String(error) }, "a light module was not kept"),
     });
     this.forms = new ProcessModules(modules, this.#lightener);

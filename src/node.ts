@@ -22,6 +22,7 @@ import { Listeners } from "./listeners.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { Modules } from "./modules.ts";
+import { NodeLight } from "./node-light.ts";
 import type { NodePart, Parts } from "./node-parts.ts";
 import { NodeProcesses } from "./node-processes.ts";
 import { Registry } from "./registry.ts";
@@ -76,6 +77,7 @@ class Node implements Verbs, RunningNode {
   readonly #registry: Registry;
   readonly #reload: Reload;
   readonly #modules: Modules;
+  readonly #light: NodeLight;
   readonly #processes: NodeProcesses;
   readonly #admin: Admin;
   readonly #listeners: Listeners;
@@ -97,15 +99,15 @@ class Node implements Verbs, RunningNode {
     this.#admin = new Admin({ verbs: this, auth: { ...auth, adminListen }, log, moduleBytesMax });
     const kept = { cacheBytesMax: limits.code_bytes, modulesMax: limits.modules };
     this.#modules = new Modules({ threads: COMPILE_THREADS, ...kept });
+    this.#light = new NodeLight({
+      data: config.store.data,
+      store: () => (this.#store as Store).light,
+      isDeclared: (digest) => this.#registry.declares(digest),
+    });
     this.#processes = new NodeProcesses({
       modules: this.#modules,
-      cache: {
-        get: (digest) => (this.#store as Store).light.get(digest),
-        put: (digest, light) => (this.#store as Store).light.put(digest, light),
-      },
-      rewriteMs: limits.rewrite,
-      rewriteBytesMax: limits.rewrite_bytes,
-      threadsMax: limits.carriers,
+      cache: this.#light,
+      limits,
       log,
     });
     const { server } = this.#processes;
@@ -115,6 +117,7 @@ class Node implements Verbs, RunningNode {
       carriers: () => this.#carriers,
       bytes: (digest) => this.#registry.moduleBytes(digest),
       limits: ({ policy }) => this.#registry.limitsOf(policy),
+      onLight: (pool) => this.#actors.renew(pool),
     });
     this.#actors = new Actors({
       load: (pool) => this.#registry.load(pool),
@@ -133,6 +136,7 @@ class Node implements Verbs, RunningNode {
       actors: this.#actors,
       serviceOf: (prefix) => this.#router.get(prefix),
       onReport: (report) => log.warn({ report }, `supervisor ${report.supervisor}: ${report.context}`),
+      onPoolGone: (pool) => processes.close(pool),
       onBroken: (service, error) => this.#dispatch.queues.failAll(service.pool, error),
     });
     let fail = (): void => {};
@@ -161,18 +165,14 @@ class Node implements Verbs, RunningNode {
     this.#dispatch.attach(this.#carriers);
     this.#actors.attach(this.#supervision, this.#dispatch, this.#carriers, pids);
     const { folder = null, allow } = sources;
+    const [router, supervision] = [this.#router, this.#supervision];
     this.#registry = new Registry({
       config,
       log,
-      router: this.#router,
+      router,
       modules: this.#modules,
       sources: new Sources({ folder, allow, bytesMax: moduleBytesMax, timeoutMs: SOURCE_MS }),
-      turnover: new Turnover({
-        router: this.#router,
-        metrics: this.#metrics,
-        dispatch: this.#dispatch,
-        supervision: this.#supervision,
-      }),
+      turnover: new Turnover({ router, metrics: this.#metrics, dispatch: this.#dispatch, supervision }),
     });
     this.#reload = new Reload({ registry: this.#registry, supervision: this.#supervision, log, loaded, reread });
     registerGauges(this.#metrics, {
@@ -187,12 +187,10 @@ class Node implements Verbs, RunningNode {
       connections: () => this.#listeners.connections,
       sockets: () => this.#processes.networking.sockets,
     });
+    const core = { router: this.#router, ledger: this.#ledger, dispatch: this.#dispatch, admin: this.#admin };
     const fronts = {
+      ...core,
       inFlightMax: limits.in_flight,
-      router: this.#router,
-      ledger: this.#ledger,
-      dispatch: this.#dispatch,
-      admin: this.#admin,
       requestIds: new RequestIds(),
       onRefused: (code: ErrorCode) => void this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1),
     };
@@ -262,7 +260,13 @@ class Node implements Verbs, RunningNode {
         },
       ],
       [SERVICES, SERVICES],
-      ["routes", { start: () => this.#registry.open(this.#store as Store), stop: async () => {} }],
+      [
+        "routes",
+        {
+          start: () => this.#registry.open(this.#store as Store).then(() => this.#light.prune()),
+          stop: async () => {},
+        },
+      ],
       ["acceptor", { start: () => this.#listeners.open(), stop: () => this.#listeners.close() }],
     ]);
   }

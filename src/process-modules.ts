@@ -25,36 +25,63 @@ export class ProcessModules {
   async light(digest: string, limits: IntakeLimits): Promise<CarrierModule | null> {
     const known = await this.#lightener.get(digest);
     if (known === undefined || !("bytes" in known)) return null;
-    return carrierModule(await this.#modules.compile(known.bytes, { ...limits, light: true }));
+    return carrierModule(await this.#modules.compile(known.bytes, lightLimits(limits)));
   }
 
-  /** Begins the rewrite of a module, if it has not been tried yet. */
-  prepare(digest: string, bytes: Uint8Array): void {
-    void this.#lightener.want(digest, bytes).catch(() => {}); // asked for again by the first spawn
+  /** Rewrites a module, if that was not tried yet. @returns true if it has a light form. @throws as Lightener.want */
+  async prepare(digest: string, bytes: Uint8Array): Promise<boolean> {
+    return "bytes" in (await this.#lightener.want(digest, bytes));
   }
 
   /**
-   * The module to spawn from, light if it can be: waits for its rewrite.
-   * @param memoryBytesMax at most the limits'
+   * The module to spawn from, light if it can be.
+   * @param isPatient waits for the rewrite; else the plain form comes as long as there is no other
    * @throws as intake
    */
-  async load(
-    digest: string,
-    bytes: () => Promise<Uint8Array>,
-    limits: IntakeLimits,
-    memoryBytesMax: number,
-  ): Promise<ProcessModule> {
-    const isBounded = memoryBytesMax < limits.memoryBytes;
-    const key = isBounded ? boundedKey(digest, memoryBytesMax) : digest;
-    const bounded: IntakeLimits = isBounded ? { ...limits, memoryBytes: memoryBytesMax } : limits;
-    const rewritten = (await this.#lightener.get(digest)) ?? (await this.#lightener.want(digest, await bytes()));
-    if ("bytes" in rewritten) {
-      const module = carrierModule(await this.#modules.compile(rewritten.bytes, { ...bounded, light: true }));
-      return { key, module, why: null };
+  async load(digest: string, bytes: Read, bounds: Bounds, isPatient: boolean): Promise<ProcessModule> {
+    let rewritten = await this.#lightener.get(digest);
+    if (rewritten === undefined) {
+      const wanted = this.#lightener.want(digest, await bytes());
+      if (isPatient) rewritten = await wanted;
+      else {
+        wanted.catch(() => {}); // asked for again by the next spawn
+        return this.plain(digest, bytes, bounds, "its light form is still being made");
+      }
     }
-    const module = carrierModule(await this.#modules.compile(await bytes(), { ...bounded, needsEntry: false }));
-    return { key: `${key}:plain`, module, why: rewritten.reason };
+    if (!("bytes" in rewritten)) return this.plain(digest, bytes, bounds, rewritten.reason);
+    const { key, limits } = bounded(digest, bounds);
+    const module = await this.#modules.compile(rewritten.bytes, lightLimits(limits));
+    return { key, module: carrierModule(module), why: null };
   }
+
+  /** The module as it is. @param why it is not light. @throws as intake */
+  async plain(digest: string, bytes: Read, bounds: Bounds, why: string): Promise<ProcessModule> {
+    const { key, limits } = bounded(digest, bounds);
+    const module = await this.#modules.compile(await bytes(), { ...limits, needsEntry: false });
+    return { key: `${key}:plain`, module: carrierModule(module), why };
+  }
+}
+
+type Read = () => Promise<Uint8Array>;
+
+/** What a module is held against, and the memory that its spawner allows, if that is less. */
+export interface Bounds {
+  readonly limits: IntakeLimits;
+  readonly memoryBytesMax: number;
+}
+
+function bounded(digest: string, { limits, memoryBytesMax }: Bounds): { key: string; limits: IntakeLimits } {
+  if (memoryBytesMax >= limits.memoryBytes) return { key: digest, limits };
+  return { key: boundedKey(digest, memoryBytesMax), limits: { ...limits, memoryBytes: memoryBytesMax } };
+}
+
+/** The rewrite makes a module 1.5 to 3 times as large (M); what is held against the user's limit is his own. */
+const LIGHT_TIMES = 4;
+
+function lightLimits(limits: IntakeLimits): IntakeLimits {
+  const { moduleBytesMax, compileMs } = limits;
+  const larger = { moduleBytesMax: moduleBytesMax * LIGHT_TIMES, compileMs: compileMs * LIGHT_TIMES };
+  return { ...limits, ...larger, light: true, needsEntry: false };
 }
 
 function carrierModule({ module, info }: CompiledModule): CarrierModule {

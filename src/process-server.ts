@@ -154,7 +154,11 @@ export class ProcessServer {
   /** A process asks for one that its carrier could not make as it is. */
   async #spawnFor(from: Asker, spec: SpawnSpec): Promise<Uint8Array> {
     const environment = this.#environment(from.environment);
-    const module = await environment.parts.load(spec.module, spec.rights.maxMemory);
+    const { load } = environment.parts;
+    let module = await load(spec.module, spec.rights.maxMemory, false);
+    // With a carrier to spare it gets its own at once; else it waits for the light form.
+    const isScarce = this.#carriers.available <= 1;
+    if (module.why !== null && isScarce) module = await load(spec.module, spec.rights.maxMemory, true);
     const carrier = this.#carriers.bySlot(from.slot);
     if (carrier === undefined) throw new Error("its carrier has ended");
     const host = module.why === null ? this.#roomiest(carrier) : null;

@@ -65,9 +65,7 @@ export class Program {
     this.#processes = new NodeProcesses({
       modules: this.#modules,
       cache: options.cache,
-      rewriteMs: limits.rewriteMs,
-      rewriteBytesMax: limits.rewriteBytes,
-      threadsMax: THREADS_MAX,
+      limits: { rewrite: limits.rewriteMs, rewrite_bytes: limits.rewriteBytes, carriers: THREADS_MAX },
       log: null,
     });
     this.#intake = {
@@ -171,6 +169,7 @@ export class Program {
       reply: () => {},
       done: () => {},
       ended: () => {},
+      suspended: () => {},
       orphaned: () => {},
       spare: () => {},
       drained: () => {},
@@ -188,7 +187,7 @@ export class Program {
       if (given === undefined) throw new Error(`there is no module ${key}`);
       return given;
     };
-    return this.#processes.forms.load(key, bytes, this.#intake, memoryBytesMax);
+    return this.#processes.forms.load(key, bytes, { limits: this.#intake, memoryBytesMax }, true);
   }
 
   async #compile(bytes: Uint8Array): Promise<string> {

@@ -7,6 +7,7 @@ import { parsePolicy } from "./config/policy.ts";
 import type { NodeConfig, Policy } from "./config.ts";
 import { DeclaredServices, type ServiceChanges } from "./declared.ts";
 import { FrenezuloError, reasonOf } from "./errors.ts";
+import { InTurn } from "./in-turn.ts";
 import type { Log } from "./log.ts";
 import type { CompiledModule, IntakeLimits, Modules } from "./modules.ts";
 import { isSamePolicy, samePolicy } from "./policies.ts";
@@ -29,7 +30,7 @@ export interface RegistryParts {
 
 export class Registry {
   readonly #parts: RegistryParts;
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #turns = new InTurn();
   readonly #declared: DeclaredServices;
   readonly #startedAt = new Date().toISOString();
   #config: NodeConfig;
@@ -90,7 +91,7 @@ export class Registry {
 
   /** Adds or replaces. @throws every code of modules, sources and administration; then nothing has changed */
   add(options: AddOptions): Promise<AddResult> {
-    return this.#inTurn(options.prefix, async () => {
+    return this.#turns.run(options.prefix, async () => {
       const { prefix } = options;
       assertPrefix(prefix);
       const service = this.#changeable(prefix);
@@ -118,7 +119,7 @@ export class Registry {
 
   /** @throws unknown_service, unknown_version, config_origin, and what starting the old version throws */
   rollback(prefix: string, version: number): Promise<AddResult> {
-    return this.#inTurn(prefix, async () => {
+    return this.#turns.run(prefix, async () => {
       const service = this.#changeable(prefix);
       const stored = this.#store.get(prefix);
       if (service === undefined || stored === undefined)
@@ -136,7 +137,7 @@ export class Registry {
 
   /** Resolves when the service is gone from route and store; requests it had are answered first or meanwhile. */
   remove(prefix: string): Promise<void> {
-    return this.#inTurn(prefix, async () => {
+    return this.#turns.run(prefix, async () => {
       const service = this.#changeable(prefix);
       if (service === undefined) throw new FrenezuloError("unknown_service", { service: prefix });
       await this.#store.remove(prefix);
@@ -149,6 +150,11 @@ export class Registry {
     const limits = this.limitsOf(pool.policy);
     const kept = this.#parts.modules.get(pool.digest, limits);
     return kept ?? this.#parts.modules.compile(await this.moduleBytes(pool.digest), limits);
+  }
+
+  /** True for a module that the config declares. */
+  declares(digest: string): boolean {
+    return this.#declared.bytes(digest) !== undefined;
   }
 
   /** A version's module as it was given. @throws Error if it is not there any more */
@@ -200,7 +206,7 @@ export class Registry {
    */
   #followDefaults(stored: StoredService): Promise<Pool | null> {
     const { router, turnover } = this.#parts;
-    return this.#inTurn(stored.prefix, async () => {
+    return this.#turns.run(stored.prefix, async () => {
       const service = router.get(stored.prefix);
       if (service?.origin.kind !== "api") return null;
       const { policy: given, env } = currentOf(stored);
@@ -280,17 +286,6 @@ export class Registry {
   limitsOf({ limits }: Policy): IntakeLimits {
     const { module_bytes: moduleBytesMax, compile: compileMs } = this.#config.limits;
     return { memoryBytes: limits.memory, tableElements: limits.table, moduleBytesMax, compileMs };
-  }
-
-  #inTurn<T>(prefix: string, change: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(prefix) ?? Promise.resolve();
-    const turn = before.then(change, change);
-    this.#turns.set(prefix, turn);
-    const forget = (): void => {
-      if (this.#turns.get(prefix) === turn) this.#turns.delete(prefix);
-    };
-    turn.then(forget, forget);
-    return turn;
   }
 }
 

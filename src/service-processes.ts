@@ -5,6 +5,7 @@ import { type ActorEnvironment, environmentOf } from "./actor-spec.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Carriers } from "./carriers.ts";
 import type { Environments } from "./environments.ts";
+import { reasonOf } from "./errors.ts";
 import type { ProcessLife } from "./life.ts";
 import type { Log } from "./log.ts";
 import type { CompiledModule, IntakeLimits, Modules } from "./modules.ts";
@@ -24,6 +25,8 @@ export interface ServiceProcessesParts {
   /** Bytes of a version's module. */
   readonly bytes: (digest: string) => Promise<Uint8Array>;
   readonly limits: (pool: Pool) => IntakeLimits;
+  /** A pool's module has a light form now. */
+  readonly onLight: (pool: Pool) => void;
 }
 
 /** Modules that guests of one environment have given to be compiled; the oldest go first. */
@@ -39,15 +42,21 @@ export class ServiceProcesses implements ProcessLife {
   }
 
   /** For an actor that starts in a carrier. */
-  async environmentOf({ pool }: Actor, carrier: Carrier, compiled: CompiledModule): Promise<ActorEnvironment> {
-    if (!compiled.usesProcesses) return { environment: null, light: null };
-    const { environments, forms, limits, bytes } = this.#parts;
+  async environmentOf(actor: Actor, carrier: Carrier, compiled: CompiledModule): Promise<ActorEnvironment> {
+    const { pool } = actor;
+    const wants = pool.policy.light;
+    if (!compiled.usesProcesses && wants !== "always") return { environment: null, light: null, isLight: false };
+    const { environments, forms, limits } = this.#parts;
     const id = pool.environmentId;
     const environment = environments.get(id) ?? this.#open(pool);
     environment.carriers.add(carrier);
-    const light = await forms.light(pool.digest, limits(pool));
-    if (light === null) void bytes(pool.digest).then((given) => forms.prepare(pool.digest, given));
-    return { environment: environment.spec, light };
+    const light = wants === "never" ? null : await forms.light(pool.digest, limits(pool));
+    if (light === null && wants !== "never") void this.#prepare(pool);
+    actor.processes = () => environment.processesIn(carrier);
+    // A carrier of its own is faster without unwinding, and a kept state is one process for all requests.
+    const isLight = light !== null && carrier.isShared && pool.policy.state === "fresh";
+    actor.isLight = isLight;
+    return { environment: environment.spec, light, isLight };
   }
 
   /** Living processes of a pool, those of its requests apart. */
@@ -81,14 +90,33 @@ export class ServiceProcesses implements ProcessLife {
     }
   }
 
+  /** Makes the light form; actors that began without it make way for others. */
+  async #prepare(pool: Pool): Promise<void> {
+    const { forms, bytes, onLight, log } = this.#parts;
+    const service = pool.service.prefix;
+    try {
+      const isLight = await forms.prepare(pool.digest, await bytes(pool.digest));
+      if (isLight) onLight(pool);
+      log.debug({ service, isLight }, "the rewrite for light processes has ended");
+    } catch (thrown) {
+      // The node drains, or the module has gone; the next actor asks again.
+      log.debug({ service, why: reasonOf(thrown) }, "no rewrite for light processes");
+    }
+  }
+
   #open(pool: Pool): ReturnType<Environments["make"]> {
     const { environments, modules, forms, limits, bytes } = this.#parts;
     const given = new Map<string, Uint8Array>();
     this.#names.set(pool.environmentId, pool.service.prefix);
     this.#parts.networking.openEnvironment(pool.environmentId, pool.policy.network);
     return environments.make(pool.environmentId, environmentOf(pool), {
-      load: (key, memoryBytesMax) =>
-        forms.load(key, async () => given.get(key) ?? bytes(key), limits(pool), memoryBytesMax),
+      load: (key, memoryBytesMax, isPatient) => {
+        const read = async (): Promise<Uint8Array> => given.get(key) ?? bytes(key);
+        const bounds = { limits: limits(pool), memoryBytesMax };
+        return pool.policy.light === "never"
+          ? forms.plain(key, read, bounds, 'its policy says light = "never"')
+          : forms.load(key, read, bounds, isPatient);
+      },
       compile: async (moduleBytes) => {
         const { digest } = await modules.compile(moduleBytes, { ...limits(pool), needsEntry: false });
         given.set(digest, moduleBytes);

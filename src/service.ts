@@ -55,6 +55,12 @@ export class Actor {
   isDisplaced = false;
   /** Requests in its carrier's ring, begun or not, in order. */
   readonly sent: InFlight[] = [];
+  /** Its requests run as light processes: while one waits its carrier does other things. */
+  isLight = false;
+  /** Begun requests of a light actor that wait in the middle, by their numbers. */
+  readonly suspended = new Map<number, InFlight>();
+  /** Living processes that its requests began, those of other carriers apart. */
+  processes: () => number = () => 0;
   requests = 0;
   /** Its request takes longer than its policy's pressure.wait: nothing is put behind it. */
   lingers = false;
@@ -72,6 +78,23 @@ export class Actor {
     this.isBurst = isBurst;
   }
 
+  /** True while it has a request. */
+  get isBusy(): boolean {
+    return this.sent.length > 0 || this.suspended.size > 0;
+  }
+
+  /** A request has begun and waits in the middle: its carrier is free for others. False if it is not there any more. */
+  suspend(seq: number): boolean {
+    const request = this.sent.find((each) => each.seq === seq);
+    if (request === undefined) return false;
+    remove(this.sent, request);
+    (this.carrier as Carrier).sent--;
+    request.stage = "suspended";
+    request.begunMs = performance.now();
+    this.suspended.set(seq, request);
+    return true;
+  }
+
   /** A request has been put into its carrier's ring. */
   add(request: InFlight): void {
     this.sent.push(request);
@@ -81,19 +104,18 @@ export class Actor {
 
   /** A request that it had will not be run by it. */
   remove(request: InFlight): void {
-    if (!remove(this.sent, request)) return;
+    if (this.suspended.get(request.seq) === request) this.suspended.delete(request.seq);
+    else if (remove(this.sent, request)) (this.carrier as Carrier).sent--;
+    else return;
     this.pool.sent--;
-    (this.carrier as Carrier).sent--;
   }
 
   /** The request of that number has ended after so many microseconds. Undefined if it has none of that number. */
   takeDone(seq: number, micros: number, nowMs: number): InFlight | undefined {
-    const request = this.sent[0]?.seq === seq ? this.sent[0] : this.sent.find((each) => each.seq === seq);
+    const isFirst = this.sent[0]?.seq === seq;
+    const request = isFirst ? this.sent[0] : (this.suspended.get(seq) ?? this.sent.find((each) => each.seq === seq));
     if (request === undefined) return undefined;
-    if (request === this.sent[0]) this.sent.shift();
-    else remove(this.sent, request);
-    this.pool.sent--;
-    (this.carrier as Carrier).sent--;
+    this.remove(request);
     this.requests++;
     this.lingers = false;
     this.lastUsedMs = nowMs;
@@ -193,7 +215,7 @@ export class Pool {
       const actor = this.ready[i] as Actor;
       const carrier = actor.carrier as Carrier;
       if (carrier.isShared ? carrier.sent === 0 : actor.sent.length === 0) {
-        if (!actor.isBurst || actor.requests === 0) return actor;
+        if (!actor.isBurst || (actor.requests === 0 && !actor.isBusy)) return actor;
       } else if (!carrier.isShared && !actor.isBurst && !actor.lingers && actor.sent.length < this.#aheadMax) {
         if (best === null || actor.sent.length < best.sent.length) best = actor;
       }
@@ -228,13 +250,18 @@ export class Pool {
    */
   surplus(nowMs: number): Actor[] {
     const { min, idle_timeout: idleTimeoutMs } = this.policy.scale;
-    this.#peak.record(this.ready.filter(({ sent }) => sent.length > 0).length, nowMs);
+    this.#peak.record(this.ready.filter(({ isBusy }) => isBusy).length, nowMs);
     if (this.ready.length === 0 || this.waiting.length > 0) return [];
+    // Processes that live on are work, too (DECISIONS 9.7).
     const residents = this.ready
       .filter(({ isBurst }) => !isBurst)
-      .map((actor) => ({ actor, work: actor.sent.length, idleSinceMs: actor.lastUsedMs }));
+      .map((actor) => ({
+        actor,
+        work: actor.sent.length + actor.suspended.size + actor.processes(),
+        idleSinceMs: actor.lastUsedMs,
+      }));
     // A burst actor that is idle now came too late: the others have done what it was started for.
-    const late = this.ready.filter(({ isBurst, sent }) => isBurst && sent.length === 0);
+    const late = this.ready.filter(({ isBurst, isBusy }) => isBurst && !isBusy);
     // With nothing in the whole window the timeout alone decides about the last one.
     const peak = this.#peak.at(nowMs);
     return [...late, ...reapable(residents, peak, { min, idleTimeoutMs }, nowMs).map(({ actor }) => actor)];
@@ -259,8 +286,11 @@ export class Pool {
   }
 }
 
-/** reading: its body is coming in; waiting: on the main thread; sent: in a carrier's ring, begun or not; over. */
-export type Stage = "reading" | "waiting" | "sent" | "over";
+/**
+ * reading: its body is coming in; waiting: on the main thread; sent: in a carrier's ring, begun or not; suspended:
+ * begun, and waiting in the middle; over.
+ */
+export type Stage = "reading" | "waiting" | "sent" | "suspended" | "over";
 
 /** One request between its admission and its actor's end: who asked, and where it is now. */
 export class InFlight extends Envelope {
@@ -270,6 +300,10 @@ export class InFlight extends Envelope {
   pool: Pool;
   actor: Actor | null = null;
   stage: Stage = "reading";
+  /** When it was suspended first. performance.now() */
+  begunMs = 0;
+  /** Suspended, and its deadline has passed. */
+  isOver = false;
   readonly isIdempotent: boolean;
   hasRunAgain = false;
   /** Its answer is out; its actor may still be busy with it. */

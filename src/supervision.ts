@@ -30,6 +30,8 @@ export interface SupervisionOptions {
   readonly actors: Actors;
   readonly serviceOf: (prefix: string) => Service | undefined;
   readonly onReport: (report: Report) => void;
+  /** A version's actors have ended, and nothing of it is left. */
+  readonly onPoolGone: (pool: Pool) => void;
   /** A service's supervisor gave up: its breaker is open, and what waits must be answered. */
   readonly onBroken: (service: Service, error: FrenezuloError) => void;
 }
@@ -126,7 +128,7 @@ export class Supervision implements ActorOutcomes {
 
   /** Stops a version's actors in order and forgets it. */
   async removePool(pool: Pool): Promise<void> {
-    const id = pool.id;
+    const { id } = pool;
     if (this.#tree.has(id)) {
       await new Promise<void>((resolve) => {
         this.#removals.set(id, resolve);
@@ -135,6 +137,7 @@ export class Supervision implements ActorOutcomes {
     }
     this.#pools.delete(id);
     pool.service.pools.delete(pool);
+    this.#options.onPoolGone(pool);
   }
 
   /** A picture of the tree; costs as much as there is. */
@@ -167,11 +170,9 @@ export class Supervision implements ActorOutcomes {
     this.#run(this.#tree.removeChild(id, performance.now()));
   }
 
-  displaced({ id, generation, pool }: Actor): void {
-    const nowMs = performance.now();
-    this.#mayLack(pool);
-    this.#run(this.#tree.removeChild(id, nowMs));
-    this.#run(this.#tree.childStopped(id, generation, nowMs));
+  displaced(actor: Actor): void {
+    this.surplus(actor);
+    this.stopped(actor.id, actor.generation);
   }
 
   wanted(pool: Pool): void {
@@ -240,11 +241,9 @@ export class Supervision implements ActorOutcomes {
       case "report":
         this.#options.onReport(command.report);
         return;
-      case "open_breaker": {
-        const service = this.#options.serviceOf(command.service);
-        if (service !== undefined) this.#openBreaker(service);
+      case "open_breaker":
+        this.#openBreaker(this.#options.serviceOf(command.service));
         return;
-      }
       case "supervisor_started":
         if (command.id === "node") this.#started?.resolve();
         else {
@@ -292,7 +291,8 @@ export class Supervision implements ActorOutcomes {
   }
 
   /** The service's supervisor gave up: nothing is tried until the breaker lets a probe through. */
-  #openBreaker(service: Service): void {
+  #openBreaker(service: Service | undefined): void {
+    if (service === undefined) return;
     const nowMs = performance.now();
     service.breaker.trip(nowMs);
     this.#options.onBroken(service, cannotStart(service, nowMs));

@@ -23,7 +23,7 @@ export class Sweep {
   *idle(): Iterable<Actor> {
     for (const pool of this.#pools) {
       if (pool.waiting.length > 0 || pool.policy.state === "kept") continue;
-      for (const actor of pool.ready) if (actor.sent.length === 0) yield actor;
+      for (const actor of pool.ready) if (!actor.isBusy && actor.processes() === 0) yield actor;
     }
   }
 
@@ -50,7 +50,7 @@ export class Sweep {
   #giveOwn(pool: Pool): void {
     const { ready, policy } = pool;
     if (pool.children >= policy.scale.max) {
-      const idle = ready.find(({ sent }) => sent.length === 0);
+      const idle = ready.find(({ isBusy }) => !isBusy);
       const leaving = idle ?? (pool.waiting.length > 0 ? ready[0] : undefined);
       if (leaving === undefined) return;
       this.#outcomes.surplus(leaving);

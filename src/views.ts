@@ -52,7 +52,9 @@ export function treeView(view: SupervisorView, actors: ReadonlyMap<string, Actor
         state: child.state,
         restarts: child.restarts,
         last_exit: lastExit,
-        actor: actor?.carrier ? { pid: actor.pid, carrier: actor.carrier.id, depth: actor.sent.length } : null,
+        actor: actor?.carrier
+          ? { pid: actor.pid, carrier: actor.carrier.id, depth: actor.sent.length + actor.suspended.size }
+          : null,
         supervisor: supervisor === null ? null : treeView(supervisor, actors),
       };
     }),
@@ -60,7 +62,7 @@ export function treeView(view: SupervisorView, actors: ReadonlyMap<string, Actor
 }
 
 function actorView(actor: Actor, pool: Pool): ActorView {
-  const state = actor.state === "ready" ? (actor.sent.length > 0 ? "busy" : "idle") : actor.state;
+  const state = actor.state === "ready" ? (actor.isBusy ? "busy" : "idle") : actor.state;
   return {
     pid: actor.pid,
     version: pool.version,

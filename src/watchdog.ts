@@ -1,12 +1,14 @@
 // The watchdog: deadlines of what runs in carriers, time-outs of what waits.
 // Main thread; runs while there is something to watch.
 import type { Exit } from "../actors/exits.ts";
-import { SEQ_STARTING } from "../actors/wire.ts";
+import { SEQ_STARTING, SEQ_TURNS } from "../actors/wire.ts";
 import type { Carrier } from "./carrier.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { Actor } from "./service.ts";
 
 const TICK_MS = 10;
+/** Turns of light processes are milliseconds; only one call that does not end (memory.fill, a host call) is longer. */
+const STUCK_MS = 5000;
 
 /** What the watchdog looks at, and whom it tells (dispatch.ts). */
 export interface Watched {
@@ -19,6 +21,8 @@ export interface Watched {
   actorStarting(carrier: Carrier, pid: number, ms: number): void;
   /** Ends an actor whose request (or start) number `seq` has run too long, if it still runs. */
   condemn(actor: Actor, seq: number, exit: Exit, code: ErrorCode): void;
+  /** Light processes had the turn for so long that their carrier must end. */
+  stuck(carrier: Carrier, why: string): void;
   /** An actor's request takes so long that those behind it in its ring should not wait for it. */
   lingers(actor: Actor): void;
   /** Ends what has waited too long. @returns true if something still waits */
@@ -58,7 +62,9 @@ export class Watchdog {
     if (running === null) return carrier.sent > 0 || carrier.isStarting;
     const actor = this.#watched.actorOf(running.pid);
     if (actor === undefined) {
-      if (running.seq === SEQ_STARTING) this.#watched.actorStarting(carrier, running.pid, running.ms);
+      if (running.seq === SEQ_TURNS && running.ms >= STUCK_MS) {
+        this.#watched.stuck(carrier, `a light process did not give its turn back for ${STUCK_MS} ms`);
+      } else if (running.seq === SEQ_STARTING) this.#watched.actorStarting(carrier, running.pid, running.ms);
       return true;
     }
     const { limits, scale } = actor.pool.policy;

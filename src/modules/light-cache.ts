@@ -1,5 +1,5 @@
 // Where light modules are kept: what a cache of them is, and one in a folder (`frenezulo run`). Main thread.
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { REWRITE_VERSION } from "../../actors/abi/light.ts";
@@ -42,6 +42,16 @@ export class LightFiles implements LightCache {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     await writeFile(draft, "bytes" in light ? light.bytes : JSON.stringify(light), { mode: 0o600 });
     await rename(draft, path);
+  }
+
+  /** Removes the files of modules that are not used any more, and those of another version of the rewrite. */
+  async prune(isUsed: (digest: string) => boolean): Promise<void> {
+    const names = await readdir(this.#folder).catch(() => []);
+    const useless = names.filter((name) => {
+      const [digest = "", version] = name.split(".");
+      return !isUsed(digest) || version !== String(REWRITE_VERSION);
+    });
+    await Promise.all(useless.map((name) => rm(join(this.#folder, name), { force: true })));
   }
 
   #path(digest: string, extension: string): string {

@@ -47,6 +47,7 @@ const policy: Policy = {
   scale: { min: 0, max: 1, idle_timeout: Number.POSITIVE_INFINITY, window: 1000, pressure: { depth: 1, wait: 1 } },
   placement: "auto",
   significant: false,
+  light: "auto",
   processes: {
     max: 100,
     memory: 1 << 20,

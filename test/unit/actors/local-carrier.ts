@@ -38,6 +38,7 @@ export function specOf(compiled: Compiled, overrides: Partial<ActorSpec> = {}): 
     environmentId: 1,
     environment: null,
     light: null,
+    isLight: false,
     module: compiled.module,
     digest: compiled.digest,
     info: compiled.info,

@@ -1,0 +1,23 @@
+// A process that the main thread wants in this carrier. In a carrier.
+import type { BirthSpec } from "./control.ts";
+import { rightsFromJson } from "./resources.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** @returns its pid, or why there is none */
+export function bearSpec(runtime: Runtime, spec: BirthSpec): number | string {
+  const { environment, module, link, entry, root, isReported } = spec;
+  const born = runtime.spawner.bear({
+    environment: runtime.open(environment),
+    pool: runtime.addModule(module, spec.carrierModule),
+    module,
+    rights: rightsFromJson(spec.rights),
+    entry: {
+      name: entry.name,
+      params: entry.params.map((text, i) => (entry.types[i] === "bigint" ? BigInt(text) : Number(text))),
+    },
+    root,
+    link: link === null ? null : { pid: link.pid, tag: BigInt(link.tag) },
+    isReported,
+  });
+  return typeof born === "string" ? born : born.process.pid;
+}

@@ -1,0 +1,53 @@
+// What a carrier tells the main thread beside replies and output. It waits for room, since none of it must be lost.
+import type { Bell } from "./bell.ts";
+import { type Exit, exitReasons } from "./exits.ts";
+import type { RingWriter } from "./ring.ts";
+import type { Sender } from "./sender.ts";
+import { DONE, KIND } from "./wire.ts";
+
+const TEXT_BYTES_MAX = 2048;
+
+export class Reports {
+  readonly #replies: RingWriter;
+  readonly #sender: Sender;
+  readonly #bell: Bell;
+
+  constructor(replies: RingWriter, sender: Sender, bell: Bell) {
+    this.#replies = replies;
+    this.#sender = sender;
+    this.#bell = bell;
+  }
+
+  /**
+   * How a request (done), an actor or a process ended. Does not ring: the caller does, once it is ready for more.
+   * @param ms how long it ran
+   */
+  end(kind: number, seq: number, pid: number, exit: Exit, ms = 0, goesOn = false): void {
+    const replies = this.#replies;
+    const text = exit.text === "" ? null : Buffer.from(exit.text).subarray(0, TEXT_BYTES_MAX);
+    const length = DONE.text + (text === null ? 0 : text.length);
+    const at = this.#sender.reserve(length);
+    replies.bytes[at + DONE.reason] = exitReasons.indexOf(exit.reason);
+    replies.bytes[at + DONE.goesOn] = goesOn ? 1 : 0;
+    replies.bytes.writeUInt32LE(Math.min(Math.round(ms * 1000), 0xffff_ffff), at + DONE.micros);
+    if (text !== null) replies.bytes.set(text, at + DONE.text);
+    replies.commit(kind, seq, pid, 0, length);
+  }
+
+  /** A frame that says all in its header. */
+  note(kind: number, seq: number, pid: number, about: number): void {
+    this.#sender.reserve(0);
+    this.#replies.commit(kind, seq, pid, about, 0);
+    this.#bell.ring();
+  }
+
+  /** The carrier has signals for a thread and no rings to it. */
+  connect(slot: number): void {
+    this.note(KIND.connect, 0, slot, 0);
+  }
+
+  /** The last process of a request that had not replied has ended. */
+  orphaned(replyPid: number): void {
+    this.note(KIND.orphaned, 0, 0, replyPid);
+  }
+}
