@@ -1,4 +1,5 @@
-// What processes ask of the main thread: operations, their payloads, their answers. Imports nothing.
+// What processes ask of the main thread: operations, their payloads, their answers.
+import type { EntrySpec } from "./entry.ts";
 
 /** Operations that processes ask of the main thread. */
 export const ASK = {
@@ -25,7 +26,7 @@ export const SPAWNED = { made: 0, here: 1, failed: 2 } as const;
 export interface SpawnSpec {
   readonly module: string;
   readonly rights: RightsSpec;
-  readonly entry: { readonly name: string; readonly params: readonly string[]; readonly types: readonly string[] };
+  readonly entry: EntrySpec;
   /** Reply pid of the request that it is a part of; 0: none. */
   readonly root: number;
   readonly link: { readonly pid: number; readonly tag: string } | null;

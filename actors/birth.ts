@@ -1,5 +1,6 @@
 // A process that the main thread wants in this carrier. In a carrier.
 import type { BirthSpec } from "./control.ts";
+import { entryFromJson } from "./entry.ts";
 import { rightsFromJson } from "./resources.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -11,10 +12,7 @@ export function bearSpec(runtime: Runtime, spec: BirthSpec): number | string {
     pool: runtime.addModule(module, spec.carrierModule),
     module,
     rights: rightsFromJson(spec.rights),
-    entry: {
-      name: entry.name,
-      params: entry.params.map((text, i) => (entry.types[i] === "bigint" ? BigInt(text) : Number(text))),
-    },
+    entry: entryFromJson(entry),
     root,
     link: link === null ? null : { pid: link.pid, tag: BigInt(link.tag) },
     isReported,

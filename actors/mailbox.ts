@@ -82,7 +82,7 @@ export class Mailbox {
 
   /** Takes the oldest message, or the oldest with one of these tags. */
   take(tags?: readonly bigint[]): Message | undefined {
-    if (tags === undefined || tags.length === 0) return this.#remove(0);
+    if (tags === undefined) return this.#remove(0);
     return this.#remove(this.#queue.findIndex((message) => message.tag !== 0n && tags.includes(message.tag)));
   }
 

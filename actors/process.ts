@@ -64,6 +64,8 @@ export class Process {
   builder: Uint8Array;
   /** Set once the process must end: every host call after that traps (DECISIONS 3.2). */
   dying: Exit | null = null;
+  /** Reductions that it may use after its present turn; Infinity: no limit. */
+  fuelLeft = Number.POSITIVE_INFINITY;
   /** The pid that the current request's reply goes to; 0 when there is none or it has been sent. */
   replyPid = 0;
   /** The request that it was started by or for: its reply pid; 0 for none. */

@@ -1,14 +1,9 @@
 // What host functions can ask of their carrier about processes. The kernel does it.
+import type { EntryCall } from "./entry.ts";
 import type { Exit } from "./exits.ts";
 import type { Message } from "./mailbox.ts";
 import type { Process, Tell } from "./process.ts";
 import type { ProcessConfig } from "./resources.ts";
-
-/** An exported function, and what it is called with. */
-export interface EntryCall {
-  readonly name: string;
-  readonly params: readonly (number | bigint)[];
-}
 
 /** What a process wants to spawn. */
 export interface SpawnRequest {

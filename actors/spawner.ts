@@ -2,13 +2,14 @@
 
 import type { Asking } from "./asking.ts";
 import { ASK, SPAWNED, type SpawnSpec } from "./asks.ts";
+import { type EntryCall, entryAsJson } from "./entry.ts";
 import type { Environment } from "./environment.ts";
 import type { InstancePool } from "./instance-pool.ts";
 import type { Kernel, Member } from "./kernel.ts";
 import { boundedKey } from "./module-key.ts";
 import { type Pids, slotOf } from "./pids.ts";
 import { Process } from "./process.ts";
-import type { EntryCall, Later, SpawnOutcome, SpawnRequest } from "./processes.ts";
+import type { Later, SpawnOutcome, SpawnRequest } from "./processes.ts";
 import { type ProcessConfig, rightsAsJson } from "./resources.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { Task } from "./task.ts";
@@ -163,7 +164,7 @@ export class Spawner {
     const spec: SpawnSpec = {
       module,
       rights: rightsAsJson(rights),
-      entry: { name: entry.name, params: entry.params.map(String), types: entry.params.map((each) => typeof each) },
+      entry: entryAsJson(entry),
       root: from.root,
       link: link === 0n ? null : { pid: from.pid, tag: String(link) },
     };

@@ -1,12 +1,12 @@
 // A process with its guest code, as a carrier runs it: instance, calls still to make, and the stack while it waits.
 import { NORMAL_EXIT, trapExit } from "./abi/guest-exit.ts";
 import { type Host, SLICE } from "./abi/host.ts";
+import { type EntryCall, entryCall } from "./entry.ts";
 import type { Environment } from "./environment.ts";
 import type { Exit } from "./exits.ts";
 import type { GuestInstance } from "./instance.ts";
 import type { InstancePool } from "./instance-pool.ts";
 import type { Process } from "./process.ts";
-import type { EntryCall } from "./processes.ts";
 import type { Guest } from "./wire.ts";
 
 /**
@@ -86,7 +86,7 @@ export class Task {
       if (!this.#hasBegun) this.#begin(host);
       const stack = this.instance?.stack ?? null;
       if (stack === null) for (const call of this.#calls) call();
-      else if (!this.#runLight(host, stack)) return null;
+      else if (!this.#runLight(stack)) return null;
       return process.dying ?? NORMAL_EXIT;
     } catch (thrown) {
       const exit = process.dying ?? trapExit(thrown);
@@ -100,17 +100,17 @@ export class Task {
     const instance = this.instance ?? this.pool.take();
     this.instance = instance;
     host.instance = instance;
-    const { name, params } = this.#entry;
-    const entry = instance.exports[name];
-    if (typeof entry !== "function") throw new Error(`its module exports no function ${name}`);
-    this.#calls = [...instance.startCalls.filter((call) => call !== entry), () => void entry(...params)];
+    const call = entryCall(instance.exports, this.#entry);
+    const entry = instance.exports[this.#entry.name];
+    this.#calls = [...instance.startCalls.filter((each) => each !== entry), call];
   }
 
   /** False if its stack has been unwound. */
-  #runLight(host: Host, stack: NonNullable<GuestInstance["stack"]>): boolean {
+  #runLight(stack: NonNullable<GuestInstance["stack"]>): boolean {
     const instance = this.instance as GuestInstance;
     const slice = Math.min(SLICE, this.#fuel);
     stack.reductions = slice;
+    this.process.fuelLeft = this.#fuel - slice;
     if (this.#stack !== null) {
       stack.beginRewind(instance.memoryBytes, this.#stack);
       this.#stack = null;
@@ -119,17 +119,11 @@ export class Task {
       call();
       if (stack.state === "unwinding") {
         this.#stack = stack.endUnwind(instance.memoryBytes);
-        this.#use(host, slice - stack.reductions);
+        this.#fuel = this.process.fuelLeft + Math.max(0, stack.reductions);
         return false;
       }
       this.#calls.shift();
     }
     return true;
-  }
-
-  #use(host: Host, reductions: number): void {
-    if (this.#fuel === Number.POSITIVE_INFINITY) return;
-    this.#fuel -= Math.max(0, reductions);
-    if (this.#fuel <= 0) host.process.dying ??= { reason: "trap", text: "it has used all of its fuel" };
   }
 }

@@ -16,6 +16,7 @@ const verbs: Readonly<Record<string, { readonly summary: string; readonly load: 
   tree: { summary: "show the supervision tree", load: async () => (await import("./cli/tree.ts")).tree },
   reload: { summary: "read the config again", load: async () => (await import("./cli/reload.ts")).reload },
   run: { summary: "run a program for lunatic", load: async () => (await import("./cli/run.ts")).run },
+  test: { summary: "run the tests of a program for lunatic", load: async () => (await import("./cli/test.ts")).test },
   check: { summary: "validate config and modules", load: async () => (await import("./cli/check.ts")).check },
 };
 

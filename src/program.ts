@@ -26,6 +26,10 @@ export interface ProgramOptions {
   /** What it may connect to and listen on, as a policy's `network`. */
   readonly network: NetworkSettings;
   readonly cache: LightCache;
+}
+
+/** What is told of a run and of all processes it has made. */
+export interface Watcher {
   readonly onOutput: (stream: number, text: Buffer) => void;
   /** A process other than the first has failed. */
   readonly onFailure: (pid: number, exit: Exit) => void;
@@ -52,16 +56,18 @@ const THREADS_MAX = 256;
 
 export class Program {
   readonly #options: ProgramOptions;
+  readonly #digest: string;
   readonly #modules = new Modules({ threads: 1, cacheBytesMax: limits.moduleBytes, modulesMax: 256 });
   readonly #processes: NodeProcesses;
   readonly #carriers: Carriers;
-  readonly #environment: MainEnvironment;
+  readonly #watchers = new Map<number, Watcher>();
   readonly #intake: IntakeLimits;
   readonly #given = new Map<string, Uint8Array>();
   #module!: ProcessModule;
 
   private constructor(options: ProgramOptions, digest: string) {
     this.#options = options;
+    this.#digest = digest;
     this.#processes = new NodeProcesses({
       modules: this.#modules,
       cache: options.cache,
@@ -75,7 +81,7 @@ export class Program {
       compileMs: limits.compileMs,
       needsEntry: false,
     };
-    const { server, environments, networking } = this.#processes;
+    const { server } = this.#processes;
     this.#carriers = new Carriers(
       {
         threadsMax: THREADS_MAX,
@@ -89,28 +95,6 @@ export class Program {
       this.#events(),
     );
     this.#processes.attach(this.#carriers);
-    const id = nextEnvironmentId();
-    networking.openEnvironment(id, options.network);
-    this.#environment = environments.make(
-      id,
-      {
-        name: options.name,
-        moduleKey: digest,
-        processesMax: limits.processes,
-        memoryBytesMax: limits.memoryBytes,
-        mailboxMessagesMax: limits.mailboxMessages,
-        mailboxBytesMax: limits.mailboxBytes,
-        messageBytesMax: limits.messageBytes,
-        sendTimeoutMs: limits.sendTimeoutMs,
-        canCompileModules: true,
-        env: options.env,
-        preopens: options.preopens,
-        args: options.args,
-        outputRequestBytesMax: Number.POSITIVE_INFINITY,
-        outputSecondBytesMax: Number.POSITIVE_INFINITY,
-      },
-      { load: (key, memoryBytesMax) => this.#load(key, memoryBytesMax), compile: (bytes) => this.#compile(bytes) },
-    );
   }
 
   /** Takes the module in, and makes it light if it spawns. @throws as intake; nothing runs then */
@@ -138,8 +122,12 @@ export class Program {
       .map(({ name }) => name);
   }
 
-  /** Runs an exported function as a process. @returns how it ended */
-  async run(entry: string): Promise<Exit> {
+  /**
+   * Runs an exported function as the first process of an environment of its own, which ends with it.
+   * @param stopped ends the run before its time: what it settles with is then the end
+   * @returns how it ended
+   */
+  async run(entry: string, watcher: Watcher, stopped?: Promise<Exit>): Promise<Exit> {
     const { args, env, preopens } = this.#options;
     const rights: RightsSpec = {
       maxMemory: 2 ** 32 - 1,
@@ -151,10 +139,19 @@ export class Program {
       env: Object.entries(env),
       preopens: preopens.map(({ guest }) => guest),
     };
-    return new Promise((resolve, reject) => {
-      const request = { rights, entry: { name: entry, params: [], types: [] }, root: 0, link: null };
-      this.#processes.server.spawn(this.#environment, this.#module, request, resolve).catch(reject);
-    });
+    const environment = this.#makeEnvironment();
+    const { id } = environment.spec;
+    this.#watchers.set(id, watcher);
+    try {
+      const ended = new Promise<Exit>((resolve, reject) => {
+        const request = { rights, entry: { name: entry, params: [] }, root: 0, link: null };
+        this.#processes.server.spawn(environment, this.#module, request, resolve).catch(reject);
+      });
+      return await (stopped === undefined ? ended : Promise.race([ended, stopped]));
+    } finally {
+      this.#processes.environments.close(id);
+      this.#processes.networking.closeEnvironment(id);
+    }
   }
 
   /** Ends what still runs. */
@@ -162,8 +159,34 @@ export class Program {
     await Promise.all([this.#carriers.close(), this.#modules.close(), this.#processes.close()]);
   }
 
+  #makeEnvironment(): MainEnvironment {
+    const { name, args, env, preopens, network } = this.#options;
+    const { environments, networking } = this.#processes;
+    const id = nextEnvironmentId();
+    networking.openEnvironment(id, network);
+    return environments.make(
+      id,
+      {
+        name,
+        moduleKey: this.#digest,
+        processesMax: limits.processes,
+        memoryBytesMax: limits.memoryBytes,
+        mailboxMessagesMax: limits.mailboxMessages,
+        mailboxBytesMax: limits.mailboxBytes,
+        messageBytesMax: limits.messageBytes,
+        sendTimeoutMs: limits.sendTimeoutMs,
+        canCompileModules: true,
+        env,
+        args,
+        preopens,
+        outputRequestBytesMax: Number.POSITIVE_INFINITY,
+        outputSecondBytesMax: Number.POSITIVE_INFINITY,
+      },
+      { load: (key, memoryBytesMax) => this.#load(key, memoryBytesMax), compile: (bytes) => this.#compile(bytes) },
+    );
+  }
+
   #events(): CarrierEvents {
-    const { onOutput, onFailure } = this.#options;
     const { server } = this.#processes;
     return {
       reply: () => {},
@@ -173,9 +196,9 @@ export class Program {
       orphaned: () => {},
       spare: () => {},
       drained: () => {},
-      output: (_carrier, _actor, _environment, stream, text) => onOutput(stream, text),
-      exited: (_carrier, pid, _environment, exit) => {
-        if (!server.exited(pid, exit)) onFailure(pid, exit);
+      output: (_carrier, _actor, environment, stream, text) => this.#watchers.get(environment)?.onOutput(stream, text),
+      exited: (_carrier, pid, environment, exit) => {
+        if (!server.exited(pid, exit)) this.#watchers.get(environment)?.onFailure(pid, exit);
       },
       gone: (carrier, why) => server.carrierGone(carrier, why),
     };

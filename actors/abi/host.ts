@@ -61,6 +61,7 @@ export interface GuestContext {
 export const SLICE = 1_000_000;
 /** Reductions between two looks for an end at function entries, once a turn is over. */
 const CHECK_AGAIN = 50;
+const NO_FUEL = "it has used all of its fuel";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -164,19 +165,23 @@ export class Host {
   /** At a loop head of a light process whose turn is over: it goes on when the others had theirs. */
   yield(): void {
     const mayGoOn = this.services.mayGoOn(this.enter());
-    this.enter(); // its end may have come meanwhile
+    const { fuelLeft } = this.enter(); // its end may have come meanwhile
     const stack = this.instance?.stack;
     if (stack == null) return;
-    if (mayGoOn) stack.reductions = SLICE;
+    if (fuelLeft <= 0) this.trap(NO_FUEL);
+    if (mayGoOn && fuelLeft === Number.POSITIVE_INFINITY) stack.reductions = SLICE;
     else stack.beginUnwind(this.memory());
   }
 
   /** At a function's entry once the turn is over: only an end is looked for. Loops yield soon after. */
   check(): void {
     this.services.mayGoOn(this.enter());
-    this.enter();
+    const process = this.enter();
     const stack = this.instance?.stack;
-    if (stack != null) stack.reductions = CHECK_AGAIN;
+    if (stack == null) return;
+    if (process.fuelLeft <= 0) this.trap(NO_FUEL);
+    process.fuelLeft -= CHECK_AGAIN;
+    stack.reductions = CHECK_AGAIN;
   }
 
   /** Says whose guest code runs from now on. */

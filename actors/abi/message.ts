@@ -3,9 +3,11 @@ import { Message, messageKinds } from "../mailbox.ts";
 import type { Process } from "../process.ts";
 import type { MessageResource } from "../resources.ts";
 import { type Host, type HostFunctions, TIMED_OUT, timeoutMs, u64 } from "./host.ts";
+import { pidOf } from "./pid.ts";
 
 /** The first bytes that a process writes messages in. Small: most processes write little. */
 const BUILDER_BYTES_MIN = 64;
+const RECEIVED = 0;
 
 export function messageFunctions(host: Host): HostFunctions {
   const scratch = (process: Process, name: string): Message =>
@@ -49,12 +51,17 @@ export function messageFunctions(host: Host): HostFunctions {
     });
   };
 
-  const receive = (process: Process, take: () => Message | undefined, ms: number): number => {
+  const receive = (
+    process: Process,
+    take: () => Message | undefined,
+    ms: number,
+    resultOf = ({ kind }: Message): number => messageKinds.indexOf(kind),
+  ): number => {
     const arrive = (message: Message | undefined): number => {
       if (message === undefined) return TIMED_OUT;
       process.scratch = message;
       host.services.processes.hasTaken(process);
-      return messageKinds.indexOf(message.kind);
+      return resultOf(message);
     };
     const first = take();
     return first === undefined ? host.wait(take, ms, arrive) : arrive(first);
@@ -106,7 +113,10 @@ export function messageFunctions(host: Host): HostFunctions {
       data(host.enter(), "seek_data").cursor = Number(u64(position));
     },
     get_tag: () => scratch(host.enter(), "get_tag").tag,
-    get_process_id: () => BigInt(scratch(host.enter(), "get_process_id").process),
+    get_process_id: () => {
+      const { kind, process } = scratch(host.enter(), "get_process_id");
+      return kind === "process_died" ? BigInt(process) : 0n;
+    },
     data_size: () => BigInt(data(host.enter(), "data_size").length),
     push_module: (id: bigint) =>
       push(
@@ -122,7 +132,7 @@ export function messageFunctions(host: Host): HostFunctions {
       resources[Number(u64(index))] = null;
       return process.resources.modules.add(module) ?? host.trap("too many modules");
     },
-    send: (pid: bigint) => transmit(host.enter(), Number(u64(pid)), "send", () => 0),
+    send: (pid: bigint) => transmit(host.enter(), pidOf(pid), "send", () => 0),
     receive: (tagsPointer: number, tagsCount: number, timeout: bigint) => {
       const process = host.enter();
       const { mailbox } = process;
@@ -144,11 +154,12 @@ export function messageFunctions(host: Host): HostFunctions {
       const tags = rest.length === 1 && tag === 0n ? undefined : [tag];
       const ms = timeoutMs(timeout as bigint);
       const mark = process.mailbox.arrived;
-      return transmit(process, Number(u64(pid)), "send_receive_skip_search", () =>
+      return transmit(process, pidOf(pid), "send_receive_skip_search", () =>
         receive(
           process,
           lookOnce(process, () => process.mailbox.takeArrivedAfter(mark, tags), tags),
           ms,
+          () => RECEIVED, // also for the death of a link with that tag (lunatic-abi.md §1.1)
         ),
       );
     },

@@ -1,17 +1,20 @@
 // lunatic::process: spawning, links, monitors, kill, modules (lunatic-abi.md §1.2, §2). Configs are in config.ts.
 
 import { ASK } from "../asks.ts";
-import type { EntryCall, SpawnOutcome } from "../processes.ts";
+import type { EntryCall, Parameter } from "../entry.ts";
+import type { SpawnOutcome } from "../processes.ts";
 import type { ProcessConfig } from "../resources.ts";
 import { bounded, configOf } from "./config.ts";
 import { failure } from "./error.ts";
 import { type Host, type HostFunctions, u64 } from "./host.ts";
+import { pidOf } from "./pid.ts";
 import { namePayload, readName } from "./registry.ts";
 
 /** A parameter of a spawn: one byte of type, and the value in 16 (lunatic-abi.md §2.2). */
 const PARAM_BYTES = 17;
 const TYPE_I32 = 0x7f;
 const TYPE_I64 = 0x7e;
+const TYPE_V128 = 0x7b;
 const PARAMS_MAX = 1000;
 const INHERIT = 0xffff_ffff_ffff_ffffn;
 /** Results of get_or_spawn. */
@@ -19,7 +22,6 @@ const SPAWNED = 0;
 const FOUND = 2;
 
 export function processFunctions(host: Host): HostFunctions {
-  const pid = (value: bigint): number => Number(u64(value));
   const tell = (): ReturnType<typeof host.services.processes.tell> => host.services.processes.tell(host.process);
 
   /** Everything of a spawn that can be wrong traps here, before anything happens. */
@@ -117,22 +119,22 @@ export function processFunctions(host: Host): HostFunctions {
     link: (tag: bigint, other: bigint) => {
       const process = host.enter();
       if (process.links.size >= process.limits.resourcesMax * 16) host.trap("it has too many links");
-      process.link(pid(other), u64(tag), tell());
+      process.link(pidOf(other), u64(tag), tell());
       host.enter(); // there may be no such process, which ends this one
     },
-    unlink: (other: bigint) => host.enter().unlink(pid(other), tell()),
+    unlink: (other: bigint) => host.enter().unlink(pidOf(other), tell()),
     monitor: (other: bigint) => {
       const process = host.enter();
       if (process.watched.size >= process.limits.resourcesMax * 16) host.trap("it monitors too many processes");
-      process.monitor(pid(other), tell());
+      process.monitor(pidOf(other), tell());
     },
-    stop_monitoring: (other: bigint) => host.enter().stopMonitoring(pid(other), tell()),
+    stop_monitoring: (other: bigint) => host.enter().stopMonitoring(pidOf(other), tell()),
     kill: (other: bigint) => {
-      host.services.processes.kill(host.enter(), pid(other));
+      host.services.processes.kill(host.enter(), pidOf(other));
       host.enter(); // it may have been itself, or linked
     },
     exists: (other: bigint) =>
-      host.wait(host.services.processes.exists(host.enter(), pid(other)), Number.POSITIVE_INFINITY, (isThere) =>
+      host.wait(host.services.processes.exists(host.enter(), pidOf(other)), Number.POSITIVE_INFINITY, (isThere) =>
         isThere ? 1 : 0,
       ),
     compile_module: (pointer: number, length: number, out: number) => {
@@ -154,7 +156,7 @@ export function processFunctions(host: Host): HostFunctions {
   };
 }
 
-function readParams(host: Host, pointer: number, length: number): (number | bigint)[] {
+function readParams(host: Host, pointer: number, length: number): Parameter[] {
   const bytes = host.slice(pointer, length);
   const count = bytes.length / PARAM_BYTES;
   if (!Number.isInteger(count) || count > PARAMS_MAX) {
@@ -167,8 +169,10 @@ function readParams(host: Host, pointer: number, length: number): (number | bigi
         return bytes.readInt32LE(at + 1);
       case TYPE_I64:
         return bytes.readBigInt64LE(at + 1);
+      case TYPE_V128:
+        return { v128: bytes.toString("hex", at + 1, at + PARAM_BYTES) };
       default:
-        return host.trap(`a parameter of type 0x${bytes[at]?.toString(16)}; this host passes i32 and i64`);
+        return host.trap(`a parameter of type 0x${bytes[at]?.toString(16)}, which is neither i32, i64 nor v128`);
     }
   });
 }

@@ -1,5 +1,6 @@
 // lunatic::timer: messages that are sent later (lunatic-abi.md §1.3, §2.9).
 import { type Host, type HostFunctions, u64 } from "./host.ts";
+import { pidOf } from "./pid.ts";
 
 export function timerFunctions(host: Host): HostFunctions {
   return {
@@ -11,7 +12,7 @@ export function timerFunctions(host: Host): HostFunctions {
       message.detach();
       const { processes } = host.services;
       let id: bigint | null = null;
-      const timer = processes.sendAfter(process, Number(u64(pid)), message, Number(u64(ms)), () => {
+      const timer = processes.sendAfter(process, pidOf(pid), message, Number(u64(ms)), () => {
         if (id !== null) timers.remove(id);
       });
       id = timers.add(timer);

@@ -14,7 +14,9 @@ export function trapFunctions(host: Host): HostFunctions {
         const result: unknown = callback(pointer, argument);
         return Number(result ?? 0);
       } catch {
-        if (process.dying !== null) host.enter(); // its end is not caught
+        // Its end is not caught, but what a host function refused inside.
+        if (process.dying?.reason === "trap") process.dying = null;
+        host.enter();
         return 0;
       }
     },

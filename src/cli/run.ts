@@ -40,7 +40,10 @@ export const run: Command = {
       if (!program.exports.includes("_start")) {
         throw new FrenezuloError("missing_entry", { why: "a program needs _start" });
       }
-      const exit = await program.run("_start");
+      const exit = await program.run("_start", {
+        onOutput: (stream, text) => void (stream === 1 ? process.stdout : process.stderr).write(Buffer.from(text)),
+        onFailure: (pid, failure) => void process.stderr.write(`process ${pid}: ${failure.text}\n`),
+      });
       if (exit.reason !== "normal" && exit.reason !== "exit") process.stderr.write(`${failureText(file, exit)}\n`);
       return exitCode(exit);
     } finally {
@@ -67,8 +70,6 @@ export async function openProgram(
     network: network(textsOf(values, "connect"), textsOf(values, "listen")),
     memoryBytesMax: memory(textOf(values, "max-memory") ?? MEMORY_MAX),
     cache: new LightFiles(join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "frenezulo", "light")),
-    onOutput: (stream, text) => void (stream === 1 ? process.stdout : process.stderr).write(Buffer.from(text)),
-    onFailure: (pid, exit) => void process.stderr.write(`process ${pid}: ${exit.text}\n`),
   });
 }
 

@@ -90,7 +90,7 @@ export const servicePath = (name: ServiceName): string => built(join(serviceFold
 export const service = (name: ServiceName): Uint8Array<ArrayBuffer> => new Uint8Array(readFileSync(servicePath(name)));
 
 /** Why a guest or service could not be built on this machine, or undefined if it could. */
-export function whySkipped(name: GuestName | ServiceName): string | undefined {
+export function whySkipped(name: GuestName | ServiceName | `rust-${string}`): string | undefined {
   for (const folder of [guestFolder, serviceFolder]) {
     const list: { name: string; why: string }[] = JSON.parse(readFileSync(built(join(folder, "skipped.json")), "utf8"));
     const found = list.find((step) => step.name.endsWith(`/${name}`));

@@ -75,11 +75,16 @@ static void what_cannot_run_is_an_error(void) {
 
 static void any_valid_module_compiles(void) { compile((const uint8_t *)"\0asm\1\0\0\0", 8); }
 
-static void a_start_that_traps_is_an_error(void) {
+static void a_start_that_traps_is_told(void) {
+  die_when_link_dies(0);
   uint64_t module = compile(start_traps, sizeof start_traps);
-  EQUAL(start_answer(module, process_id(), 0, 0), 1);
-  EXPECT(error_size(started) > 0);
-  error_drop(started);
+  if (start_answer(module, process_id(), 0, 5) == 1) { // it ran before spawn returned
+    EXPECT(error_size(started) > 0);
+    error_drop(started);
+  } else { // it runs as the child's first turn
+    EQUAL(receive(NULL, 0, NEVER), LINK_DIED);
+    EQUAL(get_tag(), 5);
+  }
 }
 
 static void a_missing_function_fails_the_child(void) {
@@ -164,7 +169,7 @@ TESTS(
   TEST("a compiled module runs", a_compiled_module_runs),
   TEST("what cannot run is an error with a text", what_cannot_run_is_an_error),
   TEST("a valid module without entry and memory compiles", any_valid_module_compiles),
-  TEST("a start function that traps is an error of spawn", a_start_that_traps_is_an_error),
+  TEST("a start function that traps is an error of spawn or fails the child", a_start_that_traps_is_told),
   TEST("a missing function fails the child", a_missing_function_fails_the_child),
   TEST("dropping a module leaves its processes, and its id is unknown", dropping_leaves_processes),
   TEST("modules travel in messages", modules_travel),

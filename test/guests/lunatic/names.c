@@ -75,12 +75,12 @@ static void names_end_with_their_process(void) {
 }
 
 static void any_text_is_a_name(void) {
-  static char name[2000];
-  for (int i = 0; i < 2000; i++) name[i] = 'x';
-  registry_put(name, 2000, 0, process_id());
+  static char name[1000];
+  for (int i = 0; i < 1000; i++) name[i] = 'x';
+  registry_put(name, 1000, 0, process_id());
   uint64_t node, process;
-  EQUAL(registry_get(name, 2000, &node, &process), 0);
-  EQUAL(registry_get(name, 1999, &node, &process), 1);
+  EQUAL(registry_get(name, 1000, &node, &process), 0);
+  EQUAL(registry_get(name, 999, &node, &process), 1);
   put("__proto__", process_id());
   EQUAL(find("__proto__"), process_id());
   EQUAL(find("constructor"), 0);

@@ -1,0 +1,42 @@
+// Programs that test lunatic's functions from inside a guest, run by the built node: each line they print is a test.
+//
+// The names are read from the sources, so that a test that never came to its line fails, too.
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { frenezulo, type ProgramEnd } from "./frenezulo-run.ts";
+
+const guests = join(import.meta.dirname, "../guests");
+const folder = (name: string, extension: string): string[] =>
+  readdirSync(join(guests, name))
+    .filter((file) => file.endsWith(extension) && file !== "networking.c") // networking.test.ts
+    .map((file) => join(guests, name, file))
+    .sort();
+
+/** Source of a program → its module. */
+const programs = new Map(
+  [
+    ...folder("lunatic", ".c").map((path) => [path, `lunatic-${basename(path, ".c")}.wasm`] as const),
+    [join(guests, "assemblyscript/processes.as.ts"), "as-processes.wasm"] as const,
+  ].map(([source, module]) => [source, join(guests, "build", module)]),
+);
+
+describe.each([...programs])("%s", (source, module) => {
+  const names = [...readFileSync(source, "utf8").matchAll(/\b(?:TEST|test)\("([^"]+)"/g)].map(([, name]) => name!);
+  let end: ProgramEnd;
+
+  beforeAll(async () => {
+    end = await frenezulo(["run", module]);
+  }, 300_000);
+
+  it.each(names)("%s", (name) => {
+    const line = end.stdout.split("\n").find((text) => text.replace(/^(not )?ok \d+ /, "").startsWith(name));
+    expect(line, `it printed no line for it\n${end.stdout}\n${end.stderr}`).toBeDefined();
+    expect(line, end.stderr).toMatch(/^ok /);
+  });
+
+  it("ends with code 0 and no test of another name", () => {
+    expect(end.stdout.match(/^(not )?ok \d+ /gm)).toHaveLength(names.length);
+    expect({ code: end.code, signal: end.signal }, end.stderr).toEqual({ code: 0, signal: null });
+  });
+});
