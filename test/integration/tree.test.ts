@@ -88,10 +88,11 @@ it("shows restarts and the last exit's reason", async () => {
   expect((await fetch(`${node.url}/weak`)).status).toBe(200);
   const first = await actorsOf(node, "weak");
   expect((await fetch(`${node.url}/weak?do=loop`)).status).toBe(504);
-  const actors = await eventually(
-    () => actorsOf(node, "weak"),
-    (now) => now.size === 1 && [...now.keys()][0] !== [...first.keys()][0],
+  await eventually(
+    async () => supervisorIn(await treeOf(node), "weak").children[0],
+    (child) => child?.state === "running" && child.actor !== null && !first.has(child.actor.pid),
   );
+  const actors = await actorsOf(node, "weak");
   expect(supervisorIn(await treeOf(node), "weak")).toMatchObject({
     phase: "running",
     recent_restarts: 1,
