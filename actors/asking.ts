@@ -1,5 +1,4 @@
 // What the processes of a carrier have asked of the main thread, and the answers on their way. In a carrier.
-import type { Host } from "./abi/host.ts";
 import { ANSWER } from "./asks.ts";
 import type { Process } from "./process.ts";
 import type { Later } from "./processes.ts";
@@ -21,7 +20,6 @@ interface Question {
 }
 
 export class Asking {
-  readonly #host: Host;
   readonly #toSlot: ToSlot;
   readonly #poke: (pid: number) => void;
   readonly #open = new Map<number, Question>();
@@ -29,8 +27,7 @@ export class Asking {
   #number = 0;
 
   /** @param poke told of a process whose question was answered */
-  constructor(host: Host, toSlot: ToSlot, poke: (pid: number) => void) {
-    this.#host = host;
+  constructor(toSlot: ToSlot, poke: (pid: number) => void) {
     this.#toSlot = toSlot;
     this.#poke = poke;
   }
@@ -57,11 +54,12 @@ export class Asking {
     this.#open.set(number, question);
     this.#send(question);
     return () => {
-      if (question.failure !== undefined) {
-        if (failed === undefined) this.#host.trap(question.failure);
-        return failed(question.failure);
-      }
-      return question.answer;
+      const { failure } = question;
+      if (failure === undefined) return question.answer;
+      if (failed !== undefined) return failed(failure);
+      // Another may be the one that runs now: it ends once it does.
+      from.dying ??= { reason: "trap", text: failure };
+      return NO_BYTES;
     };
   }
 
@@ -81,6 +79,11 @@ export class Asking {
   /** Sends what found no room before. */
   flush(): void {
     for (const question of this.#unsent) this.#send(question);
+  }
+
+  /** Questions that have no answer yet. */
+  get size(): number {
+    return this.#open.size;
   }
 
   get hasUnsent(): boolean {

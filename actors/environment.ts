@@ -55,6 +55,14 @@ export class Environment {
     return Atomics.load(this.#words, COUNTS.pages) * PAGE_BYTES <= this.spec.memoryBytesMax;
   }
 
+  /** A process of a request has ended. True if it was the last, and the request's own had ended without a reply. */
+  countOut(root: number): boolean {
+    const left = (this.roots.get(root) ?? 0) - 1;
+    if (left > 0) this.roots.set(root, left);
+    else if (left === 0) this.roots.delete(root);
+    return left === 0 && this.awaited.delete(root);
+  }
+
   #add(processes: number, pages: number): void {
     Atomics.add(this.#words, COUNTS.processes, processes);
     Atomics.add(this.#words, this.#share, processes);

@@ -11,6 +11,7 @@ import type { Process, Tell } from "./process.ts";
 import type { ProcessConfig } from "./resources.ts";
 import { decodeSignal, encodeSignal, isFate, type Signal } from "./signals.ts";
 import type { Task } from "./task.ts";
+import { Waiters } from "./waiters.ts";
 import { SIGNAL } from "./wire.ts";
 
 /** A process in the table: a task of the scheduler, or the request process of a plain actor, which has none. */
@@ -35,6 +36,8 @@ export interface KernelParts {
     environment: number,
     bytes: Uint8Array,
   ) => boolean;
+  /** False while `toSlot` may refuse what goes to a slot. */
+  readonly isWritable: (slot: number) => boolean;
   /** A task has something to look at. */
   readonly poke: (task: Task) => void;
   /** A task that does not run now must end. */
@@ -44,13 +47,15 @@ export interface KernelParts {
 }
 
 export const NO_PROCESS: Exit = { reason: "noproc", text: "there is no such process" };
-const NODE_DOWN: Exit = { reason: "killed", text: "its carrier ended" };
+export const NODE_DOWN: Exit = { reason: "killed", text: "its carrier ended" };
 
 export class Kernel {
   readonly #parts: KernelParts;
   readonly #members = new Map<number, Member>();
   /** Senders of this carrier that wait for room in a mailbox of this carrier, by its pid. */
-  readonly #blocked = new Map<number, Set<number>>();
+  readonly #blocked = new Waiters();
+  /** Senders of this carrier to whom the way to a slot was barred, by the slot. */
+  readonly #barred = new Waiters();
 
   constructor(parts: KernelParts) {
     this.#parts = parts;
@@ -58,6 +63,11 @@ export class Kernel {
 
   get size(): number {
     return this.#members.size;
+  }
+
+  /** Mailboxes here that senders of this carrier wait for. */
+  get waitedFor(): number {
+    return this.#blocked.size;
   }
 
   members(): Iterable<Member> {
@@ -93,9 +103,9 @@ export class Kernel {
   remove({ process, environment }: Member, exit: Exit): void {
     if (!this.#members.delete(process.pid)) return;
     process.end(exit, (to, signal) => this.tell(environment.spec.id, to, signal));
-    const blocked = this.#blocked.get(process.pid);
-    this.#blocked.delete(process.pid);
-    for (const pid of blocked ?? []) this.#pokePid(pid);
+    this.#blocked.forget(process.pid);
+    this.#barred.forget(process.pid);
+    for (const pid of this.#blocked.take(process.pid)) this.#pokePid(pid);
   }
 
   /** How a process sends signals. */
@@ -127,7 +137,9 @@ export class Kernel {
     const slot = slotOf(to);
     if (slot !== this.#parts.slot) {
       if (from.fullPeers.has(to)) return false;
-      return this.#parts.toSlot(slot, SIGNAL.message, to, from.pid, from.environment, encodeMessage(message));
+      if (this.#transmit(from, slot, to, message)) return true;
+      this.#barred.add(slot, from.pid);
+      return false;
     }
     const member = this.find(to, from.environment);
     if (member === undefined) {
@@ -137,12 +149,39 @@ export class Kernel {
     const { mailbox } = member.process;
     if (mailbox.isFullFor(message.length)) {
       if (mailbox.length === 0 || to === from.pid) return this.#refuse(from, member, message);
-      this.#blockedOn(to).add(from.pid);
+      this.#blocked.add(to, from.pid);
       return false;
     }
-    mailbox.push(ownCopy(message));
-    if (member.task !== null) this.#parts.poke(member.task);
+    this.#put(member, ownCopy(message));
     return true;
+  }
+
+  /**
+   * Takes a message of a timer to a process: nobody waits for room, and whoever began it may have ended.
+   * @returns false if there was no room
+   */
+  post(from: Process, to: number, message: Message): boolean {
+    const slot = slotOf(to);
+    if (slot !== this.#parts.slot) {
+      const isKnownFull = this.#members.has(from.pid) && from.fullPeers.has(to);
+      return !isKnownFull && this.#transmit(from, slot, to, message);
+    }
+    const member = this.find(to, from.environment);
+    if (member === undefined || member.process.mailbox.isFullFor(message.length)) return false;
+    this.#put(member, ownCopy(message));
+    return true;
+  }
+
+  /** What the mesh has refused may go out now. */
+  retry(): void {
+    for (const slot of [...this.#barred.keys()]) {
+      if (this.#parts.isWritable(slot)) for (const pid of this.#barred.take(slot)) this.#pokePid(pid);
+    }
+  }
+
+  /** True if somebody waits until the mesh takes more. */
+  get hasBarred(): boolean {
+    return this.#barred.size > 0;
   }
 
   /** A process has taken a message out of its mailbox: who waited for room may go on. */
@@ -151,11 +190,8 @@ export class Kernel {
       for (const pid of process.blockedPeers) this.tell(process.environment, pid, { type: "room", pid: process.pid });
       process.blockedPeers.clear();
     }
-    if (this.#blocked.size === 0) return;
-    const blocked = this.#blocked.get(process.pid);
-    if (blocked === undefined || !process.mailbox.hasMuchRoom) return;
-    this.#blocked.delete(process.pid);
-    for (const pid of blocked) this.#pokePid(pid);
+    if (this.#blocked.size === 0 || !process.mailbox.hasMuchRoom) return;
+    for (const pid of this.#blocked.take(process.pid)) this.#pokePid(pid);
   }
 
   /** A frame of another carrier. The bytes are valid during the call. */
@@ -191,13 +227,16 @@ export class Kernel {
   slotGone(slot: number, pidEnd: number): void {
     for (const member of [...this.#members.values()]) {
       const { process } = member;
-      const known = [...process.links.keys(), ...process.watched, ...process.fullPeers];
-      const gone = known.filter((pid) => slotOf(pid) === slot && pid < pidEnd);
+      if (process.pendingSpawns > 0) process.slotsGone.set(slot, pidEnd);
+      const known = new Set([...process.links.keys(), ...process.watched, ...process.fullPeers]);
+      const gone = [...known].filter((pid) => slotOf(pid) === slot && pid < pidEnd);
       for (const pid of gone) {
         this.#receive(member, { type: "room", pid });
+        const link = process.links.get(pid);
+        if (link !== undefined) this.#receive(member, { type: "link_died", pid, tag: link.theirTag, exit: NODE_DOWN });
         this.#receive(member, { type: "process_died", pid, exit: NODE_DOWN });
-        if (process.links.has(pid)) this.#receive(member, { type: "link_died", pid, tag: 0n, exit: NODE_DOWN });
       }
+      if (process.pendingSpawns > 0 && member.task !== null) this.#parts.poke(member.task);
     }
   }
 
@@ -211,7 +250,7 @@ export class Kernel {
 
   #noProcess(environment: number, to: number, signal: Signal): void {
     const { type, pid } = signal;
-    if (type === "link") {
+    if (type === "link" || type === "born") {
       this.tell(environment, pid, { type: "link_died", pid: to, tag: signal.tag, exit: NO_PROCESS });
     } else if (type === "monitor") this.tell(environment, pid, { type: "process_died", pid: to, exit: NO_PROCESS });
   }
@@ -227,12 +266,14 @@ export class Kernel {
     return true;
   }
 
-  #blockedOn(pid: number): Set<number> {
-    const known = this.#blocked.get(pid);
-    if (known !== undefined) return known;
-    const blocked = new Set<number>();
-    this.#blocked.set(pid, blocked);
-    return blocked;
+  #transmit(from: Process, slot: number, to: number, message: Message): boolean {
+    const { isWritable, toSlot } = this.#parts;
+    return isWritable(slot) && toSlot(slot, SIGNAL.message, to, from.pid, from.environment, encodeMessage(message));
+  }
+
+  #put({ process, task }: Member, message: Message): void {
+    process.mailbox.push(message, false);
+    if (task !== null) this.#parts.poke(task);
   }
 
   #pokePid(pid: number): void {

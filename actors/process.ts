@@ -91,9 +91,11 @@ export class Process {
   readonly fullPeers = new Set<number>();
   /** Senders in other carriers that were told that this mailbox is full. */
   readonly blockedPeers = new Set<number>();
-  /** Spawns in other carriers that have not been answered; deaths of unknown links are kept while there are any. */
+  /** Spawns in other carriers that have not been answered. */
   pendingSpawns = 0;
-  readonly earlyDeaths = new Map<number, Exit>();
+  /** Meanwhile: linked children that told of their birth themselves, and slots whose carriers have ended. */
+  readonly born = new Set<number>();
+  readonly slotsGone = new Map<number, number>();
 
   /** @param builder the bytes of a process that has ended, to be used again */
   constructor(pid: number, limits: ProcessLimits, builder: Uint8Array = NO_BYTES, environment = 0) {
@@ -177,6 +179,10 @@ export class Process {
       case "link":
         this.addLink(pid, signal.tag, signal.tag);
         return;
+      case "born":
+        this.addLink(pid, 0n, signal.tag);
+        this.born.add(pid);
+        return;
       case "unlink":
         this.links.delete(pid);
         return;
@@ -215,20 +221,13 @@ export class Process {
   }
 
   #linkDied(pid: number, tag: bigint, exit: Exit): void {
-    const link = this.links.get(pid);
-    if (link === undefined && exit.reason !== "noproc") {
-      if (this.pendingSpawns > 0) this.earlyDeaths.set(pid, exit);
-      return; // unlinked meanwhile
-    }
-    this.links.delete(pid);
+    if (!this.links.delete(pid)) return; // unlinked meanwhile
     if (isNormalExit(exit.reason)) return;
     if (this.diesWithLinks) {
       const why = exit.reason === "noproc" ? "does not exist" : `failed: ${exit.text === "" ? exit.reason : exit.text}`;
       this.dying ??= { reason: "killed", text: `process ${pid}, which it is linked to, ${why}` };
     } else {
-      this.mailbox.push(
-        new Message("link_died", exit.reason === "noproc" ? tag : (link?.theirTag ?? 0n), NO_BYTES, 0, 0, pid),
-      );
+      this.mailbox.push(new Message("link_died", tag, NO_BYTES, 0, 0, pid));
     }
   }
 }

@@ -3,6 +3,7 @@ import { Host, type Services } from "./abi/host.ts";
 import { makeImports, makeLightImports } from "./abi/imports.ts";
 import { Asking } from "./asking.ts";
 import type { Bell } from "./bell.ts";
+import { Ends } from "./ends.ts";
 import { Environment } from "./environment.ts";
 import type { Exit } from "./exits.ts";
 import { InstancePool } from "./instance-pool.ts";
@@ -62,6 +63,7 @@ export class Runtime implements Services, Processes {
   readonly #lightImports: WebAssembly.Imports;
   readonly #pools = new Map<string, InstancePool>();
   readonly #turns: Turns;
+  readonly #ends = new Ends((task, exit) => this.#finish(task, exit));
   constructor(parts: RuntimeParts) {
     this.#parts = parts;
     this.host = new Host(this);
@@ -73,6 +75,7 @@ export class Runtime implements Services, Processes {
       slot,
       toSlot: (to, kind, toPid, fromPid, environment, bytes) =>
         mesh.send(to, kind, toPid, fromPid, environment, bytes, 0, bytes.length),
+      isWritable: (to) => mesh.isWritable(to),
       poke: (task) => this.scheduler.poke(task),
       endTask: (task, exit) => this.endTask(task, exit),
       deadLetter: parts.deadLetter,
@@ -82,7 +85,6 @@ export class Runtime implements Services, Processes {
       this.asking.slotGone(gone);
     };
     this.asking = new Asking(
-      this.host,
       (to, kind, { pid, environment }, payload) => mesh.send(to, kind, 0, pid, environment, payload, 0, payload.length),
       (pid) => this.#pokePid(pid),
     );
@@ -94,6 +96,7 @@ export class Runtime implements Services, Processes {
       isWanted,
       scheduler: this.scheduler,
       asking: this.asking,
+      kernel,
       onSignal: signalHandler(this, mesh),
     });
     this.spawner = new Spawner({ pids: parts.pids, kernel, scheduler, asking, pool: (key) => this.#poolOf(key) });
@@ -234,7 +237,7 @@ export class Runtime implements Services, Processes {
       onFire();
       // Whoever began it may have ended; a full mailbox drops it (DECISIONS 9.5).
       if (slotOf(pid) === 0) this.#parts.reply(from, pid, message);
-      else if (!this.kernel.send(from, pid, message)) this.#parts.deadLetter();
+      else if (!this.kernel.post(from, pid, message)) this.#parts.deadLetter();
     });
   }
 
@@ -258,10 +261,14 @@ export class Runtime implements Services, Processes {
 
   /** A task that has returned, trapped or must end. It does not run now. */
   endTask(task: Task, exit: Exit): void {
-    const member = this.kernel.memberOf(task.process.pid);
+    if (task.state === "ended") return;
     this.scheduler.forget(task);
-    this.removed(member, exit);
-    const { environment, instance, pool, request } = task;
+    this.#ends.add(task, exit);
+  }
+
+  #finish(task: Task, exit: Exit): void {
+    const { process, environment, instance, pool, request } = task;
+    this.removed(this.kernel.memberOf(process.pid), exit);
     if (request === null) environment.release(task.pages);
     if (instance !== null) pool.give(instance);
   }
@@ -272,19 +279,9 @@ export class Runtime implements Services, Processes {
     this.kernel.remove(member, exit);
     this.asking.forget(process);
     process.files?.closeAll();
-    if (task !== null && task.request === null) this.#countOut(process, environment);
+    const isCounted = task !== null && task.request === null;
+    if (isCounted && environment.countOut(process.root)) this.#parts.onOrphaned(process.root);
     this.#parts.onExit(member, exit);
-  }
-
-  /** Counts the processes of a request. */
-  #countOut({ root }: Process, { roots, awaited }: Environment): void {
-    if (root === 0) return;
-    const left = (roots.get(root) ?? 1) - 1;
-    if (left > 0) roots.set(root, left);
-    else {
-      roots.delete(root);
-      if (awaited.delete(root)) this.#parts.onOrphaned(root);
-    }
   }
 
   #end({ process, task }: Member, exit: Exit): void {

@@ -8,7 +8,9 @@ export type Signal =
   /** The sender links itself to the receiver; each side keeps the tag that the other is told when it dies. */
   | { readonly type: "link"; readonly pid: number; readonly tag: bigint }
   | { readonly type: "unlink"; readonly pid: number }
-  /** `pid` has ended; `tag` matters only where there was no such process (noproc): else the receiver's link has it. */
+  /** `pid` was spawned by the receiver in another carrier and is linked to it: `tag` is what it will be told. */
+  | { readonly type: "born"; readonly pid: number; readonly tag: bigint }
+  /** `pid` has ended; `tag` is what its link says: the later of two that crossed, as in lunatic. */
   | { readonly type: "link_died"; readonly pid: number; readonly tag: bigint; readonly exit: Exit }
   | { readonly type: "monitor"; readonly pid: number }
   | { readonly type: "stop_monitoring"; readonly pid: number }
@@ -22,7 +24,7 @@ export type SignalType = Signal["type"];
 
 /** Signals that no process sends at will: they are never refused (DECISIONS 9.5). */
 export function isFate({ type }: Signal): boolean {
-  return type === "link_died" || type === "process_died" || type === "full" || type === "room";
+  return type === "link_died" || type === "process_died" || type === "full" || type === "room" || type === "born";
 }
 
 /** Their numbers on the wire. */
@@ -36,6 +38,7 @@ export const signalTypes = [
   "kill",
   "full",
   "room",
+  "born",
 ] as const satisfies readonly SignalType[];
 
 /** Bytes: 0 type, 1 exit reason, 8 u64 pid, 16 u64 tag, 24 UTF-8 text of the exit. */
@@ -60,6 +63,7 @@ export function decodeSignal(bytes: Buffer): Signal {
   const tag = bytes.readBigUInt64LE(16);
   switch (type) {
     case "link":
+    case "born":
       return { type, pid, tag };
     case "link_died":
       return { type, pid, tag, exit: exitOf(bytes) };

@@ -5,7 +5,7 @@ import { ASK, SPAWNED, type SpawnSpec } from "./asks.ts";
 import { type EntryCall, entryAsJson } from "./entry.ts";
 import type { Environment } from "./environment.ts";
 import type { InstancePool } from "./instance-pool.ts";
-import type { Kernel, Member } from "./kernel.ts";
+import { type Kernel, type Member, NODE_DOWN } from "./kernel.ts";
 import { boundedKey } from "./module-key.ts";
 import { type Pids, slotOf } from "./pids.ts";
 import { Process } from "./process.ts";
@@ -112,6 +112,10 @@ export class Spawner {
     if (birth.root !== 0) environment.roots.set(birth.root, (environment.roots.get(birth.root) ?? 0) + 1);
     this.#parts.kernel.add(member);
     this.#parts.scheduler.add(task);
+    const { link } = birth;
+    if (link !== null && slotOf(link.pid) !== slotOf(process.pid)) {
+      this.#parts.kernel.tell(environment.spec.id, link.pid, { type: "born", pid: process.pid, tag: link.tag });
+    }
     return member;
   }
 
@@ -172,11 +176,15 @@ export class Spawner {
     const answer = this.#parts.asking.ask(from, ASK.spawn, Buffer.from(JSON.stringify(spec)), failed);
     from.pendingSpawns++;
     from.spawnedElsewhere = true;
+    const over = (): void => {
+      if (--from.pendingSpawns > 0) return;
+      from.born.clear();
+      from.slotsGone.clear();
+    };
     let outcome: SpawnOutcome | undefined;
     return () => {
       const bytes = outcome === undefined ? answer() : undefined;
       if (bytes === undefined) return outcome;
-      from.pendingSpawns--;
       const given = Buffer.from(bytes);
       if (given[0] === SPAWNED.failed) outcome = { error: given.toString("utf8", 1) };
       else if (given[0] === SPAWNED.here) {
@@ -188,19 +196,23 @@ export class Spawner {
           pool === undefined
             ? { error: `the module ${key} did not come` }
             : this.#spawnHere(parent, request, key, pool, rights);
-      } else outcome = this.#linked(from, Number(given.readBigUInt64LE(1)), link);
-      if (from.pendingSpawns === 0) from.earlyDeaths.clear();
+      } else {
+        const pid = Number(given.readBigUInt64LE(1));
+        if (link !== 0n && !this.#isLinked(from, pid, link)) return undefined;
+        outcome = { pid };
+      }
+      over();
       return outcome;
     };
   }
 
-  /** A process in another carrier; it may have died before its birth was known here. */
-  #linked(from: Process, pid: number, link: bigint): SpawnOutcome {
-    if (link === 0n) return { pid };
+  /** False until a child in another carrier has told of its birth itself: what it tells after that must come after. */
+  #isLinked(from: Process, pid: number, link: bigint): boolean {
+    if (from.born.has(pid)) return true;
+    if (pid >= (from.slotsGone.get(slotOf(pid)) ?? 0)) return false;
     from.addLink(pid, 0n, link);
-    const exit = from.earlyDeaths.get(pid);
-    if (exit !== undefined) from.receive({ type: "link_died", pid, tag: link, exit });
-    return { pid };
+    from.receive({ type: "link_died", pid, tag: link, exit: NODE_DOWN });
+    return true;
   }
 }
 

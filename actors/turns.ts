@@ -1,6 +1,7 @@
 // What a carrier does while its guests wait: it reads what has come, runs what is due, and lets others go on.
 import type { Asking } from "./asking.ts";
 import type { Bell } from "./bell.ts";
+import type { Kernel } from "./kernel.ts";
 import type { Mesh } from "./mesh.ts";
 import type { SignalHandler } from "./mesh-peer.ts";
 import type { Process } from "./process.ts";
@@ -10,6 +11,7 @@ export interface TurnsParts {
   readonly mesh: Mesh;
   readonly scheduler: Scheduler;
   readonly asking: Asking;
+  readonly kernel: Kernel;
   /** What the thread sleeps on. */
   readonly asleep: Bell;
   /** True if something else than a process wants this thread: a request, a control call. */
@@ -34,9 +36,10 @@ export class Turns {
 
   /** Deals with what has come from other threads and what is due. True if there was anything. */
   poll(): boolean {
-    const { mesh, asking, scheduler, onSignal } = this.#parts;
+    const { mesh, asking, kernel, scheduler, onSignal } = this.#parts;
     const hasCome = mesh.hasNext() && mesh.poll(onSignal);
     if (asking.hasUnsent) asking.flush();
+    if (kernel.hasBarred) kernel.retry();
     const { idleMs } = scheduler;
     if (idleMs === 0) scheduler.timers.run(performance.now());
     return hasCome || idleMs === 0;

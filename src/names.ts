@@ -6,8 +6,13 @@ const NAMES_MAX = 100_000;
 interface Claim {
   /** The process whose turn it is to put the name. */
   readonly by: number;
-  /** Those who asked meanwhile. */
-  readonly waiting: ((pid: number) => void)[];
+  /** Those who asked meanwhile, in order. */
+  readonly waiting: Asker[];
+}
+
+interface Asker {
+  readonly by: number;
+  readonly answer: (pid: number) => void;
 }
 
 export class Names {
@@ -20,21 +25,21 @@ export class Names {
     this.#pids.set(name, pid);
     const claim = this.#claims.get(name);
     this.#claims.delete(name);
-    for (const answer of claim?.waiting ?? []) answer(pid);
+    for (const { answer } of claim?.waiting ?? []) answer(pid);
   }
 
-  /** The process of that name; 0: none. Waits while another may put it. */
-  get(name: string): number | Promise<number> {
+  /** The process of that name; 0: none. Waits while another may put it. @param by who asks, if it is a process */
+  get(name: string, by = 0): number | Promise<number> {
     const pid = this.#pids.get(name);
     if (pid !== undefined) return pid;
     const claim = this.#claims.get(name);
-    return claim === undefined ? 0 : new Promise((resolve) => claim.waiting.push(resolve));
+    return claim === undefined ? 0 : new Promise((answer) => claim.waiting.push({ by, answer }));
   }
 
   /** As `get`, but if there is none the name is `by`'s to put, and 0 says so. */
   async claim(name: string, by: number): Promise<number> {
     for (;;) {
-      const pid = await this.get(name);
+      const pid = await this.get(name, by);
       if (pid !== 0) return pid;
       if (this.#claims.has(name)) continue;
       this.#claims.set(name, { by, waiting: [] });
@@ -59,12 +64,17 @@ export class Names {
 
   #forget(test: (pid: number) => boolean): void {
     for (const [name, pid] of this.#pids) if (test(pid)) this.#pids.delete(name);
-    for (const [name, { by }] of this.#claims) if (test(by)) this.#release(name);
+    for (const [name, { by, waiting }] of this.#claims) {
+      // What they asked is not answered: they could only claim the name, and nobody would put it.
+      const living = waiting.filter((asker) => !test(asker.by));
+      waiting.splice(0, waiting.length, ...living);
+      if (test(by)) this.#release(name);
+    }
   }
 
   #release(name: string): void {
     const claim = this.#claims.get(name);
     this.#claims.delete(name);
-    for (const answer of claim?.waiting ?? []) answer(0);
+    for (const { answer } of claim?.waiting ?? []) answer(0);
   }
 }

@@ -1,0 +1,314 @@
+// actors/kernel.ts, runtime.ts, ends.ts, asking.ts with guests that are no wasm: what random histories
+// (test/simulation/processes.test.ts) come upon rarely or cannot show.
+import { describe, expect, it } from "vitest";
+import { ASK_HEADER } from "../../../actors/asking.ts";
+import { ANSWER, ASK } from "../../../actors/asks.ts";
+import type { Exit } from "../../../actors/exits.ts";
+import { decodeSignal, encodeSignal, type Signal } from "../../../actors/signals.ts";
+import { BELL, COUNTS, type EnvironmentSpec, SIGNAL } from "../../../actors/wire.ts";
+import { type Frame, type OnWay, type Program, SimCarrier } from "../../simulation/processes-carrier.ts";
+
+const FOREVER = -1n;
+/** Far above what a test needs. */
+const TURNS_MAX = 1_000_000;
+
+function environment(id = 1, overrides: Partial<EnvironmentSpec> = {}): EnvironmentSpec {
+  return {
+    id,
+    name: "test",
+    counts: new SharedArrayBuffer(COUNTS.bytes),
+    moduleKey: "here",
+    processesMax: 100_000,
+    memoryBytesMax: 2 ** 40,
+    mailboxMessagesMax: 4,
+    mailboxBytesMax: 100,
+    messageBytesMax: 1000,
+    sendTimeoutMs: 60_000,
+    canCompileModules: false,
+    env: {},
+    args: [],
+    preopens: [],
+    outputSecondBytesMax: 0,
+    outputRequestBytesMax: 0,
+    ...overrides,
+  };
+}
+
+/** One carrier in slot 1; what it sends is kept, and `inbox` is what comes. */
+class Alone {
+  readonly sent: (Frame & { readonly slot: number })[] = [];
+  readonly inbox: { from: number; onWay: OnWay }[] = [];
+  readonly exits = new Map<number, Exit>();
+  readonly faults: unknown[] = [];
+  isWritable = true;
+  readonly carrier: SimCarrier;
+  readonly #programs = new Map<number, (pid: number) => Program>();
+  #next: ((pid: number) => Program) | null = null;
+
+  constructor() {
+    this.carrier = new SimCarrier({
+      slot: 1,
+      bell: new SharedArrayBuffer(BELL.bytes),
+      net: {
+        send: (_from, slot, frame) => {
+          if (!this.isWritable && frame.kind !== SIGNAL.fate) return false;
+          this.sent.push({ ...frame, slot });
+          return true;
+        },
+        next: () => this.inbox.shift(),
+        has: () => this.inbox.length > 0,
+        isWritable: () => this.isWritable,
+      },
+      begin: (pid) => (this.#programs.get(pid) ?? this.#next ?? idle)(pid),
+      enter: () => {},
+      onFault: (thrown) => void this.faults.push(thrown),
+      onExit: ({ process }, exit) => void this.exits.set(process.pid, exit),
+    });
+  }
+
+  /** Whatever is spawned from now on, by whomever, runs this. */
+  set spawned(program: (pid: number) => Program) {
+    this.#next = program;
+  }
+
+  bear(spec: EnvironmentSpec, program: (pid: number) => Program, module = "here"): number {
+    const born = this.carrier.bear(spec, module, null);
+    if (typeof born === "string") throw new Error(born);
+    this.#programs.set(born.process.pid, program);
+    return born.process.pid;
+  }
+
+  call(module: string, name: string, ...args: (number | bigint)[]): () => number | bigint {
+    return () => this.carrier.call(module, name, ...args);
+  }
+
+  receive(timeout = FOREVER): () => number | bigint {
+    return this.call("message", "receive", 0, 0, timeout);
+  }
+
+  /** Runs all that is ready. */
+  run(): void {
+    let turns = 0;
+    this.carrier.poll(this.inbox.length);
+    while (this.carrier.runtime.scheduler.runOne())
+      if (++turns > TURNS_MAX) throw new Error("it does not come to rest");
+    if (this.faults.length > 0) throw this.faults[0];
+  }
+
+  get size(): number {
+    return this.carrier.runtime.kernel.size;
+  }
+}
+
+function* idle(): Program {
+  // returns at once
+}
+
+describe("ends", () => {
+  it("go through a chain of 50,000 links, however deep that is", () => {
+    const alone = new Alone();
+    const spec = environment(1);
+    const { carrier } = alone;
+    const wait = function* (): Program {
+      yield alone.receive();
+    };
+    const pids: number[] = [];
+    for (let i = 0; i < 50_000; i++) pids.push(alone.bear(spec, wait));
+    const { kernel } = carrier.runtime;
+    for (let i = 1; i < pids.length; i++) {
+      const [one, other] = [pids[i - 1] as number, pids[i] as number];
+      kernel.memberOf(one).process.link(other, 1n, kernel.tellOf(kernel.memberOf(one).process));
+    }
+    alone.run();
+    expect(alone.size).toBe(50_000);
+    kernel.tell(1, pids[25_000] as number, { type: "kill", pid: 0 });
+    expect(alone.size).toBe(0);
+    expect(alone.exits.size).toBe(50_000);
+    expect(Atomics.load(new Int32Array(spec.counts), COUNTS.processes)).toBe(0);
+  });
+
+  it.each(["close", "end of their request"])("come to all processes at the %s, linked ones included", (what) => {
+    const alone = new Alone();
+    const spec = environment(1);
+    const wait = function* (): Program {
+      yield alone.receive();
+    };
+    const pids = Array.from({ length: 6 }, () => alone.bear(spec, wait));
+    const { runtime } = alone.carrier;
+    for (const pid of pids) {
+      const { process } = runtime.kernel.memberOf(pid);
+      process.root = 99;
+      for (const other of pids) process.link(other, 1n, runtime.kernel.tellOf(process));
+    }
+    alone.run();
+    const exit: Exit = { reason: "deadline", text: "the deadline has passed" };
+    if (what === "close") runtime.close(1, exit);
+    else runtime.endRequest(99, exit);
+    expect(alone.size).toBe(0);
+    expect(alone.exits.size).toBe(6);
+  });
+
+  it("come once to one that was linked to several of a carrier that has ended", () => {
+    const alone = new Alone();
+    const pid = alone.bear(environment(1), function* () {
+      for (const other of [1, 2, 3]) yield alone.call("process", "link", 1n, BigInt(other * 1024 + 2));
+      yield alone.receive();
+    });
+    const bystander = alone.bear(environment(2), function* () {
+      yield alone.receive();
+    });
+    alone.run();
+    alone.inbox.push({ from: 2, onWay: { gone: 1024 * 100 } });
+    alone.run();
+    expect([...alone.exits.keys()]).toEqual([pid]);
+    expect(alone.exits.get(pid)?.text).toContain("its carrier ended");
+    expect(alone.carrier.runtime.kernel.member(bystander)).toBeDefined();
+  });
+});
+
+describe("a question that failed", () => {
+  it("ends the process that asked, and not the one that runs", () => {
+    const alone = new Alone();
+    const spec = environment(1);
+    const asker = alone.bear(spec, function* () {
+      yield alone.call("registry", "remove", 0, 4);
+    });
+    const other = alone.bear(spec, function* () {
+      for (;;) yield alone.receive(1n);
+    });
+    alone.carrier.bytes.write("name", 0);
+    alone.run();
+    const question = alone.sent.find(({ kind }) => kind === SIGNAL.ask);
+    const asked = Buffer.from(question?.bytes ?? []);
+    expect(asked.readUInt16LE(4)).toBe(ASK.name_remove);
+    const answer = Buffer.alloc(ASK_HEADER + 6);
+    asked.copy(answer, 0, 0, 4);
+    answer[4] = ANSWER.failed;
+    answer.write("no way", ASK_HEADER);
+    const frame: Frame = { kind: SIGNAL.answer, to: asker, from: 0, environment: 1, bytes: answer };
+    alone.inbox.push({ from: 0, onWay: frame });
+    alone.run();
+    expect(alone.exits.get(asker)).toEqual({ reason: "trap", text: "no way" });
+    expect(alone.exits.has(other)).toBe(false);
+    expect(alone.carrier.runtime.asking.size).toBe(0);
+  });
+});
+
+describe("a message", () => {
+  const write = function* (alone: Alone, bytes: number): Program {
+    yield alone.call("message", "create_data", 0n, 0n);
+    yield alone.call("message", "write_data", 256, bytes);
+  };
+
+  it("that the way to another carrier has no room for goes out as soon as it has", () => {
+    const alone = new Alone();
+    let sent = false;
+    alone.bear(environment(1), function* () {
+      yield* write(alone, 4);
+      yield alone.call("message", "send", BigInt(1024 + 2));
+      sent = true;
+    });
+    alone.isWritable = false;
+    alone.run();
+    expect([sent, alone.sent.length]).toEqual([false, 0]);
+    alone.isWritable = true;
+    alone.run();
+    expect(sent).toBe(true);
+    expect(alone.sent.map(({ kind, slot }) => [kind, slot])).toEqual([[SIGNAL.message, 2]]);
+  });
+
+  it("of a timer into a full mailbox is dropped, also where that is one's own", async () => {
+    const alone = new Alone();
+    const pid = alone.bear(environment(1, { mailboxMessagesMax: 1 }), function* (own) {
+      yield* write(alone, 4);
+      yield alone.call("message", "send", BigInt(own));
+      yield* write(alone, 4);
+      yield alone.call("timer", "send_after", BigInt(own), 0n);
+      yield alone.call("process", "sleep_ms", 5n);
+      yield alone.receive();
+      yield alone.receive(5n);
+    });
+    for (let i = 0; i < 100 && alone.size > 0; i++) {
+      alone.run();
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    expect(alone.exits.get(pid)?.reason).toBe("normal");
+    expect(alone.carrier.deadLetters).toBe(1);
+  });
+
+  it("to oneself that has no room is a trap, never a wait", () => {
+    const alone = new Alone();
+    const pid = alone.bear(environment(1, { mailboxMessagesMax: 2 }), function* (own) {
+      for (let i = 0; i < 3; i++) {
+        yield* write(alone, 4);
+        yield alone.call("message", "send", BigInt(own));
+      }
+    });
+    alone.run();
+    expect(alone.exits.get(pid)).toMatchObject({ reason: "trap", text: /its own mailbox is full: 2 messages/ });
+  });
+
+  it("waits for room in another's mailbox, and ends its sender after the time for that", async () => {
+    const alone = new Alone();
+    const spec = environment(1, { mailboxMessagesMax: 1, sendTimeoutMs: 5 });
+    const deaf = alone.bear(spec, function* () {
+      yield alone.call("process", "sleep_ms", 60_000n);
+    });
+    const pid = alone.bear(spec, function* () {
+      for (let i = 0; i < 2; i++) {
+        yield* write(alone, 4);
+        yield alone.call("message", "send", BigInt(deaf));
+      }
+    });
+    for (let i = 0; i < 100 && alone.size > 1; i++) {
+      alone.run();
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    expect(alone.exits.get(pid)?.text).toBe(`the mailbox of process ${deaf} was full for 5 ms`);
+    expect(alone.carrier.runtime.kernel.waitedFor).toBe(0);
+  });
+});
+
+describe("a linked child in another carrier", () => {
+  const spawnAway = (alone: Alone) =>
+    alone.bear(
+      environment(1),
+      function* () {
+        yield alone.call("process", "die_when_link_dies", 0);
+        alone.carrier.bytes.write("main", 0);
+        yield alone.call("process", "spawn", 7n, -1n, -1n, 0, 4, 0, 0, 128);
+        yield alone.receive();
+        expect(alone.carrier.runtime.host.process.scratch).toMatchObject({ kind: "link_died", tag: 7n });
+      },
+      "elsewhere",
+    );
+  const answer = (alone: Alone, parent: number, child: number): OnWay => {
+    const bytes = Buffer.alloc(ASK_HEADER + 9);
+    Buffer.from(alone.sent[0]?.bytes ?? []).copy(bytes, 0, 0, 4);
+    bytes.writeBigUInt64LE(BigInt(child), ASK_HEADER + 1);
+    return { kind: SIGNAL.answer, to: parent, from: 0, environment: 1, bytes };
+  };
+
+  it("is known to be dead when its carrier ended before it could tell of its birth", () => {
+    const alone = new Alone();
+    const parent = spawnAway(alone);
+    alone.run();
+    const child = 5 * 1024 + 2;
+    alone.inbox.push({ from: 2, onWay: { gone: 6 * 1024 } }, { from: 0, onWay: answer(alone, parent, child) });
+    alone.run();
+    expect(alone.exits.get(parent)).toEqual({ reason: "normal", text: "" });
+  });
+
+  it("is told that its parent is not there, where that ended before it could know of the birth", () => {
+    const alone = new Alone();
+    const pid = 5 * 1024 + 2;
+    const birth: Signal = { type: "born", pid, tag: 7n };
+    const onWay: Frame = { kind: SIGNAL.fate, to: 3 * 1024 + 1, from: pid, environment: 1, bytes: encodeSignal(birth) };
+    alone.inbox.push({ from: 2, onWay });
+    alone.run();
+    const [told] = alone.sent;
+    expect(told).toMatchObject({ kind: SIGNAL.fate, slot: 2, to: pid });
+    const signal = decodeSignal(Buffer.from(told?.bytes ?? []));
+    expect(signal).toMatchObject({ type: "link_died", pid: 3 * 1024 + 1, exit: { reason: "noproc" } });
+  });
+});
