@@ -176,6 +176,11 @@ export class GuestPrograms {
       if (link !== 0n) model.bornHere(pid, child, link);
       return given;
     };
+    if (result === 0 && !isHere && link !== 0n) {
+      const child = Number(carrier.bytes.readBigUInt64LE(OUT));
+      const isHalf = model.live.get(child)?.links.has(pid) === true && !model.of(pid).links.has(child);
+      assert.ok(!isHalf, `the spawn of ${child} has returned to ${pid} before its link`);
+    }
     if (result !== 0 && isHere && carrier.runtime.kernel.memberOf(pid).module === "here") {
       this.checkRefusal(environment);
     }

@@ -1,8 +1,8 @@
 // Covers actors/process.ts, kernel.ts, scheduler.ts, runtime.ts and the host functions on them: random histories of
 // processes on three carriers under a virtual clock, compared with a pure model after every step.
 //
-// FRENEZULO_PROCESS_HISTORIES sets how many (default 3,000); FRENEZULO_SEED runs that seed alone. A seed that failed, be
-// it on a fault put in on purpose, goes into test/corpus/process-seeds.json with a word on what it found.
+// FRENEZULO_PROCESS_HISTORIES sets how many (default 3,000); FRENEZULO_SEED runs that seed alone. A seed that failed,
+// be it on a fault put in on purpose, goes into test/corpus/process-seeds.json with a word on what it found.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { runHistory } from "./processes-history.ts";
