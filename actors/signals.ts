@@ -22,9 +22,20 @@ export type Signal =
 
 export type SignalType = Signal["type"];
 
+const fates: ReadonlySet<SignalType> = new Set([
+  "link_died",
+  "process_died",
+  "full",
+  "room",
+  "born",
+  // One for each link or monitor at most: who has none sends none.
+  "unlink",
+  "stop_monitoring",
+]);
+
 /** Signals that no process sends at will: they are never refused (DECISIONS 9.5). */
 export function isFate({ type }: Signal): boolean {
-  return type === "link_died" || type === "process_died" || type === "full" || type === "room" || type === "born";
+  return fates.has(type);
 }
 
 /** Their numbers on the wire. */

@@ -113,8 +113,10 @@ export class Spawner {
     this.#parts.kernel.add(member);
     this.#parts.scheduler.add(task);
     const { link } = birth;
-    if (link !== null && slotOf(link.pid) !== slotOf(process.pid)) {
-      this.#parts.kernel.tell(environment.spec.id, link.pid, { type: "born", pid: process.pid, tag: link.tag });
+    // A spawner that is here knows; one elsewhere must, and may have ended, as may have its carrier.
+    const { kernel } = this.#parts;
+    if (link !== null && kernel.find(link.pid, environment.spec.id) === undefined) {
+      kernel.tell(environment.spec.id, link.pid, { type: "born", pid: process.pid, tag: link.tag });
     }
     return member;
   }

@@ -205,6 +205,11 @@ export class ProcessesModel {
     this.#receive(signal as ModelSignal);
   }
 
+  /** True if one has linked itself to the other, which has not heard of it. */
+  isLinking(from: number, to: number): boolean {
+    return this.#ways.get(`${from} ${to}`)?.some(({ type }) => type === "link") ?? false;
+  }
+
   /** A carrier is no more: its processes have ended and tell nobody. What it had sent still arrives. */
   carrierDied(dead: number): void {
     for (const process of [...this.live.values()]) {
