@@ -235,6 +235,10 @@ export class ProcessesModel {
     for (const process of [...this.live.values()]) {
       if (slot(process.pid) !== at) continue;
       const dead = (pid: number): boolean => slot(pid) === gone && pid < pidEnd;
+      if (process.doomed !== null && [...process.links.keys(), ...process.watched].some(dead)) {
+        this.#die(process, process.doomed);
+        continue;
+      }
       for (const pid of [...process.links.keys()]) {
         if (dead(pid)) this.#linkDied(process, pid, process.theirs.get(pid) ?? 0n, "failed");
       }
