@@ -15,6 +15,9 @@ import type { Guest } from "./wire.ts";
  */
 export type TaskState = "ready" | "running" | "waiting" | "ended";
 
+/** It was unwound beyond the end of the guest's memory. */
+const STACK_TOO_DEEP: Exit = { reason: "trap", text: "its stack is too deep to wait with" };
+
 export interface TaskOptions {
   readonly process: Process;
   readonly environment: Environment;
@@ -89,7 +92,8 @@ export class Task {
       else if (!this.#runLight(stack)) return null;
       return process.dying ?? NORMAL_EXIT;
     } catch (thrown) {
-      const exit = process.dying ?? trapExit(thrown);
+      const isTooDeep = this.instance?.stack?.state === "unwinding";
+      const exit = process.dying ?? (isTooDeep ? STACK_TOO_DEEP : trapExit(thrown));
       return exit.reason === "trap" && this.instance?.isNearMemoryLimit ? { ...exit, reason: "memory" } : exit;
     }
   }

@@ -9,6 +9,7 @@ import type { Member } from "../../actors/kernel.ts";
 import type { Mesh } from "../../actors/mesh.ts";
 import type { SignalHandler } from "../../actors/mesh-peer.ts";
 import { Pids } from "../../actors/pids.ts";
+import type { ProcessConfig } from "../../actors/resources.ts";
 import { Runtime } from "../../actors/runtime.ts";
 import type { StackState } from "../../actors/waiting/light.ts";
 import type { EnvironmentSpec, ModuleInfo } from "../../actors/wire.ts";
@@ -136,6 +137,16 @@ export class SimCarrier {
   /** All guests of a carrier see the same memory: one runs at a time, and keeps nothing there. */
   readonly memory = { buffer: new ArrayBuffer(65_536) };
   readonly bytes = Buffer.from(this.memory.buffer);
+  readonly rights: ProcessConfig = {
+    maxMemory: 2 ** 32 - 1,
+    maxFuel: 0n,
+    canCompileModules: false,
+    canCreateConfigs: false,
+    canSpawnProcesses: true,
+    args: [],
+    env: new Map(),
+    preopens: [],
+  };
   deadLetters = 0;
   instances = 0;
   /** Frames that a poll takes. */
@@ -211,16 +222,7 @@ export class SimCarrier {
       environment: this.runtime.open(spec),
       pool: this.pool,
       module,
-      rights: {
-        maxMemory: 2 ** 32 - 1,
-        maxFuel: 0n,
-        canCompileModules: false,
-        canCreateConfigs: false,
-        canSpawnProcesses: true,
-        args: [],
-        env: new Map(),
-        preopens: [],
-      },
+      rights: this.rights,
       entry: { name: "main", params: [] },
       root: 0,
       link,
