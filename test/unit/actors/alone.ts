@@ -1,4 +1,4 @@
-// One carrier without a thread, and what is around it, for unit tests: what it sends is kept, what comes is given to it.
+// One carrier without a thread for unit tests: what it sends is kept, what comes to it is given.
 import type { Exit } from "../../../actors/exits.ts";
 import type { Member } from "../../../actors/kernel.ts";
 import { BELL, type CarrierModule, COUNTS, type EnvironmentSpec, SIGNAL } from "../../../actors/wire.ts";

@@ -9,7 +9,7 @@ import { wasm } from "../modules-fixtures.ts";
 import { Alone, environment } from "./alone.ts";
 
 /**
- * `work(seed, steps, depth, fate)`: sends a digest of what it finds to `to`, changes memory and globals at random, waits
+ * `work(to, seed, steps, depth, fate)`: sends a digest of what it finds, changes memory and globals at random, waits
  * `depth` frames deep with its locals full, checks that memory and locals are as they were, and ends by its fate:
  * 0 returns, 1 traps, 2 grows its memory before it waits, 3 waits for ever.
  */
