@@ -1,25 +1,29 @@
 // Instances of one module in one carrier: used again where a used one can be made like new. In a carrier.
 //
 // Making one costs 0.3 ms and more with each thousand that live (design, fact 12); putting one back what it wrote.
+import type { Ballast } from "./ballast.ts";
 import { GuestInstance } from "./instance.ts";
 import type { PristineImage } from "./pristine.ts";
 import type { CarrierModule } from "./wire.ts";
 
 /** Used instances that are kept for the next process; a pool gives them up as its processes become fewer. */
 const FREE_MAX = 256;
+const PAGE_BYTES = 65_536;
 
 export class InstancePool {
   readonly module: CarrierModule;
   readonly #imports: WebAssembly.Imports;
+  readonly #ballast: Ballast;
   readonly #count: (change: number) => void;
   readonly #free: GuestInstance[] = [];
   #image: PristineImage | null = null;
   #hasImage = false;
 
   /** @param count told of each instance that is made or given up */
-  constructor(module: CarrierModule, imports: WebAssembly.Imports, count: (change: number) => void) {
+  constructor(module: CarrierModule, imports: WebAssembly.Imports, ballast: Ballast, count: (change: number) => void) {
     this.module = module;
     this.#imports = imports;
+    this.#ballast = ballast;
     this.#count = count;
   }
 
@@ -32,7 +36,7 @@ export class InstancePool {
     const used = this.#free.pop();
     if (used !== undefined) return used;
     const instance = new GuestInstance(this.module, this.#imports);
-    this.#count(1);
+    this.#change(1);
     if (!this.#hasImage) {
       this.#hasImage = true;
       if (this.module.info.notResettable === null) this.#image = instance.takeImage();
@@ -42,15 +46,20 @@ export class InstancePool {
 
   /** An instance that no process has any more: its stack is empty, whether it returned, trapped or was ended. */
   give(instance: GuestInstance): void {
-    if (instance.stack !== null) instance.stack.state = "normal";
+    instance.stack?.reset();
     const isRoom = this.#free.length < FREE_MAX;
     if (isRoom && this.#image !== null && instance.putBack(this.#image)) this.#free.push(instance);
-    else this.#count(-1);
+    else this.#change(-1);
   }
 
   /** Gives up what is not in use. */
   trim(): void {
-    this.#count(-this.#free.length);
+    this.#change(-this.#free.length);
     this.#free.length = 0;
+  }
+
+  #change(instances: number): void {
+    this.#count(instances);
+    this.#ballast.add(instances * this.pages * PAGE_BYTES);
   }
 }

@@ -7,6 +7,7 @@ import type { CarrierModule } from "./wire.ts";
 
 /** By the module's digest: most of what an idle actor costs is its image, and those of one module begin alike. */
 const images = new Interned<PristineImage>();
+const NO_MEMORY = Buffer.alloc(0);
 
 export class GuestInstance {
   readonly exports: WebAssembly.Exports;
@@ -17,7 +18,9 @@ export class GuestInstance {
   readonly #entry: (() => void) | null;
   readonly #globals: readonly WebAssembly.Global[];
   readonly #bytesMax: number;
-  #view: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = NO_MEMORY;
+  #view: DataView | null = null;
+  #words: Int32Array | null = null;
   #restorer: Restorer | null = null;
 
   /** Instantiates, which runs the start section. @throws whatever the start section does */
@@ -80,10 +83,20 @@ export class GuestInstance {
     return true;
   }
 
-  /** The view is kept until the memory grows. */
+  /** The views are kept until the memory grows, which leaves those of before without bytes. */
   get memoryBytes(): Buffer {
-    const buffer = this.memory?.buffer;
-    if (buffer !== undefined && buffer !== this.#view.buffer) this.#view = Buffer.from(buffer);
+    if (this.#bytes.length === 0 && this.memory !== null) this.#bytes = Buffer.from(this.memory.buffer);
+    return this.#bytes;
+  }
+
+  get memoryView(): DataView {
+    const { buffer } = this.memoryBytes;
+    if (this.#view === null || this.#view.buffer !== buffer) this.#view = new DataView(buffer);
     return this.#view;
+  }
+
+  get memoryWords(): Int32Array {
+    if (this.#words === null || this.#words.length === 0) this.#words = new Int32Array(this.memoryBytes.buffer);
+    return this.#words;
   }
 }

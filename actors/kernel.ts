@@ -4,7 +4,7 @@
 // function call; to another it goes through the mesh. A pid of another environment is nobody's (DECISIONS §9).
 import type { Environment } from "./environment.ts";
 import type { Exit } from "./exits.ts";
-import { Message } from "./mailbox.ts";
+import type { Message } from "./mailbox.ts";
 import { decodeMessage, encodeMessage } from "./messages.ts";
 import { slotOf } from "./pids.ts";
 import type { Process, Tell } from "./process.ts";
@@ -76,6 +76,7 @@ export class Kernel {
 
   add(member: Member): void {
     this.#members.set(member.process.pid, member);
+    member.process.isListed = true;
   }
 
   /** The process of that pid in that environment. */
@@ -102,6 +103,7 @@ export class Kernel {
   /** A process has ended: it cannot be found any more, and everybody who should know is told (lunatic-abi.md §2.4). */
   remove({ process, environment }: Member, exit: Exit): void {
     if (!this.#members.delete(process.pid)) return;
+    process.isListed = false;
     process.end(exit, (to, signal) => this.tell(environment.spec.id, to, signal));
     this.#blocked.forget(process.pid);
     this.#barred.forget(process.pid);
@@ -152,7 +154,7 @@ export class Kernel {
       this.#blocked.add(to, from.pid);
       return false;
     }
-    this.#put(member, ownCopy(message));
+    this.#put(member, from.handOver(message));
     return true;
   }
 
@@ -168,7 +170,7 @@ export class Kernel {
     }
     const member = this.find(to, from.environment);
     if (member === undefined || member.process.mailbox.isFullFor(message.length)) return false;
-    this.#put(member, ownCopy(message));
+    this.#put(member, from.handOver(message));
     return true;
   }
 
@@ -186,9 +188,9 @@ export class Kernel {
 
   /** A process has taken a message out of its mailbox: who waited for room may go on. */
   hasTaken(process: Process): void {
-    if (process.blockedPeers.size > 0 && process.mailbox.hasMuchRoom) {
+    if (process.blockedPeers !== null && process.mailbox.hasMuchRoom) {
       for (const pid of process.blockedPeers) this.tell(process.environment, pid, { type: "room", pid: process.pid });
-      process.blockedPeers.clear();
+      process.blockedPeers = null;
     }
     if (this.#blocked.size === 0 || !process.mailbox.hasMuchRoom) return;
     for (const pid of this.#blocked.take(process.pid)) this.#pokePid(pid);
@@ -216,7 +218,8 @@ export class Kernel {
     const { process, task } = member;
     // Beyond the bound it is taken all the same, and the sender is told to wait: what is on its way is not much.
     process.mailbox.push(decodeMessage(bytes, start, length), false);
-    if (process.mailbox.isFullFor(0) && !process.blockedPeers.has(from)) {
+    if (process.mailbox.isFullFor(0) && !process.blockedPeers?.has(from)) {
+      process.blockedPeers ??= new Set();
       process.blockedPeers.add(from);
       this.tell(environment, from, { type: "full", pid: to });
     }
@@ -227,7 +230,7 @@ export class Kernel {
   slotGone(slot: number, pidEnd: number): void {
     for (const member of [...this.#members.values()]) {
       const { process } = member;
-      if (process.pendingSpawns > 0) process.slotsGone.set(slot, pidEnd);
+      if (process.pendingSpawns > 0) process.goneMeanwhile(slot, pidEnd);
       const known = new Set([...process.links.keys(), ...process.watched, ...process.fullPeers]);
       const gone = [...known].filter((pid) => slotOf(pid) === slot && pid < pidEnd);
       for (const pid of gone) {
@@ -280,11 +283,4 @@ export class Kernel {
     const task = this.#members.get(pid)?.task;
     if (task != null) this.#parts.poke(task);
   }
-}
-
-/** The bytes a message lies in are its sender's; the receiver gets its own. This is the one copy. */
-function ownCopy({ tag, bytes, start, length, resources }: Message): Message {
-  const copy = new Message("data", tag, bytes.slice(start, start + length), 0, length);
-  copy.resources = resources;
-  return copy;
 }

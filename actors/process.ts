@@ -44,6 +44,11 @@ export interface Waiting {
 
 const NO_BYTES = new Uint8Array(0);
 
+/** Bytes of a message that are worth using again whole, however few of them are its data. */
+export const SMALL_BYTES = 256;
+const NO_LINKS: ReadonlyMap<number, Link> = new Map();
+const NO_PIDS: ReadonlySet<number> = new Set();
+
 export class Process {
   readonly pid: number;
   readonly mailbox: Mailbox;
@@ -79,23 +84,40 @@ export class Process {
   outputDropped = false;
   /** The host call that a light process is suspended in. */
   waiting: Waiting | null = null;
+  /** What it was waiting for, once it is there. */
+  waitedFor: unknown = undefined;
+  /** True while others can find it: it is in its carrier's table. */
+  isListed = false;
   /** True while the death of a link ends it too (lunatic's default); false: it gets a message. */
   diesWithLinks = true;
   /** Processes it is linked to. */
-  readonly links = new Map<number, Link>();
+  get links(): ReadonlyMap<number, Link> {
+    return this.#links ?? NO_LINKS;
+  }
   /** Processes that are told of its end. */
-  readonly watchers = new Set<number>();
+  get watchers(): ReadonlySet<number> {
+    return this.#watchers ?? NO_PIDS;
+  }
   /** Processes of whose end it is told. */
-  readonly watched = new Set<number>();
+  get watched(): ReadonlySet<number> {
+    return this.#watched ?? NO_PIDS;
+  }
   /** Processes whose mailboxes were full when it last sent to them. */
-  readonly fullPeers = new Set<number>();
-  /** Senders in other carriers that were told that this mailbox is full. */
-  readonly blockedPeers = new Set<number>();
+  get fullPeers(): ReadonlySet<number> {
+    return this.#fullPeers ?? NO_PIDS;
+  }
+  /** Senders in other carriers that were told that this mailbox is full; null: none. */
+  blockedPeers: Set<number> | null = null;
+  // Made when they are first needed: thousands of processes have none.
+  #links: Map<number, Link> | null = null;
+  #watchers: Set<number> | null = null;
+  #watched: Set<number> | null = null;
+  #fullPeers: Set<number> | null = null;
   /** Spawns in other carriers that have not been answered. */
   pendingSpawns = 0;
   /** Meanwhile: linked children that told of their birth themselves, and slots whose carriers have ended. */
-  readonly born = new Set<number>();
-  readonly slotsGone = new Map<number, number>();
+  born: Set<number> | null = null;
+  slotsGone: Map<number, number> | null = null;
 
   /** @param builder the bytes of a process that has ended, to be used again */
   constructor(pid: number, limits: ProcessLimits, builder: Uint8Array = NO_BYTES, environment = 0) {
@@ -134,6 +156,7 @@ export class Process {
   endRequest(ring: Uint8Array): void {
     this.replyPid = 0;
     if (this.scratch?.bytes === ring) this.scratch = null;
+    if (this.builder === ring) this.builder = NO_BYTES;
     this.mailbox.drop((message) => message.bytes === ring);
   }
 
@@ -143,6 +166,22 @@ export class Process {
     this.mailbox.forEach((message) => {
       if (message.bytes === ring) message.detach();
     });
+  }
+
+  /**
+   * The message as its receiver gets it, with bytes of its own: those that it was written in where they are few or
+   * mostly used (this process takes others for the next one), else a copy.
+   */
+  handOver(message: Message): Message {
+    const { tag, bytes, start, length, resources } = message;
+    if (bytes === this.builder && bytes.length <= Math.max(SMALL_BYTES, 2 * length)) {
+      this.builder = NO_BYTES;
+      message.cursor = 0;
+      return message;
+    }
+    const copy = new Message("data", tag, bytes.slice(start, start + length), 0, length);
+    copy.resources = resources;
+    return copy;
   }
 
   // --- Signals. ---
@@ -155,21 +194,23 @@ export class Process {
   }
 
   addLink(pid: number, tag: bigint, theirTag: bigint): void {
-    this.links.set(pid, { tag, theirTag });
+    this.#links ??= new Map();
+    this.#links.set(pid, { tag, theirTag });
   }
 
   unlink(pid: number, tell: Tell): void {
-    if (this.links.delete(pid)) tell(pid, { type: "unlink", pid: this.pid });
+    if (this.#links?.delete(pid)) tell(pid, { type: "unlink", pid: this.pid });
   }
 
   monitor(pid: number, tell: Tell): void {
     if (this.watched.has(pid)) return;
-    this.watched.add(pid);
+    this.#watched ??= new Set();
+    this.#watched.add(pid);
     tell(pid, { type: "monitor", pid: this.pid });
   }
 
   stopMonitoring(pid: number, tell: Tell): void {
-    if (this.watched.delete(pid)) tell(pid, { type: "stop_monitoring", pid: this.pid });
+    if (this.#watched?.delete(pid)) tell(pid, { type: "stop_monitoring", pid: this.pid });
   }
 
   /** Takes a signal that another process or the kernel sent. May set `dying`. */
@@ -181,32 +222,41 @@ export class Process {
         return;
       case "born":
         this.addLink(pid, 0n, signal.tag);
+        this.born ??= new Set();
         this.born.add(pid);
         return;
       case "unlink":
-        this.links.delete(pid);
+        this.#links?.delete(pid);
         return;
       case "link_died":
         this.#linkDied(pid, signal.tag, signal.exit);
         return;
       case "monitor":
-        this.watchers.add(pid);
+        this.#watchers ??= new Set();
+        this.#watchers.add(pid);
         return;
       case "stop_monitoring":
-        this.watchers.delete(pid);
+        this.#watchers?.delete(pid);
         return;
       case "process_died":
-        if (this.watched.delete(pid)) this.mailbox.push(new Message("process_died", 0n, NO_BYTES, 0, 0, pid));
+        if (this.#watched?.delete(pid)) this.mailbox.push(new Message("process_died", 0n, NO_BYTES, 0, 0, pid));
         return;
       case "kill":
         this.dying ??= { reason: "killed", text: `process ${pid} killed it` };
         return;
       case "full":
-        this.fullPeers.add(pid);
+        this.#fullPeers ??= new Set();
+        this.#fullPeers.add(pid);
         return;
       case "room":
-        this.fullPeers.delete(pid);
+        this.#fullPeers?.delete(pid);
     }
+  }
+
+  /** A carrier has ended, and a spawn of this process has not been answered. */
+  goneMeanwhile(slot: number, pidEnd: number): void {
+    this.slotsGone ??= new Map();
+    this.slotsGone.set(slot, pidEnd);
   }
 
   /**
@@ -217,11 +267,11 @@ export class Process {
     for (const [pid, { tag }] of this.links) tell(pid, { type: "link_died", pid: this.pid, tag, exit });
     for (const pid of this.watchers) tell(pid, { type: "process_died", pid: this.pid, exit });
     for (const pid of this.watched) tell(pid, { type: "stop_monitoring", pid: this.pid });
-    for (const pid of this.blockedPeers) tell(pid, { type: "room", pid: this.pid });
+    for (const pid of this.blockedPeers ?? NO_PIDS) tell(pid, { type: "room", pid: this.pid });
   }
 
   #linkDied(pid: number, tag: bigint, exit: Exit): void {
-    if (!this.links.delete(pid)) return; // unlinked meanwhile
+    if (!this.#links?.delete(pid)) return; // unlinked meanwhile
     if (isNormalExit(exit.reason)) return;
     if (this.diesWithLinks) {
       const why = exit.reason === "noproc" ? "does not exist" : `failed: ${exit.text === "" ? exit.reason : exit.text}`;

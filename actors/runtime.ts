@@ -2,6 +2,7 @@
 import { Host, type Services } from "./abi/host.ts";
 import { makeImports, makeLightImports } from "./abi/imports.ts";
 import { Asking } from "./asking.ts";
+import { Ballast } from "./ballast.ts";
 import type { Bell } from "./bell.ts";
 import { Ends } from "./ends.ts";
 import { Environment } from "./environment.ts";
@@ -62,6 +63,7 @@ export class Runtime implements Services, Processes {
   readonly #parts: RuntimeParts;
   readonly #lightImports: WebAssembly.Imports;
   readonly #pools = new Map<string, InstancePool>();
+  readonly #ballast = new Ballast();
   readonly #turns: Turns;
   readonly #ends = new Ends((task, exit) => this.#finish(task, exit));
   constructor(parts: RuntimeParts) {
@@ -145,7 +147,7 @@ export class Runtime implements Services, Processes {
     const known = this.#pools.get(key);
     if (known !== undefined) return known;
     const imports = module.info.light ? this.#lightImports : this.imports;
-    const pool = new InstancePool(module, imports, this.#parts.countInstances);
+    const pool = new InstancePool(module, imports, this.#ballast, this.#parts.countInstances);
     this.#pools.set(key, pool);
     return pool;
   }
@@ -174,19 +176,10 @@ export class Runtime implements Services, Processes {
     return this.#turns.mayGoOn(process);
   }
 
-  waitedFor({ pid }: Process): unknown {
-    const task = this.kernel.taskOf(pid);
-    if (task === null) return undefined;
-    const { value } = task;
-    task.value = undefined;
-    return value;
-  }
-
   // --- What processes ask for. ---
 
   send(from: Process, pid: number, message: Message): boolean {
-    const member = this.kernel.member(from.pid);
-    if (member === undefined) return this.#parts.alone(from, pid, message);
+    if (!from.isListed) return this.#parts.alone(from, pid, message);
     if (slotOf(pid) !== 0) return this.kernel.send(from, pid, message);
     if (pid === from.replyPid) from.replyPid = 0;
     this.#parts.reply(from, pid, message);

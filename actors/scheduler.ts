@@ -51,7 +51,7 @@ export class Scheduler {
     if (task.state !== "waiting" || waiting === null) return;
     const value = waiting.ready();
     if (value === undefined) return;
-    task.value = value;
+    task.process.waitedFor = value;
     this.#resume(task);
   }
 
@@ -66,7 +66,7 @@ export class Scheduler {
   /** Gives a process its turn now. */
   run(task: Task): void {
     const host = this.#host;
-    const context = host.context();
+    const { process, instance, guest } = host; // one that blocks the thread meanwhile
     task.state = "running";
     const beganMs = task.request === null ? 0 : performance.now();
     const exit = task.run(host);
@@ -74,7 +74,7 @@ export class Scheduler {
     if (exit !== null) this.#onEnd(task, exit);
     else if (task.process.dying !== null) this.#onEnd(task, task.process.dying);
     else this.#suspend(task);
-    host.restore(context);
+    host.enterGuest(process, instance, guest);
   }
 
   /** Forgets what a task that has ended was waiting for. */

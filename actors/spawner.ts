@@ -17,7 +17,7 @@ import { Task } from "./task.ts";
 /** Reductions of a unit of fuel: about 100,000 instructions (lunatic-abi.md §1.2), some ten a reduction. */
 const FUEL_UNIT = 10_000;
 /** With so many processes here others may have fewer: instances are dearer the more of them a carrier has. */
-const CROWD = 256;
+const CROWD = 2048;
 /** Spawns between two questions whether others have fewer, if they had not. */
 const SPAWNS_BETWEEN = 64;
 
@@ -180,8 +180,7 @@ export class Spawner {
     from.spawnedElsewhere = true;
     const over = (): void => {
       if (--from.pendingSpawns > 0) return;
-      from.born.clear();
-      from.slotsGone.clear();
+      from.born = from.slotsGone = null;
     };
     let outcome: SpawnOutcome | undefined;
     return () => {
@@ -210,8 +209,8 @@ export class Spawner {
 
   /** False until a child in another carrier has told of its birth itself: what it tells after that must come after. */
   #isLinked(from: Process, pid: number, link: bigint): boolean {
-    if (from.born.has(pid)) return true;
-    if (pid >= (from.slotsGone.get(slotOf(pid)) ?? 0)) return false;
+    if (from.born?.has(pid)) return true;
+    if (pid >= (from.slotsGone?.get(slotOf(pid)) ?? 0)) return false;
     from.addLink(pid, 0n, link);
     from.receive({ type: "link_died", pid, tag: link, exit: NODE_DOWN });
     return true;

@@ -51,14 +51,11 @@ export class Task {
   instance: GuestInstance | null = null;
   /** Pages of its memory that its environment knows of. */
   pages: number;
-  /** What its host call was waiting for, once it is there. */
-  value: unknown = undefined;
   /** The timer that ends its wait; 0: none. */
   timer = 0;
   #fuel: number;
   readonly #entry: EntryCall;
   #calls: (() => void)[] = [];
-  #stack: Uint8Array | null = null;
   #hasBegun = false;
 
   constructor(options: TaskOptions) {
@@ -71,11 +68,6 @@ export class Task {
     this.pages = options.pool.pages;
     this.#fuel = options.fuel;
     this.#entry = options.entry;
-  }
-
-  /** Bytes of the stack that is kept while it waits. */
-  get stackBytes(): number {
-    return this.#stack?.length ?? 0;
   }
 
   /**
@@ -115,15 +107,12 @@ export class Task {
     const slice = Math.min(SLICE, this.#fuel);
     stack.reductions = slice;
     this.process.fuelLeft = this.#fuel - slice;
-    if (this.#stack !== null) {
-      stack.beginRewind(instance.memoryBytes, this.#stack);
-      this.#stack = null;
-    }
+    if (stack.isKept) stack.beginRewind(instance.memoryWords);
     for (let call = this.#calls[0]; call !== undefined; call = this.#calls[0]) {
       call();
       if (stack.state === "unwinding") {
-        this.#stack = stack.endUnwind(instance.memoryBytes);
-        this.#fuel = this.process.fuelLeft + Math.max(0, stack.reductions);
+        stack.endUnwind(instance.memoryWords);
+        if (this.#fuel < Number.POSITIVE_INFINITY) this.#fuel = this.process.fuelLeft + Math.max(0, stack.reductions);
         return false;
       }
       this.#calls.shift();

@@ -36,8 +36,6 @@ export interface Services {
   metric(from: Process, event: MetricEvent, name: string, value: number): void;
   /** What descriptor 0 reads, of the process that runs; without it, it is at its end. */
   readonly stdin?: Stdin;
-  /** What the wait of a light process has brought; undefined: its time is over. */
-  waitedFor(process: Process): unknown;
   /** A light process has used its turn: true if nobody else has anything to do. May end the process. */
   mayGoOn(process: Process): boolean;
   readonly processes: Processes;
@@ -49,12 +47,6 @@ export interface Stdin {
   readonly available: number | undefined;
   /** Moves what is available, as much as there is room for. @returns bytes moved */
   read(into: Uint8Array): number;
-}
-
-export interface GuestContext {
-  readonly process: Process;
-  readonly instance: GuestInstance | null;
-  readonly guest: Guest;
 }
 
 /** Reductions of one turn: about a millisecond of work. */
@@ -93,9 +85,6 @@ export class Host {
   /** Descriptors that the guests of this carrier hold open. */
   readonly fileBudget: FileBudget = { open: 0, max: DESCRIPTORS_MAX };
   readonly #trap: () => void;
-  #buffer: ArrayBuffer | null = null;
-  #bytes: Buffer = Buffer.alloc(0);
-  #view: DataView = new DataView(new ArrayBuffer(0));
 
   constructor(services: Services) {
     this.services = services;
@@ -132,8 +121,9 @@ export class Host {
     if (value === undefined && ms > 0) {
       const stack = this.instance?.stack ?? null;
       if (stack !== null) {
-        this.process.waiting = { ready, finish, untilMs: performance.now() + ms };
-        stack.beginUnwind(this.memory());
+        const untilMs = ms === Number.POSITIVE_INFINITY ? ms : performance.now() + ms;
+        this.process.waiting = { ready, finish, untilMs };
+        stack.beginUnwind((this.instance as GuestInstance).memoryWords);
         return undefined as R; // what it gives is not looked at while the stack is unwound
       }
       value = this.services.wait(ready, ms);
@@ -154,23 +144,24 @@ export class Host {
 
   /** The call that the stack was unwound in goes on: with the stack back, it finishes. */
   resume(): unknown {
-    const process = this.process;
-    this.instance?.stack?.endRewind(this.memory());
-    const { waiting } = process;
+    const { process, instance } = this;
+    instance?.stack?.endRewind(instance.memoryWords);
+    const { waiting, waitedFor } = process;
     process.waiting = null;
+    process.waitedFor = undefined;
     this.enter();
-    return waiting === null ? undefined : waiting.finish(this.services.waitedFor(process) as never);
+    return waiting === null ? undefined : waiting.finish(waitedFor as never);
   }
 
   /** At a loop head of a light process whose turn is over: it goes on when the others had theirs. */
   yield(): void {
     const mayGoOn = this.services.mayGoOn(this.enter());
     const { fuelLeft } = this.enter(); // its end may have come meanwhile
-    const stack = this.instance?.stack;
-    if (stack == null) return;
+    const { instance } = this;
+    if (instance === null || instance.stack === null) return;
     if (fuelLeft <= 0) this.trap(NO_FUEL);
-    if (mayGoOn && fuelLeft === Number.POSITIVE_INFINITY) stack.reductions = SLICE;
-    else stack.beginUnwind(this.memory());
+    if (mayGoOn && fuelLeft === Number.POSITIVE_INFINITY) instance.stack.reductions = SLICE;
+    else instance.stack.beginUnwind(instance.memoryWords);
   }
 
   /** At a function's entry once the turn is over: only an end is looked for. Loops yield soon after. */
@@ -189,15 +180,6 @@ export class Host {
     this.process = process;
     this.instance = instance;
     this.guest = guest;
-  }
-
-  /** What `restore` needs to go back to the guest that runs now, when another has run in between. */
-  context(): GuestContext {
-    return { process: this.process, instance: this.instance, guest: this.guest };
-  }
-
-  restore({ process, instance, guest }: GuestContext): void {
-    this.enterGuest(process, instance, guest);
   }
 
   /**
@@ -221,13 +203,11 @@ export class Host {
 
   /** The guest's memory as bytes. Valid until the guest runs again: growing detaches it. */
   memory(): Buffer {
-    this.#refresh();
-    return this.#bytes;
+    return this.#withMemory().memoryBytes;
   }
 
   view(): DataView {
-    this.#refresh();
-    return this.#view;
+    return this.#withMemory().memoryView;
   }
 
   /** The guest's bytes from `pointer` on; traps if they are not all inside its memory. */
@@ -266,17 +246,12 @@ export class Host {
     this.view().setBigUint64(at, value, true);
   }
 
-  #refresh(): void {
-    const memory = this.instance?.memory;
-    if (memory === undefined || memory === null) {
-      this.trap("a host function needs the memory, which is exported only after the start function");
+  #withMemory(): GuestInstance {
+    const { instance } = this;
+    if (instance === null || instance.memory === null) {
+      return this.trap("a host function needs the memory, which is exported only after the start function");
     }
-    const buffer = memory.buffer;
-    if (buffer !== this.#buffer) {
-      this.#buffer = buffer;
-      this.#bytes = Buffer.from(buffer);
-      this.#view = new DataView(buffer);
-    }
+    return instance;
   }
 }
 
@@ -285,10 +260,10 @@ export function u64(value: bigint): bigint {
   return BigInt.asUintN(64, value);
 }
 
-const NEVER = 0xffff_ffff_ffff_ffffn;
+/** All ones, signed. */
+const NEVER = -1n;
 
 /** A lunatic time-out (u64 milliseconds, all ones: none) as a number of ms. */
 export function timeoutMs(value: bigint): number {
-  const ms = u64(value);
-  return ms === NEVER ? Number.POSITIVE_INFINITY : Number(ms);
+  return value === NEVER ? Number.POSITIVE_INFINITY : Number(u64(value));
 }

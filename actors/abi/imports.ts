@@ -46,19 +46,31 @@ export function makeLightImports(host: Host, plain: WebAssembly.Imports): WebAss
     for (const name of names) {
       const signatures = (abiTable as Record<string, AbiModule>)[module]?.[name] ?? [];
       const nothing = signatures.some((each) => each.endsWith(">I")) ? 0n : 0;
+      const parameters = Math.max(...signatures.map((each) => each.indexOf(">")));
       const call = imports[module]?.[name] as (...args: unknown[]) => unknown;
-      (imports[module] as Record<string, unknown>)[name] = waiting(host, call, nothing);
+      (imports[module] as Record<string, unknown>)[name] = waiting(host, call, parameters, nothing);
     }
   }
   return imports as WebAssembly.Imports;
 }
 
-/** @param nothing what is returned while the stack is unwound: of the type that the function gives */
-function waiting(host: Host, call: (...args: unknown[]) => unknown, nothing: number | bigint) {
-  return (...args: unknown[]): unknown => {
-    const result = host.isRewinding ? host.resume() : call(...args);
-    return host.isUnwinding ? nothing : result;
-  };
+/**
+ * @param parameters how many it has at most
+ * @param nothing what is returned while the stack is unwound: of the type that the function gives
+ */
+function waiting(
+  host: Host,
+  call: (...args: unknown[]) => unknown,
+  parameters: number,
+  nothing: number | bigint,
+): (...args: unknown[]) => unknown {
+  const finish = (result: unknown): unknown => (host.isUnwinding ? nothing : result);
+  // Those that are called most, without a list of arguments for each call.
+  if (parameters === 1) return (a: unknown) => finish(host.isRewinding ? host.resume() : call(a));
+  if (parameters === 3) {
+    return (a: unknown, b: unknown, c: unknown) => finish(host.isRewinding ? host.resume() : call(a, b, c));
+  }
+  return (...args: unknown[]) => finish(host.isRewinding ? host.resume() : call(...args));
 }
 
 /** AssemblyScript's abort(message, file, line, column); strings are UTF-16 with their byte length before them. */

@@ -1,6 +1,6 @@
 // lunatic::message: the scratch message, sending, and receiving with tags and time-outs (lunatic-abi.md §1.1, §3).
-import { Message, messageKinds } from "../mailbox.ts";
-import type { Process } from "../process.ts";
+import { type Mailbox, Message, messageKinds } from "../mailbox.ts";
+import { type Process, SMALL_BYTES } from "../process.ts";
 import type { MessageResource } from "../resources.ts";
 import { type Host, type HostFunctions, TIMED_OUT, timeoutMs, u64 } from "./host.ts";
 import { pidOf } from "./pid.ts";
@@ -24,26 +24,28 @@ export function messageFunctions(host: Host): HostFunctions {
     const needed = message.length + more;
     if (needed > max) host.trap(`a message of more than ${max} bytes`);
     if (message.bytes === process.builder && needed <= process.builder.length) return;
-    const old = message.bytes.subarray(message.start, message.start + message.length);
+    const { bytes, start, length } = message;
     if (needed > process.builder.length) {
       const wanted = Math.max(needed, process.builder.length * 2, BUILDER_BYTES_MIN);
       process.builder = new Uint8Array(Math.min(max, wanted));
     }
-    process.builder.set(old);
+    if (length > 0) process.builder.set(bytes.subarray(start, start + length));
     message.bytes = process.builder;
     message.start = 0;
   };
 
-  /** Sends the scratch message; waits for room in the other's mailbox. */
-  const transmit = <R>(process: Process, pid: number, name: string, sent: () => R): R => {
-    const message = scratch(process, name);
+  /** Sends the scratch message. False if there is no room in the other's mailbox yet. */
+  const trySend = (process: Process, pid: number, message: Message): boolean => {
+    if (!host.services.send(process, pid, message)) return false;
+    process.scratch = null;
+    host.enter(); // to itself there may have been no room
+    return true;
+  };
+
+  /** Goes on with `sent` once there was room for the scratch message. */
+  const sendLater = <R>(process: Process, pid: number, message: Message, sent: () => R): R => {
     const send = (): true | undefined => (host.services.send(process, pid, message) ? true : undefined);
     const { sendTimeoutMs } = process.limits;
-    if (send() === true) {
-      process.scratch = null;
-      host.enter(); // to itself there may have been no room
-      return sent();
-    }
     return host.wait(send, sendTimeoutMs, (done) => {
       if (done === undefined) host.trap(`the mailbox of process ${pid} was full for ${sendTimeoutMs} ms`);
       process.scratch = null;
@@ -51,20 +53,13 @@ export function messageFunctions(host: Host): HostFunctions {
     });
   };
 
-  const receive = (
-    process: Process,
-    take: () => Message | undefined,
-    ms: number,
-    resultOf = ({ kind }: Message): number => messageKinds.indexOf(kind),
-  ): number => {
-    const arrive = (message: Message | undefined): number => {
-      if (message === undefined) return TIMED_OUT;
-      process.scratch = message;
-      host.services.processes.hasTaken(process);
-      return resultOf(message);
-    };
-    const first = take();
-    return first === undefined ? host.wait(take, ms, arrive) : arrive(first);
+  /** The end of a receive: the kind of message, or that the time is over. */
+  const arrive = (message: Message | undefined): number => {
+    if (message === undefined) return TIMED_OUT;
+    const { process } = host;
+    process.scratch = message;
+    host.services.processes.hasTaken(process);
+    return messageKinds.indexOf(message.kind);
   };
 
   /** Puts a resource of the process into the scratch message. */
@@ -80,6 +75,11 @@ export function messageFunctions(host: Host): HostFunctions {
     create_data: (tag: bigint, _capacity: bigint) => {
       // The capacity is a hint that the guest chooses: ignored (DECISIONS 3.4).
       const process = host.enter();
+      // What was read is over with; its bytes serve again.
+      const { scratch } = process;
+      if (process.builder.length === 0 && scratch !== null && scratch.bytes.length <= SMALL_BYTES) {
+        process.builder = scratch.bytes;
+      }
       process.scratch = new Message("data", u64(tag), process.builder);
     },
     write_data: (pointer: number, length: number) => {
@@ -132,43 +132,46 @@ export function messageFunctions(host: Host): HostFunctions {
       resources[Number(u64(index))] = null;
       return process.resources.modules.add(module) ?? host.trap("too many modules");
     },
-    send: (pid: bigint) => transmit(host.enter(), pidOf(pid), "send", () => 0),
-    receive: (tagsPointer: number, tagsCount: number, timeout: bigint) => {
+    send: (pid: bigint) => {
       const process = host.enter();
-      const { mailbox } = process;
+      const to = pidOf(pid);
+      const message = scratch(process, "send");
+      return trySend(process, to, message) ? 0 : sendLater(process, to, message, () => 0);
+    },
+    receive: (tagsPointer: number, tagsCount: number, timeout: bigint) => {
+      const { mailbox } = host.enter();
       const ms = timeoutMs(timeout);
-      if (tagsCount === 0) return receive(process, () => mailbox.take(), ms);
+      if (tagsCount === 0) {
+        const first = mailbox.take();
+        return first === undefined ? host.wait(() => mailbox.take(), ms, arrive) : arrive(first);
+      }
       // Untagged messages never match, even if 0 is listed (lunatic-abi.md §2.5).
       const tags = readTags(host, tagsPointer, tagsCount >>> 0).filter((tag) => tag !== 0n);
-      return receive(
-        process,
-        lookOnce(process, () => mailbox.take(tags), tags),
-        ms,
-      );
+      const take = lookOnce(mailbox, () => mailbox.take(tags), tags);
+      return host.wait(take, ms, arrive);
     },
     // Up to 0.12 without a tag: then the tag of the message being sent counts (lunatic-abi.md §0.2).
-    send_receive_skip_search: (pid: bigint, ...rest: bigint[]) => {
+    send_receive_skip_search: (pid: bigint, second: bigint, third?: bigint) => {
       const process = host.enter();
-      const own = scratch(process, "send_receive_skip_search").tag;
-      const [tag, timeout] = rest.length === 2 ? [u64(rest[0] as bigint), rest[1]] : [own, rest[0]];
-      const tags = rest.length === 1 && tag === 0n ? undefined : [tag];
-      const ms = timeoutMs(timeout as bigint);
-      const mark = process.mailbox.arrived;
-      return transmit(process, pidOf(pid), "send_receive_skip_search", () =>
-        receive(
-          process,
-          lookOnce(process, () => process.mailbox.takeArrivedAfter(mark, tags), tags),
-          ms,
-          () => RECEIVED, // also for the death of a link with that tag (lunatic-abi.md §1.1)
-        ),
-      );
+      const { mailbox } = process;
+      const message = scratch(process, "send_receive_skip_search");
+      const tag = third === undefined ? message.tag : u64(second);
+      const tags = third === undefined && tag === 0n ? undefined : [tag];
+      const ms = timeoutMs(third ?? second);
+      const mark = mailbox.arrived;
+      const take = lookOnce(mailbox, () => mailbox.takeArrivedAfter(mark, tags), tags);
+      // The death of a link with that tag is no other result (lunatic-abi.md §1.1).
+      const answered = (answer: Message | undefined): number => (arrive(answer) === TIMED_OUT ? TIMED_OUT : RECEIVED);
+      const receive = (): number => host.wait(take, ms, answered);
+      const to = pidOf(pid);
+      return trySend(process, to, message) ? receive() : sendLater(process, to, message, receive);
     },
   };
 }
 
 /** Looks through the mailbox once, and from then on only at what has arrived since: a flood is not searched again. */
 function lookOnce(
-  { mailbox }: Process,
+  mailbox: Mailbox,
   first: () => Message | undefined,
   tags: readonly bigint[] | undefined,
 ): () => Message | undefined {

@@ -1,9 +1,10 @@
 // Light waiting: the stack of a guest is unwound at a blocking host call and rewound when it can go on, so that its
 // thread runs others meanwhile (design, "Two ways to wait"). By Binaryen's Asyncify, in modules rewritten for it.
 //
-// Asyncify writes the stack into guest memory. The place is borrowed (DECISIONS 9.1): what the guest has there is
-// saved, and put back as soon as the stack has been copied out or taken in. While a stack is unwound or rewound no code
-// of the guest runs that could look.
+// Asyncify writes the stack into guest memory. Where the stack of LLVM's linker lies below all data, it stays below the
+// stack pointer for as long as the process waits: nothing there is needed (abi/light.ts). Elsewhere the place is
+// borrowed (DECISIONS 9.1): what the guest has there is saved, and put back as soon as the stack has been copied out or
+// taken in. While a stack is unwound or rewound no code of the guest runs that could look.
 import { LIGHT_EXPORTS } from "../abi/light.ts";
 import type { ModuleInfo } from "../wire.ts";
 
@@ -11,31 +12,50 @@ import type { ModuleInfo } from "../wire.ts";
 export const STACK_BYTES_MAX = 32 * 1024;
 /** Before the stack: two words, where it ends now and where it must end at the latest. */
 const HEADER_BYTES = 8;
+/** A function of LLVM's that calls none may use 128 bytes below the stack pointer without moving it. A loop yields. */
+const RED_ZONE_BYTES = 128;
+/** With less room below the stack pointer than this, a place is borrowed. */
+const ROOM_BYTES_MIN = 4096;
+const WORD_BYTES = 4;
+const ALIGNED = -16;
 
 /** What the guest had where a stack lies now. One stack a thread is unwound or rewound at a time. */
-const saved = Buffer.alloc(STACK_BYTES_MAX);
+const saved = new Int32Array(STACK_BYTES_MAX / WORD_BYTES);
 
 export type StackState = "normal" | "unwinding" | "rewinding";
 
-/** Unwinding and rewinding of one instance. */
+/** Unwinding and rewinding of one instance. `memory` is all of the guest's. */
 export class LightStack {
   state: StackState = "normal";
   readonly #startUnwind: (data: number) => void;
   readonly #stopUnwind: () => void;
   readonly #startRewind: (data: number) => void;
   readonly #stopRewind: () => void;
-  readonly #at: number;
+  readonly #borrow: number;
+  readonly #pointer: WebAssembly.Global | null;
   readonly #reductions: WebAssembly.Global;
-  #savedBytes = 0;
+  /** Where the stack lies, and how much room it has. Bytes */
+  #at = 0;
+  #room = 0;
+  /** Words of the stack with its header, and a copy of them where its place was borrowed. */
+  #words = 0;
+  #copy: Int32Array | null = null;
+  #isBorrowed = false;
 
   constructor(exports: WebAssembly.Exports, info: ModuleInfo) {
-    const { startUnwind, stopUnwind, startRewind, stopRewind, reductions } = LIGHT_EXPORTS;
+    const { startUnwind, stopUnwind, startRewind, stopRewind, reductions, stackPointer } = LIGHT_EXPORTS;
     this.#startUnwind = exports[startUnwind] as (data: number) => void;
     this.#stopUnwind = exports[stopUnwind] as () => void;
     this.#startRewind = exports[startRewind] as (data: number) => void;
     this.#stopRewind = exports[stopRewind] as () => void;
     this.#reductions = exports[reductions] as WebAssembly.Global;
-    this.#at = info.borrow ?? 0;
+    this.#pointer = (exports[stackPointer] as WebAssembly.Global | undefined) ?? null;
+    this.#borrow = info.borrow ?? 0;
+  }
+
+  /** True while a stack is kept for a later rewind. */
+  get isKept(): boolean {
+    return this.#words > 0;
   }
 
   /** What is left of the slice; negative: used up. */
@@ -48,54 +68,76 @@ export class LightStack {
   }
 
   /** In a host call: from its return on, the guest's frames leave. */
-  beginUnwind(memory: Buffer): void {
-    const bytes = Math.min(STACK_BYTES_MAX, memory.length - this.#at);
-    this.#save(memory, bytes);
-    memory.writeUInt32LE(this.#at + HEADER_BYTES, this.#at);
-    memory.writeUInt32LE(this.#at + bytes, this.#at + 4);
+  beginUnwind(memory: Int32Array): void {
+    this.#choosePlace(memory);
+    const word = this.#at / WORD_BYTES;
+    if (this.#isBorrowed) saved.set(memory.subarray(word, word + this.#room / WORD_BYTES));
+    memory[word] = this.#at + HEADER_BYTES;
+    memory[word + 1] = this.#at + this.#room;
     this.state = "unwinding";
     this.#startUnwind(this.#at);
   }
 
-  /** After the last frame has left. @returns the stack. @throws RangeError if it had no room */
-  endUnwind(memory: Buffer): Uint8Array {
+  /** After the last frame has left: the stack is kept. @throws RangeError if it had no room */
+  endUnwind(memory: Int32Array): void {
     this.state = "normal";
-    const end = memory.readUInt32LE(this.#at);
-    if (end > this.#at + this.#savedBytes) {
-      throw new RangeError(`its stack is too deep to wait with: more than ${this.#savedBytes - HEADER_BYTES} bytes`);
+    const word = this.#at / WORD_BYTES;
+    const bytes = (memory[word] as number) - this.#at;
+    if (bytes > this.#room) {
+      throw new RangeError(`its stack is too deep to wait with: more than ${this.#room - HEADER_BYTES} bytes`);
     }
     this.#stopUnwind();
-    const stack = new Uint8Array(end - this.#at - HEADER_BYTES);
-    stack.set(memory.subarray(this.#at + HEADER_BYTES, end));
-    this.#savedBytes = end - this.#at; // nothing beyond was written
-    this.#putBack(memory);
-    return stack;
+    this.#words = bytes / WORD_BYTES;
+    if (!this.#isBorrowed) return;
+    if (this.#copy === null || this.#copy.length < this.#words) this.#copy = new Int32Array(this.#words);
+    move(memory, word, this.#copy, 0, this.#words);
+    move(saved, 0, memory, word, this.#words); // nothing beyond was written
   }
 
   /** Before the export is called again: its frames come back, down to the host call that began it. */
-  beginRewind(memory: Buffer, stack: Uint8Array): void {
-    this.#save(memory, HEADER_BYTES + stack.length);
-    const end = this.#at + HEADER_BYTES + stack.length;
-    memory.writeUInt32LE(end, this.#at);
-    memory.writeUInt32LE(end, this.#at + 4);
-    memory.set(stack, this.#at + HEADER_BYTES);
+  beginRewind(memory: Int32Array): void {
+    if (this.#isBorrowed) {
+      const word = this.#at / WORD_BYTES;
+      move(memory, word, saved, 0, this.#words);
+      move(this.#copy as Int32Array, 0, memory, word, this.#words);
+    }
     this.state = "rewinding";
     this.#startRewind(this.#at);
   }
 
   /** In the host call that the stack was unwound in, with all frames back. */
-  endRewind(memory: Buffer): void {
+  endRewind(memory: Int32Array): void {
     this.state = "normal";
     this.#stopRewind();
-    this.#putBack(memory);
+    if (this.#isBorrowed) move(saved, 0, memory, this.#at / WORD_BYTES, this.#words);
+    this.#words = 0;
   }
 
-  #save(memory: Buffer, bytes: number): void {
-    this.#savedBytes = bytes;
-    memory.copy(saved, 0, this.#at, this.#at + bytes);
+  /** The process has ended, wherever its stack was. */
+  reset(): void {
+    this.state = "normal";
+    this.#words = 0;
+    this.#copy = null;
   }
 
-  #putBack(memory: Buffer): void {
-    saved.copy(memory, this.#at, 0, this.#savedBytes);
+  #choosePlace(memory: Int32Array): void {
+    if (this.#pointer !== null) {
+      const end = ((this.#pointer.value as number) - RED_ZONE_BYTES) & ALIGNED;
+      if (end >= ROOM_BYTES_MIN) {
+        this.#room = Math.min(STACK_BYTES_MAX, end);
+        this.#at = end - this.#room;
+        this.#isBorrowed = false;
+        return;
+      }
+    }
+    this.#at = this.#borrow;
+    this.#room = Math.min(STACK_BYTES_MAX, memory.length * WORD_BYTES - this.#at);
+    this.#isBorrowed = true;
   }
+}
+
+/** Copies words; most stacks are small, where a loop is faster than making a view. */
+function move(from: Int32Array, start: number, to: Int32Array, at: number, words: number): void {
+  if (words > 256) to.set(from.subarray(start, start + words), at);
+  else for (let i = 0; i < words; i++) to[at + i] = from[start + i] as number;
 }

@@ -59,21 +59,28 @@ class Guest {
     beginUnwind: () => {
       this.stack.state = "unwinding";
     },
+    isKept: false,
     endUnwind: () => {
       this.stack.state = "normal";
-      return new Uint8Array(8);
+      this.stack.isKept = true;
     },
     beginRewind: () => {
       this.stack.state = "rewinding";
     },
     endRewind: () => {
       this.stack.state = "normal";
+      this.stack.isKept = false;
+    },
+    reset: () => {
+      this.stack.state = "normal";
+      this.stack.isKept = false;
     },
   };
   readonly startCalls = [];
   readonly isNearMemoryLimit = false;
   readonly memory: { readonly buffer: ArrayBuffer };
   readonly memoryBytes: Buffer;
+  readonly memoryView: DataView;
   readonly exports: { readonly main: () => void };
   #call: (() => unknown) | null = null;
 
@@ -84,6 +91,7 @@ class Guest {
   ) {
     this.memory = memory;
     this.memoryBytes = Buffer.from(memory.buffer);
+    this.memoryView = new DataView(memory.buffer);
     let program: Program | null = null;
     this.exports = {
       main: () => {

@@ -90,7 +90,7 @@ export class Comparison {
     const { pid } = process;
     const real: string[] = [];
     process.mailbox.forEach((message) => void real.push(keyOf(message)));
-    const taken = task.value instanceof Message ? keyOf(task.value) : null;
+    const taken = task.process.waitedFor instanceof Message ? keyOf(task.process.waitedFor) : null;
     for (const key of taken === null ? real : [taken, ...real]) this.#arrived(key, nowMs);
     const { wait } = expected;
     if (taken !== null && wait !== null && wait.taken === null) this.#take(expected, taken);

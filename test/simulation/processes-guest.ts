@@ -88,7 +88,7 @@ export class GuestPrograms {
       if (hasIt) continue; // the comparison sees it
       if (slot(to) === carrier.slot) {
         const isRefused = target === undefined || target.mailbox.isFullFor(intent.item.bytes);
-        const isGot = carrier.runtime.kernel.taskOf(to)?.value !== undefined;
+        const isGot = carrier.runtime.kernel.taskOf(to)?.process.waitedFor !== undefined;
         assert.ok(
           isRefused || isGot || target.environment !== intent.environment,
           `timer of ${intent.item.key} is lost`,

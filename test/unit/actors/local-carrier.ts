@@ -144,7 +144,6 @@ export class LocalCarrier {
         if (answer === undefined) return this.host.trap("a local carrier has no main thread to ask");
         return () => answer;
       },
-      waitedFor: () => undefined,
       mayGoOn: () => true,
       // Nobody else lives here: what has to do with others is tested in carriers.
       processes: nobodyElse,
