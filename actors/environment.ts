@@ -22,7 +22,7 @@ export class Environment {
   constructor(spec: EnvironmentSpec, slot: number) {
     this.spec = spec;
     this.#words = new Int32Array(spec.counts);
-    this.#share = COUNTS.shares + 2 * slot;
+    this.#share = COUNTS.shares + COUNTS.words * slot;
     this.limits = {
       scratchBytesMax: spec.messageBytesMax,
       messagesMax: spec.mailboxMessagesMax,
@@ -55,6 +55,12 @@ export class Environment {
     return Atomics.load(this.#words, COUNTS.pages) * PAGE_BYTES <= this.spec.memoryBytesMax;
   }
 
+  /** A timer was armed (1), or has fired or was cancelled (-1): with one, it is not idle (DECISIONS 9.7). */
+  countTimer(change: number): void {
+    Atomics.add(this.#words, COUNTS.timers, change);
+    Atomics.add(this.#words, this.#share + COUNTS.timers, change);
+  }
+
   /** A process of a request has ended. True if it was the last, and the request's own had ended without a reply. */
   countOut(root: number): boolean {
     const left = (this.roots.get(root) ?? 0) - 1;
@@ -65,8 +71,8 @@ export class Environment {
 
   #add(processes: number, pages: number): void {
     Atomics.add(this.#words, COUNTS.processes, processes);
-    Atomics.add(this.#words, this.#share, processes);
+    Atomics.add(this.#words, this.#share + COUNTS.processes, processes);
     Atomics.add(this.#words, COUNTS.pages, pages);
-    Atomics.add(this.#words, this.#share + 1, pages);
+    Atomics.add(this.#words, this.#share + COUNTS.pages, pages);
   }
 }

@@ -8,6 +8,7 @@ import { isNormalExit } from "./exits.ts";
 import { Mailbox, Message } from "./mailbox.ts";
 import { Resources } from "./resources.ts";
 import type { Signal } from "./signals.ts";
+import type { Stdin } from "./stdin.ts";
 
 /** Bounds of what a guest can make its host keep (DECISIONS 3.4). */
 export interface ProcessLimits {
@@ -75,6 +76,8 @@ export class Process {
   replyPid = 0;
   /** The request that it was started by or for: its reply pid; 0 for none. */
   root = 0;
+  /** What it reads as standard input, once it has. */
+  stdin: Stdin | null = null;
   /** True once it has asked the main thread for something: that is told of its end. */
   hasAsked = false;
   /** True once it has spawned in another carrier. */

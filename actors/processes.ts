@@ -33,7 +33,7 @@ export interface Processes {
   /** Takes the message to the process after so many ms. @returns a number for cancelTimer */
   sendAfter(from: Process, pid: number, message: Message, ms: number, onFire: () => void): number;
   /** True if it had not fired. */
-  cancelTimer(timer: number): boolean;
+  cancelTimer(from: Process, timer: number): boolean;
   /** A message was taken from its mailbox: who waits for room there may go on. */
   hasTaken(process: Process): void;
   /** What a process is allowed to; changes only by its spawner's choice. */

@@ -2,53 +2,27 @@
 import { Host, type Services } from "./abi/host.ts";
 import { makeImports, makeLightImports } from "./abi/imports.ts";
 import { Asking } from "./asking.ts";
+import { ASK } from "./asks.ts";
 import { Ballast } from "./ballast.ts";
-import type { Bell } from "./bell.ts";
 import { Ends } from "./ends.ts";
 import { Environment } from "./environment.ts";
 import type { Exit } from "./exits.ts";
 import { InstancePool } from "./instance-pool.ts";
 import { Kernel, type Member, NO_PROCESS } from "./kernel.ts";
 import type { Message } from "./mailbox.ts";
-import type { Mesh } from "./mesh.ts";
 import type { MetricEvent } from "./metering.ts";
-import type { OutputBudget } from "./output.ts";
-import { type Pids, slotOf } from "./pids.ts";
+import { slotOf } from "./pids.ts";
 import type { Process } from "./process.ts";
 import type { Later, Processes } from "./processes.ts";
 import type { ProcessConfig } from "./resources.ts";
+import type { RuntimeParts } from "./runtime-parts.ts";
 import { Scheduler } from "./scheduler.ts";
 import { signalHandler } from "./signal-handler.ts";
 import { Spawner } from "./spawner.ts";
+import { AskedStdin, type Stdin } from "./stdin.ts";
 import type { Task } from "./task.ts";
 import { Turns } from "./turns.ts";
 import type { CarrierModule, EnvironmentSpec } from "./wire.ts";
-
-export interface RuntimeParts {
-  readonly slot: number;
-  readonly pids: Pids;
-  readonly mesh: Mesh;
-  /** What the thread sleeps on. */
-  readonly asleep: Bell;
-  /** True if something else than a process wants this thread: a request, a control call. */
-  readonly isWanted: () => boolean;
-  /** @param budget null: the actor's that runs */
-  readonly output: (budget: OutputBudget | null, from: Process, stream: number, bytes: Uint8Array) => void;
-  /** A message to a reply pid. */
-  readonly reply: (from: Process, pid: number, message: Message) => void;
-  /** A message of a process that nobody else can find, and that can find nobody. */
-  readonly alone: (from: Process, pid: number, message: Message) => true;
-  readonly deadLetter: () => void;
-  /** What a guest counts; service null: that of the actor that runs. */
-  readonly metric: (service: string | null, event: MetricEvent, name: string, value: number) => void;
-  readonly countInstances: (change: number) => void;
-  /** A module that the main thread has sent under that name; undefined: none. */
-  readonly takeModule: (key: string) => CarrierModule | undefined;
-  /** A process of an environment has ended. */
-  readonly onExit: (member: Member, exit: Exit) => void;
-  /** The last process of a request that had ended without a reply has ended too. */
-  readonly onOrphaned: (root: number) => void;
-}
 
 export class Runtime implements Services, Processes {
   readonly host: Host;
@@ -212,6 +186,14 @@ export class Runtime implements Services, Processes {
     return this.kernel.tellOf(from);
   }
 
+  /** Standard input of the process that runs; it reads piece by piece, and what it has not used ends with it. */
+  get stdin(): Stdin | undefined {
+    const { process } = this.host;
+    if (this.environments.get(process.environment)?.spec.hasStdin !== true) return undefined;
+    process.stdin ??= new AskedStdin(() => this.asking.ask(process, ASK.stdin, null));
+    return process.stdin;
+  }
+
   spawn(...[from, request]: Parameters<Processes["spawn"]>): ReturnType<Processes["spawn"]> {
     return this.spawner.spawn(from, request);
   }
@@ -226,7 +208,10 @@ export class Runtime implements Services, Processes {
   }
 
   sendAfter(from: Process, pid: number, message: Message, ms: number, onFire: () => void): number {
+    const environment = this.environments.get(from.environment);
+    environment?.countTimer(1);
     return this.scheduler.timers.add(performance.now() + ms, () => {
+      environment?.countTimer(-1);
       onFire();
       // Whoever began it may have ended; a full mailbox drops it (DECISIONS 9.5).
       if (slotOf(pid) === 0) this.#parts.reply(from, pid, message);
@@ -234,8 +219,10 @@ export class Runtime implements Services, Processes {
     });
   }
 
-  cancelTimer(timer: number): boolean {
-    return this.scheduler.timers.cancel(timer);
+  cancelTimer(from: Process, timer: number): boolean {
+    const isCancelled = this.scheduler.timers.cancel(timer);
+    if (isCancelled) this.environments.get(from.environment)?.countTimer(-1);
+    return isCancelled;
   }
 
   hasTaken(process: Process): void {

@@ -38,6 +38,8 @@ export interface TaskRequest {
   readonly replyPid: number;
 }
 
+const PAGE_BYTES = 65_536;
+
 export class Task {
   readonly process: Process;
   readonly environment: Environment;
@@ -113,10 +115,23 @@ export class Task {
       if (stack.state === "unwinding") {
         stack.endUnwind(instance.memoryWords);
         if (this.#fuel < Number.POSITIVE_INFINITY) this.#fuel = this.process.fuelLeft + Math.max(0, stack.reductions);
+        this.#measure(instance);
         return false;
       }
       this.#calls.shift();
     }
     return true;
+  }
+
+  /** Tells its environment by what its memory has grown in this turn. */
+  #measure(instance: GuestInstance): void {
+    if (this.request !== null || instance.memory == null) return;
+    const pages = instance.memory.buffer.byteLength / PAGE_BYTES;
+    if (pages === this.pages) return;
+    const fits = this.environment.grow(pages - this.pages);
+    this.pages = pages;
+    const { memoryBytesMax } = this.environment.spec;
+    const text = `all processes together use more memory than the ${memoryBytesMax} bytes that they may have`;
+    if (!fits) this.process.dying ??= { reason: "memory", text };
   }
 }

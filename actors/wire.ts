@@ -202,12 +202,14 @@ export interface EnvironmentSpec {
   readonly env: Readonly<Record<string, string>>;
   readonly args: readonly string[];
   readonly preopens: readonly Preopen[];
+  /** True if its processes read the standard input of the node; else theirs is at its end. */
+  readonly hasStdin: boolean;
   readonly outputSecondBytesMax: number;
   readonly outputRequestBytesMax: number;
 }
 
 /** Words (Int32) of an environment's counts: the sums, and from `shares` on what each slot has of them. */
-export const COUNTS = { processes: 0, pages: 1, shares: 2, bytes: (2 + 2 * 1024) * 4 } as const;
+export const COUNTS = { processes: 0, pages: 1, timers: 2, shares: 3, words: 3, bytes: (3 + 3 * 1024) * 4 } as const;
 
 /** What a carrier needs to start an actor. Sent over comlink, once an actor. Durations ms, sizes bytes. */
 export interface ActorSpec {

@@ -48,6 +48,7 @@ export function environmentOf({ policy, service, digest }: Pool): EnvironmentOpt
     messageBytesMax: limits.body_out + REPLY_HEAD_BYTES,
     sendTimeoutMs: processes.send_timeout,
     canCompileModules: processes.compile,
+    hasStdin: false,
     preopens: policy.dirs,
     env,
     args: [service.prefix],

@@ -29,7 +29,7 @@ export class MainEnvironment {
   readonly #words: Int32Array;
 
   constructor(id: number, options: EnvironmentOptions, parts: EnvironmentParts, slots: number) {
-    const counts = new SharedArrayBuffer((COUNTS.shares + 2 * slots) * 4);
+    const counts = new SharedArrayBuffer((COUNTS.shares + COUNTS.words * slots) * 4);
     this.spec = { ...options, id, counts };
     this.parts = parts;
     this.#words = new Int32Array(counts);
@@ -40,17 +40,19 @@ export class MainEnvironment {
     return Atomics.load(this.#words, COUNTS.processes);
   }
 
-  /** Those in one carrier. */
-  processesIn({ slot }: Carrier): number {
-    return Atomics.load(this.#words, COUNTS.shares + 2 * slot);
+  /** Processes and armed timers in one carrier: with any it is not idle (DECISIONS 9.7). */
+  workIn({ slot }: Carrier): number {
+    const share = COUNTS.shares + COUNTS.words * slot;
+    return Atomics.load(this.#words, share + COUNTS.processes) + Atomics.load(this.#words, share + COUNTS.timers);
   }
 
   /** A carrier has ended, and what was in it. */
   carrierGone(carrier: Carrier): void {
     if (!this.carriers.delete(carrier)) return;
-    const share = COUNTS.shares + 2 * carrier.slot;
-    Atomics.sub(this.#words, COUNTS.processes, Atomics.exchange(this.#words, share, 0));
-    Atomics.sub(this.#words, COUNTS.pages, Atomics.exchange(this.#words, share + 1, 0));
+    const share = COUNTS.shares + COUNTS.words * carrier.slot;
+    for (let word = 0; word < COUNTS.words; word++) {
+      Atomics.sub(this.#words, word, Atomics.exchange(this.#words, share + word, 0));
+    }
     this.names.slotGone(carrier.slot);
   }
 }

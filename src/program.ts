@@ -1,6 +1,6 @@
 // A program by itself: its first process, all that it spawns, and its exit code (`frenezulo run`). Main thread.
 import { availableParallelism } from "node:os";
-import type { RightsSpec } from "../actors/asks.ts";
+import { ASK, type RightsSpec } from "../actors/asks.ts";
 import type { Exit } from "../actors/exits.ts";
 import type { Preopen } from "../actors/wire.ts";
 import type { CarrierEvents } from "./carrier.ts";
@@ -13,6 +13,7 @@ import { type IntakeLimits, Modules } from "./modules.ts";
 import type { NetworkSettings } from "./networking/policy.ts";
 import { NodeProcesses } from "./node-processes.ts";
 import type { ProcessModule } from "./process-modules.ts";
+import { StdinPieces } from "./stdin.ts";
 
 export interface ProgramOptions {
   /** For texts. */
@@ -21,6 +22,8 @@ export interface ProgramOptions {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly preopens: readonly Preopen[];
+  /** What its processes read as standard input; null: nothing. */
+  readonly stdin: NodeJS.ReadableStream | null;
   /** Bytes of memory of a process at most. */
   readonly memoryBytesMax: number;
   /** What it may connect to and listen on, as a policy's `network`. */
@@ -62,6 +65,7 @@ export class Program {
   readonly #carriers: Carriers;
   readonly #watchers = new Map<number, Watcher>();
   readonly #intake: IntakeLimits;
+  readonly #stdin: StdinPieces | null;
   readonly #given = new Map<string, Uint8Array>();
   #module!: ProcessModule;
 
@@ -95,6 +99,8 @@ export class Program {
       this.#events(),
     );
     this.#processes.attach(this.#carriers);
+    this.#stdin = options.stdin === null ? null : new StdinPieces(options.stdin);
+    if (this.#stdin !== null) this.#processes.asks.on(ASK.stdin, () => (this.#stdin as StdinPieces).next());
   }
 
   /** Takes the module in, and makes it light if it spawns. @throws as intake; nothing runs then */
@@ -156,6 +162,7 @@ export class Program {
 
   /** Ends what still runs. */
   async close(): Promise<void> {
+    this.#stdin?.close();
     await Promise.all([this.#carriers.close(), this.#modules.close(), this.#processes.close()]);
   }
 
@@ -179,6 +186,7 @@ export class Program {
         env,
         args,
         preopens,
+        hasStdin: this.#stdin !== null,
         outputRequestBytesMax: Number.POSITIVE_INFINITY,
         outputSecondBytesMax: Number.POSITIVE_INFINITY,
       },

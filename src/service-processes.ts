@@ -52,7 +52,7 @@ export class ServiceProcesses implements ProcessLife {
     environment.carriers.add(carrier);
     const light = wants === "never" ? null : await forms.light(pool.digest, limits(pool));
     if (light === null && wants !== "never") void this.#prepare(pool);
-    actor.processes = () => environment.processesIn(carrier);
+    actor.work = () => environment.workIn(carrier);
     // A carrier of its own is faster without unwinding, and a kept state is one process for all requests.
     const isLight = light !== null && carrier.isShared && pool.policy.state === "fresh";
     actor.isLight = isLight;

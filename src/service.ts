@@ -59,8 +59,8 @@ export class Actor {
   isLight = false;
   /** Begun requests of a light actor that wait in the middle, by their numbers. */
   readonly suspended = new Map<number, InFlight>();
-  /** Living processes that its requests began, those of other carriers apart. */
-  processes: () => number = () => 0;
+  /** Living processes and armed timers of its requests in its carrier. */
+  work: () => number = () => 0;
   requests = 0;
   /** Its request takes longer than its policy's pressure.wait: nothing is put behind it. */
   lingers = false;
@@ -257,7 +257,7 @@ export class Pool {
       .filter(({ isBurst }) => !isBurst)
       .map((actor) => ({
         actor,
-        work: actor.sent.length + actor.suspended.size + actor.processes(),
+        work: actor.sent.length + actor.suspended.size + actor.work(),
         idleSinceMs: actor.lastUsedMs,
       }));
     // A burst actor that is idle now came too late: the others have done what it was started for.

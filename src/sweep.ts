@@ -23,7 +23,7 @@ export class Sweep {
   *idle(): Iterable<Actor> {
     for (const pool of this.#pools) {
       if (pool.waiting.length > 0 || pool.policy.state === "kept") continue;
-      for (const actor of pool.ready) if (!actor.isBusy && actor.processes() === 0) yield actor;
+      for (const actor of pool.ready) if (!actor.isBusy && actor.work() === 0) yield actor;
     }
   }
 

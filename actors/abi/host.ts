@@ -8,6 +8,7 @@ import type { Message } from "../mailbox.ts";
 import type { MetricEvent } from "../metering.ts";
 import type { Process } from "../process.ts";
 import type { Processes } from "../processes.ts";
+import type { Stdin } from "../stdin.ts";
 import type { Guest } from "../wire.ts";
 import { DESCRIPTORS_MAX, type FileBudget, FileTable } from "./files.ts";
 
@@ -35,18 +36,10 @@ export interface Services {
   /** Takes what a guest counts by lunatic::metrics. */
   metric(from: Process, event: MetricEvent, name: string, value: number): void;
   /** What descriptor 0 reads, of the process that runs; without it, it is at its end. */
-  readonly stdin?: Stdin;
+  readonly stdin?: Stdin | undefined;
   /** A light process has used its turn: true if nobody else has anything to do. May end the process. */
   mayGoOn(process: Process): boolean;
   readonly processes: Processes;
-}
-
-/** Standard input of a process. Neither blocks: what is missing comes as something for the process, which waits. */
-export interface Stdin {
-  /** Bytes that can be read now; 0 at its end; undefined as long as nothing has come. */
-  readonly available: number | undefined;
-  /** Moves what is available, as much as there is room for. @returns bytes moved */
-  read(into: Uint8Array): number;
 }
 
 /** Reductions of one turn: about a millisecond of work. */

@@ -17,16 +17,17 @@ export function timerFunctions(host: Host): HostFunctions {
       });
       id = timers.add(timer);
       if (id !== null) return id;
-      processes.cancelTimer(timer);
+      processes.cancelTimer(process, timer);
       return host.trap("it has too many timers");
     },
     /** 1 if it had not fired. */
     cancel_timer: (id: bigint) => {
-      const { timers } = host.enter().resources;
+      const process = host.enter();
+      const { timers } = process.resources;
       const timer = timers.get(u64(id));
       if (timer === undefined) return 0;
       timers.remove(u64(id));
-      return host.services.processes.cancelTimer(timer) ? 1 : 0;
+      return host.services.processes.cancelTimer(process, timer) ? 1 : 0;
     },
   };
 }

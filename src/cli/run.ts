@@ -35,7 +35,7 @@ export const run: Command = {
     "Exit code: 0, that of proc_exit, or 1 after a trap. Arguments after -- are the program's, whatever they look like.",
   options: programOptions,
   async run([file = "", ...args], values) {
-    const program = await openProgram(file, args, values);
+    const program = await openProgram(file, args, values, process.stdin);
     try {
       if (!program.exports.includes("_start")) {
         throw new FrenezuloError("missing_entry", { why: "a program needs _start" });
@@ -57,6 +57,7 @@ export async function openProgram(
   file: string,
   args: readonly string[],
   values: Parameters<Command["run"]>[1],
+  stdin: NodeJS.ReadableStream | null,
 ): Promise<Program> {
   const bytes = await readFile(file).catch((thrown: unknown) => {
     throw new FrenezuloError("bad_usage", { why: `${file} cannot be read: ${reasonOf(thrown)}` });
@@ -65,6 +66,7 @@ export async function openProgram(
     name: basename(file),
     bytes,
     args: [file, ...args],
+    stdin,
     env: Object.fromEntries(textsOf(values, "env").map(variable)),
     preopens: preopensOf(textsOf(values, "dir"), process.cwd()),
     network: network(textsOf(values, "connect"), textsOf(values, "listen")),

@@ -41,7 +41,7 @@ export const test: Command = {
   },
   async run([file = "", ...filters], values) {
     const timeoutMs = duration(textOf(values, "timeout") ?? TIMEOUT);
-    const program = await openProgram(file, [], values);
+    const program = await openProgram(file, [], values, null);
     try {
       const all = testsOf(program.exports);
       const chosen = all.filter(({ name }) => filters.length === 0 || filters.some((filter) => name.includes(filter)));

@@ -27,6 +27,7 @@ export const guests = {
   "old-service": "serves",
   "serve-files": "serves",
   metrics: "serves",
+  cat: "serves", // a program: its standard input
   files: "serves", // a program: what its arguments say
   "files-rust": "serves", // as files, where .ci/toolchains.sh has run
   "rust-frenezulo": "serves", // only where .ci/toolchains.sh has run

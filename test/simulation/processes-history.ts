@@ -220,6 +220,7 @@ class History implements Net {
         env: {},
         args: [],
         preopens: [],
+        hasStdin: false,
         outputSecondBytesMax: 0,
         outputRequestBytesMax: 0,
         ...(limits as { processesMax: number; mailboxMessagesMax: number; mailboxBytesMax: number }),

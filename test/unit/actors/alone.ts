@@ -24,6 +24,7 @@ export function environment(id = 1, overrides: Partial<EnvironmentSpec> = {}): E
     env: {},
     args: [],
     preopens: [],
+    hasStdin: false,
     outputSecondBytesMax: 0,
     outputRequestBytesMax: 0,
     ...overrides,

@@ -1,7 +1,7 @@
 // What a carrier has around its actors, in the test's own thread: host, sender, output and ring are the real ones.
 import { createHash } from "node:crypto";
 import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
-import { Host, type Services, type Stdin } from "../../../actors/abi/host.ts";
+import { Host, type Services } from "../../../actors/abi/host.ts";
 import { makeImports } from "../../../actors/abi/imports.ts";
 import { abiTable } from "../../../actors/abi/table.ts";
 import { Actor } from "../../../actors/actor.ts";
@@ -13,6 +13,7 @@ import { Pids } from "../../../actors/pids.ts";
 import type { Processes } from "../../../actors/processes.ts";
 import { makeRing, RingReader, RingWriter } from "../../../actors/ring.ts";
 import { Sender } from "../../../actors/sender.ts";
+import type { Stdin } from "../../../actors/stdin.ts";
 import { type ActorSpec, BELL, CONTROL, KIND, type ModuleInfo, type Ticket } from "../../../actors/wire.ts";
 import { compileModule } from "../../../src/modules/compile-worker.ts";
 import { type GuestName, guest } from "../../guests/guests.ts";

@@ -1,8 +1,8 @@
 // actors/abi/wasi.ts as a guest sees it: layouts, clocks, output, sleeping, exits, and errors where there are no files.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Stdin } from "../../../actors/abi/host.ts";
 import { abiTable } from "../../../actors/abi/table.ts";
+import type { Stdin } from "../../../actors/stdin.ts";
 import { type Inside, inside } from "./local-carrier.ts";
 
 const SUCCESS = 0;

@@ -1,0 +1,37 @@
+// What a carrier gives its runtime: ways to others, and who is told of what. Types only.
+import type { Bell } from "./bell.ts";
+import type { Exit } from "./exits.ts";
+import type { Member } from "./kernel.ts";
+import type { Message } from "./mailbox.ts";
+import type { Mesh } from "./mesh.ts";
+import type { MetricEvent } from "./metering.ts";
+import type { OutputBudget } from "./output.ts";
+import type { Pids } from "./pids.ts";
+import type { Process } from "./process.ts";
+import type { CarrierModule } from "./wire.ts";
+
+export interface RuntimeParts {
+  readonly slot: number;
+  readonly pids: Pids;
+  readonly mesh: Mesh;
+  /** What the thread sleeps on. */
+  readonly asleep: Bell;
+  /** True if something else than a process wants this thread: a request, a control call. */
+  readonly isWanted: () => boolean;
+  /** @param budget null: the actor's that runs */
+  readonly output: (budget: OutputBudget | null, from: Process, stream: number, bytes: Uint8Array) => void;
+  /** A message to a reply pid. */
+  readonly reply: (from: Process, pid: number, message: Message) => void;
+  /** A message of a process that nobody else can find, and that can find nobody. */
+  readonly alone: (from: Process, pid: number, message: Message) => true;
+  readonly deadLetter: () => void;
+  /** What a guest counts; service null: that of the actor that runs. */
+  readonly metric: (service: string | null, event: MetricEvent, name: string, value: number) => void;
+  readonly countInstances: (change: number) => void;
+  /** A module that the main thread has sent under that name; undefined: none. */
+  readonly takeModule: (key: string) => CarrierModule | undefined;
+  /** A process of an environment has ended. */
+  readonly onExit: (member: Member, exit: Exit) => void;
+  /** The last process of a request that had ended without a reply has ended too. */
+  readonly onOrphaned: (root: number) => void;
+}
