@@ -1,8 +1,10 @@
 // What the node's parts show in the metrics, read when somebody scrapes (DECISIONS 7.2). Main thread.
+
 import type { Actors } from "./actors.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Carriers } from "./carriers.ts";
 import type { Dispatch } from "./dispatch.ts";
+import type { Environments } from "./environments.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Log } from "./log.ts";
@@ -24,6 +26,7 @@ export interface GaugeParts {
   readonly connections: () => number;
   /** Of guests. */
   readonly sockets: () => number;
+  readonly environments: Environments;
 }
 
 type Counts = Iterable<readonly [Readonly<Record<string, string>>, number]>;
@@ -56,6 +59,13 @@ export function registerGauges(metrics: Metrics, parts: GaugeParts): void {
   );
   metrics.gauge("zombies", "Carrier threads that did not end when told to.", () => carriers.zombies);
   metrics.gauge("instances", "Wasm instances in carriers.", () => sumOf(carriers, (c) => c.counter("instances")));
+  metrics.gauge("processes", "Living processes that guests have spawned, by service.", () => {
+    const sums = new Map<string, number>(); // a service being replaced has two environments
+    for (const { spec, processes } of parts.environments.all()) {
+      sums.set(spec.name, (sums.get(spec.name) ?? 0) + processes);
+    }
+    return byLabel("service", sums);
+  });
   metrics.gauge("ring_fill_ratio", "Fill of the fullest request ring, 0 to 1.", () => {
     let most = 0;
     for (const carrier of carriers.all) most = Math.max(most, carrier.requests.fill);

@@ -186,6 +186,7 @@ class Node implements Verbs, RunningNode {
       refused: this.#refused,
       connections: () => this.#listeners.connections,
       sockets: () => this.#processes.networking.sockets,
+      environments: this.#processes.environments,
     });
     const core = { router: this.#router, ledger: this.#ledger, dispatch: this.#dispatch, admin: this.#admin };
     const fronts = {
