@@ -29,6 +29,7 @@ import { Registry } from "./registry.ts";
 import { Reload, type Reread } from "./reload.ts";
 import { Router } from "./router.ts";
 import type { Service } from "./service.ts";
+import type { ServiceProcesses } from "./service-processes.ts";
 import { Sources } from "./sources.ts";
 import { Store } from "./store.ts";
 import { Supervision } from "./supervision.ts";
@@ -36,6 +37,7 @@ import { SERVICES } from "./tree-specs.ts";
 import { Turnover } from "./turnover.ts";
 import type { ReloadResult, Verbs } from "./verbs.ts";
 import { serviceDetail, serviceView, treeView } from "./views.ts";
+import { zombieLimit } from "./zombies.ts";
 
 /** A thread that has not ended this long after it was told to is a zombie. ms */
 const ZOMBIE_MS = 2000;
@@ -79,6 +81,7 @@ class Node implements Verbs, RunningNode {
   readonly #modules: Modules;
   readonly #light: NodeLight;
   readonly #processes: NodeProcesses;
+  readonly #serviceProcesses: ServiceProcesses;
   readonly #admin: Admin;
   readonly #listeners: Listeners;
   readonly #refused = new Map<ErrorCode, number>();
@@ -119,6 +122,7 @@ class Node implements Verbs, RunningNode {
       limits: ({ policy }) => this.#registry.limitsOf(policy),
       onLight: (pool) => this.#actors.renew(pool),
     });
+    this.#serviceProcesses = processes;
     this.#actors = new Actors({
       load: (pool) => this.#registry.load(pool),
       environmentOf: (actor, carrier, compiled) => processes.environmentOf(actor, carrier, compiled),
@@ -139,14 +143,8 @@ class Node implements Verbs, RunningNode {
       onPoolGone: (pool) => processes.close(pool),
       onBroken: (service, error) => this.#dispatch.queues.failAll(service.pool, error),
     });
-    let fail = (): void => {};
-    this.failed = new Promise((resolve) => {
-      fail = resolve;
-    });
-    const onZombie = (zombies: number): void => {
-      log.error({ zombies }, "a thread could not be ended");
-      if (zombies > limits.zombies) fail();
-    };
+    const { failed, onZombie } = zombieLimit(limits.zombies, log);
+    this.failed = failed;
     this.#carriers = new Carriers(
       {
         threadsMax: limits.carriers,
@@ -212,6 +210,7 @@ class Node implements Verbs, RunningNode {
       throw thrown;
     }
     this.#isReady = true;
+    this.#serviceProcesses.begin(this.#router.targets());
   }
 
   drain(): Promise<{ cut: number }> {

@@ -35,14 +35,15 @@ export class ProcessModules {
 
   /**
    * The module to spawn from, light if it can be.
-   * @param isPatient waits for the rewrite; else the plain form comes as long as there is no other
+   * @param isPatient waits for the rewrite; else the plain form of a large module comes as long as there is no other
    * @throws as intake
    */
   async load(digest: string, bytes: Read, bounds: Bounds, isPatient: boolean): Promise<ProcessModule> {
     let rewritten = await this.#lightener.get(digest);
     if (rewritten === undefined) {
-      const wanted = this.#lightener.want(digest, await bytes());
-      if (isPatient) rewritten = await wanted;
+      const given = await bytes();
+      const wanted = this.#lightener.want(digest, given);
+      if (isPatient || given.length <= SMALL_BYTES) rewritten = await wanted;
       else {
         wanted.catch(() => {}); // asked for again by the next spawn
         return this.plain(digest, bytes, bounds, "its light form is still being made");
@@ -75,6 +76,8 @@ function bounded(digest: string, { limits, memoryBytesMax }: Bounds): { key: str
   return { key: boundedKey(digest, memoryBytesMax), limits: { ...limits, memoryBytes: memoryBytesMax } };
 }
 
+/** The rewrite of a module up to this takes about a second: that is waited for. */
+const SMALL_BYTES = 512 * 1024;
 /** The rewrite makes a module 1.5 to 3 times as large (M); what is held against the user's limit is his own. */
 const LIGHT_TIMES = 4;
 

@@ -12,7 +12,7 @@ import type { CompiledModule, IntakeLimits, Modules } from "./modules.ts";
 import type { Networking } from "./networking.ts";
 import type { ProcessModules } from "./process-modules.ts";
 import type { ProcessServer } from "./process-server.ts";
-import type { Actor, InFlight, Pool } from "./service.ts";
+import type { Actor, InFlight, Pool, Service } from "./service.ts";
 
 export interface ServiceProcessesParts {
   readonly environments: Environments;
@@ -41,17 +41,27 @@ export class ServiceProcesses implements ProcessLife {
     this.#parts = parts;
   }
 
+  /** The node has started: modules that the config declares are rewritten before their first request. */
+  begin(services: Iterable<Service>): void {
+    for (const { origin, pool } of services) {
+      if (origin.kind !== "config") continue;
+      const compiled = this.#parts.modules.get(pool.digest, this.#parts.limits(pool));
+      if (compiled !== undefined && wantsLight(pool, compiled)) void this.#prepare(pool);
+    }
+  }
+
   /** For an actor that starts in a carrier. */
   async environmentOf(actor: Actor, carrier: Carrier, compiled: CompiledModule): Promise<ActorEnvironment> {
     const { pool } = actor;
-    const wants = pool.policy.light;
-    if (!compiled.usesProcesses && wants !== "always") return { environment: null, light: null, isLight: false };
+    const { light: policy } = pool.policy;
+    const hasEnvironment = compiled.usesProcesses || policy === "always";
+    if (!hasEnvironment) return { environment: null, light: null, isLight: false };
     const { environments, forms, limits } = this.#parts;
     const id = pool.environmentId;
     const environment = environments.get(id) ?? this.#open(pool);
     environment.carriers.add(carrier);
-    const light = wants === "never" ? null : await forms.light(pool.digest, limits(pool));
-    if (light === null && wants !== "never") void this.#prepare(pool);
+    const light = policy === "never" ? null : await forms.light(pool.digest, limits(pool));
+    if (light === null && policy !== "never") void this.#prepare(pool);
     actor.work = () => environment.workIn(carrier);
     // A carrier of its own is faster without unwinding, and a kept state is one process for all requests.
     const isLight = light !== null && carrier.isShared && pool.policy.state === "fresh";
@@ -126,4 +136,8 @@ export class ServiceProcesses implements ProcessLife {
       },
     });
   }
+}
+
+function wantsLight({ policy }: Pool, { usesProcesses }: CompiledModule): boolean {
+  return policy.light === "always" || (policy.light === "auto" && usesProcesses);
 }
