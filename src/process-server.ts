@@ -37,6 +37,10 @@ export class ProcessServer {
   readonly #asks: Asks;
   #carriers!: Carriers;
   readonly #hosted = new Map<number, Hosted>();
+  /** Spawns that a carrier has not answered yet. */
+  #spawning = 0;
+  /** Ends that came while there were such: a process may be over before its pid is known here. */
+  readonly #early = new Map<number, Exit>();
   /** Carriers that are kept for light processes, where no actor's carrier has them. */
   readonly #hosts = new Set<Carrier>();
   readonly #hostsMax: number;
@@ -85,24 +89,27 @@ export class ProcessServer {
       isReported: isAlone || onEnd !== null,
     };
     environment.carriers.add(carrier);
-    let born: number | string;
-    try {
-      born = await carrier.spawn(spec);
-    } catch (thrown) {
-      born = reasonOf(thrown);
-    }
+    this.#spawning++;
+    const born = await carrier.spawn(spec).catch(reasonOf);
+    this.#spawning--;
+    const early = typeof born === "number" ? this.#early.get(born) : undefined;
+    if (this.#spawning === 0) this.#early.clear();
     if (typeof born === "string") {
       if (isAlone) this.#carriers.giveBack(carrier);
       throw new Error(born);
     }
     if (spec.isReported) this.#hosted.set(born, { carrier, isAlone, onEnd: onEnd ?? (() => {}) });
+    if (early !== undefined) this.exited(born, early);
     return born;
   }
 
   /** A process has ended. False if its end was not awaited. */
   exited(pid: number, exit: Exit): boolean {
     const hosted = this.#hosted.get(pid);
-    if (hosted === undefined || !this.#hosted.delete(pid)) return false;
+    if (hosted === undefined || !this.#hosted.delete(pid)) {
+      if (this.#spawning > 0) this.#early.set(pid, exit);
+      return false;
+    }
     if (hosted.isAlone) this.#carriers.giveBack(hosted.carrier);
     hosted.onEnd(exit);
     return true;

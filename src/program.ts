@@ -206,7 +206,8 @@ export class Program {
       drained: () => {},
       output: (_carrier, _actor, environment, stream, text) => this.#watchers.get(environment)?.onOutput(stream, text),
       exited: (_carrier, pid, environment, exit) => {
-        if (!server.exited(pid, exit)) this.#watchers.get(environment)?.onFailure(pid, exit);
+        if (!server.exited(pid, exit) && exit.reason !== "normal")
+          this.#watchers.get(environment)?.onFailure(pid, exit);
       },
       gone: (carrier, why) => server.carrierGone(carrier, why),
     };
