@@ -149,7 +149,7 @@ export class Kernel {
       return true;
     }
     const { mailbox } = member.process;
-    if (mailbox.isFullFor(message.length)) {
+    if (mailbox.isFullFor(message.length) && !member.process.awaited?.includes(message.tag)) {
       if (mailbox.length === 0 || to === from.pid) return this.#refuse(from, member, message);
       this.#blocked.add(to, from.pid);
       return false;
@@ -188,11 +188,19 @@ export class Kernel {
 
   /** A process has taken a message out of its mailbox: who waited for room may go on. */
   hasTaken(process: Process): void {
-    if (process.blockedPeers !== null && process.mailbox.hasMuchRoom) {
+    if (process.mailbox.hasMuchRoom) this.letSend(process);
+  }
+
+  /**
+   * Who waits for room in the mailbox of a process may try again: there is room, or it waits for certain tags, which
+   * are never bounded (DECISIONS 9.5).
+   */
+  letSend(process: Process): void {
+    if (process.blockedPeers !== null) {
       for (const pid of process.blockedPeers) this.tell(process.environment, pid, { type: "room", pid: process.pid });
       process.blockedPeers = null;
     }
-    if (this.#blocked.size === 0 || !process.mailbox.hasMuchRoom) return;
+    if (this.#blocked.size === 0) return;
     for (const pid of this.#blocked.take(process.pid)) this.#pokePid(pid);
   }
 

@@ -111,6 +111,8 @@ export class Process {
   }
   /** Senders in other carriers that were told that this mailbox is full; null: none. */
   blockedPeers: Set<number> | null = null;
+  /** Tags of the messages that it waits for now; null: it takes any, or does not wait. */
+  awaited: readonly bigint[] | null = null;
   // Made when they are first needed: thousands of processes have none.
   #links: Map<number, Link> | null = null;
   #watchers: Set<number> | null = null;

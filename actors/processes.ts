@@ -36,6 +36,8 @@ export interface Processes {
   cancelTimer(from: Process, timer: number): boolean;
   /** A message was taken from its mailbox: who waits for room there may go on. */
   hasTaken(process: Process): void;
+  /** It begins to wait for `awaited`, and its mailbox is full: who waits for room there may try again. */
+  letSend(process: Process): void;
   /** What a process is allowed to; changes only by its spawner's choice. */
   rightsOf(process: Process): ProcessConfig;
   /** The environment's number of its processes' kind of module: the spawner's own. */

@@ -225,6 +225,10 @@ export class Runtime implements Services, Processes {
     return isCancelled;
   }
 
+  letSend(process: Process): void {
+    this.kernel.letSend(process);
+  }
+
   hasTaken(process: Process): void {
     this.kernel.hasTaken(process);
   }

@@ -1,5 +1,7 @@
 // The names that a light module has beside those of a plain one: what the rewrite (src/modules/lighten.ts) gives it,
-// and the kernel uses. Pure data, imports nothing.
+// and the kernel uses. Pure data.
+
+import { blockingFunctions, callingBack } from "./blocking.ts";
 
 /** The import module of light modules only. Both functions are () -> (). */
 export const LIGHT_IMPORTS = {
@@ -32,8 +34,18 @@ export const LIGHT_EXPORTS = {
   state: "asyncify_get_state",
 } as const;
 
-/** What light modules are kept under besides their digest: to be raised when the rewrite makes others than before. */
-export const REWRITE_VERSION = 2;
+/** To be raised when the rewrite makes others than before. */
+const REWRITE = 2;
+
+/** What light modules are kept under besides their digest: changes with the rewrite and with what may block. */
+export const REWRITE_VERSION = REWRITE * 2 ** 32 + checksum(JSON.stringify([blockingFunctions, callingBack]));
+
+/** FNV-1a, 32 bits. */
+function checksum(text: string): number {
+  let sum = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) sum = Math.imul(sum ^ text.charCodeAt(i), 0x01000193);
+  return sum >>> 0;
+}
 
 /** Bytes of guest memory that the kernel borrows to unwind into, where the memory has as many. */
 export const BORROW_BYTES = 65_536;

@@ -55,11 +55,18 @@ export function messageFunctions(host: Host): HostFunctions {
 
   /** The end of a receive: the kind of message, or that the time is over. */
   const arrive = (message: Message | undefined): number => {
-    if (message === undefined) return TIMED_OUT;
     const { process } = host;
+    process.awaited = null;
+    if (message === undefined) return TIMED_OUT;
     process.scratch = message;
     host.services.processes.hasTaken(process);
     return messageKinds.indexOf(message.kind);
+  };
+
+  /** What has these tags comes however full the mailbox is (DECISIONS 9.5). */
+  const expect = (process: Process, tags: readonly bigint[] | undefined): void => {
+    process.awaited = tags ?? null;
+    if (process.mailbox.isFullFor(0)) host.services.processes.letSend(process);
   };
 
   /** Puts a resource of the process into the scratch message. */
@@ -139,7 +146,8 @@ export function messageFunctions(host: Host): HostFunctions {
       return trySend(process, to, message) ? 0 : sendLater(process, to, message, () => 0);
     },
     receive: (tagsPointer: number, tagsCount: number, timeout: bigint) => {
-      const { mailbox } = host.enter();
+      const process = host.enter();
+      const { mailbox } = process;
       const ms = timeoutMs(timeout);
       if (tagsCount === 0) {
         const first = mailbox.take();
@@ -148,6 +156,7 @@ export function messageFunctions(host: Host): HostFunctions {
       // Untagged messages never match, even if 0 is listed (lunatic-abi.md §2.5).
       const tags = readTags(host, tagsPointer, tagsCount >>> 0).filter((tag) => tag !== 0n);
       const take = lookOnce(mailbox, () => mailbox.take(tags), tags);
+      expect(process, tags);
       return host.wait(take, ms, arrive);
     },
     // Up to 0.12 without a tag: then the tag of the message being sent counts (lunatic-abi.md §0.2).
@@ -162,7 +171,10 @@ export function messageFunctions(host: Host): HostFunctions {
       const take = lookOnce(mailbox, () => mailbox.takeArrivedAfter(mark, tags), tags);
       // The death of a link with that tag is no other result (lunatic-abi.md §1.1).
       const answered = (answer: Message | undefined): number => (arrive(answer) === TIMED_OUT ? TIMED_OUT : RECEIVED);
-      const receive = (): number => host.wait(take, ms, answered);
+      const receive = (): number => {
+        expect(process, tags);
+        return host.wait(take, ms, answered);
+      };
       const to = pidOf(pid);
       return trySend(process, to, message) ? receive() : sendLater(process, to, message, receive);
     },

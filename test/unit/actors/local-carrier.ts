@@ -81,6 +81,7 @@ const nobodyElse: Processes = {
   sendAfter: () => 1,
   cancelTimer: () => true,
   hasTaken: () => {},
+  letSend: () => {},
   rightsOf: () => ({
     maxMemory: 0,
     maxFuel: 0n,
