@@ -14,6 +14,7 @@ import type { BirthSpec, CarrierControl } from "./control.ts";
 import { assertEngine } from "./engine-check.ts";
 import type { Exit } from "./exits.ts";
 import { Inbox } from "./inbox.ts";
+import { InstanceBudget } from "./instance-budget.ts";
 import type { Member } from "./kernel.ts";
 import { lightRequest } from "./light-request.ts";
 import { Look } from "./look.ts";
@@ -81,7 +82,7 @@ const runtime = new Runtime({
   reply: (from, pid, message) => sender.reply(from, pid, message),
   alone: (from, pid, message) => sender.send(runtime.host, from, pid, message),
   deadLetter: () => Atomics.add(words, CONTROL.deadLetters, 1),
-  countInstances,
+  budget: new InstanceBudget(new Int32Array(data.bell), words),
   takeModule: (key) => inbox.takeModule(key),
   metric: (service, ...event) => metering.record(service ?? (running as Actor).spec.service, ...event),
   onExit,

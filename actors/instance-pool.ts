@@ -3,6 +3,7 @@
 // Making one costs 0.3 ms and more with each thousand that live (design, fact 12); putting one back what it wrote.
 import type { Ballast } from "./ballast.ts";
 import { GuestInstance } from "./instance.ts";
+import type { InstanceBudget } from "./instance-budget.ts";
 import type { PristineImage } from "./pristine.ts";
 import type { CarrierModule } from "./wire.ts";
 
@@ -14,17 +15,16 @@ export class InstancePool {
   readonly module: CarrierModule;
   readonly #imports: WebAssembly.Imports;
   readonly #ballast: Ballast;
-  readonly #count: (change: number) => void;
+  readonly #budget: InstanceBudget;
   readonly #free: GuestInstance[] = [];
   #image: PristineImage | null = null;
   #hasImage = false;
 
-  /** @param count told of each instance that is made or given up */
-  constructor(module: CarrierModule, imports: WebAssembly.Imports, ballast: Ballast, count: (change: number) => void) {
+  constructor(module: CarrierModule, imports: WebAssembly.Imports, ballast: Ballast, budget: InstanceBudget) {
     this.module = module;
     this.#imports = imports;
     this.#ballast = ballast;
-    this.#count = count;
+    this.#budget = budget;
   }
 
   get pages(): number {
@@ -35,6 +35,7 @@ export class InstancePool {
   take(): GuestInstance {
     const used = this.#free.pop();
     if (used !== undefined) return used;
+    if (this.#budget.isFull) throw new Error(`the node is at its limit of ${this.#budget.max} instances of processes`);
     const instance = new GuestInstance(this.module, this.#imports);
     this.#change(1);
     if (!this.#hasImage) {
@@ -47,7 +48,8 @@ export class InstancePool {
   /** An instance that no process has any more: its stack is empty, whether it returned, trapped or was ended. */
   give(instance: GuestInstance): void {
     instance.stack?.reset();
-    const isRoom = this.#free.length < FREE_MAX;
+    // Where instances are scarce they are others' as soon as they are free.
+    const isRoom = this.#free.length < FREE_MAX && !this.#budget.isFull;
     if (isRoom && this.#image !== null && instance.putBack(this.#image)) this.#free.push(instance);
     else this.#change(-1);
   }
@@ -59,7 +61,7 @@ export class InstancePool {
   }
 
   #change(instances: number): void {
-    this.#count(instances);
+    this.#budget.add(instances);
     this.#ballast.add(instances * this.pages * PAGE_BYTES);
   }
 }

@@ -1,6 +1,8 @@
 // What a carrier gives its runtime: ways to others, and who is told of what. Types only.
+
 import type { Bell } from "./bell.ts";
 import type { Exit } from "./exits.ts";
+import type { InstanceBudget } from "./instance-budget.ts";
 import type { Member } from "./kernel.ts";
 import type { Message } from "./mailbox.ts";
 import type { Mesh } from "./mesh.ts";
@@ -27,7 +29,7 @@ export interface RuntimeParts {
   readonly deadLetter: () => void;
   /** What a guest counts; service null: that of the actor that runs. */
   readonly metric: (service: string | null, event: MetricEvent, name: string, value: number) => void;
-  readonly countInstances: (change: number) => void;
+  readonly budget: InstanceBudget;
   /** A module that the main thread has sent under that name; undefined: none. */
   readonly takeModule: (key: string) => CarrierModule | undefined;
   /** A process of an environment has ended. */

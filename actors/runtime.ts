@@ -121,7 +121,7 @@ export class Runtime implements Services, Processes {
     const known = this.#pools.get(key);
     if (known !== undefined) return known;
     const imports = module.info.light ? this.#lightImports : this.imports;
-    const pool = new InstancePool(module, imports, this.#ballast, this.#parts.countInstances);
+    const pool = new InstancePool(module, imports, this.#ballast, this.#parts.budget);
     this.#pools.set(key, pool);
     return pool;
   }

@@ -7,7 +7,14 @@
 // Which thread writes which word is said beside each word; ARCHITECTURE.md has the table.
 
 /** Words (Int32) of the bell. `asleep`: the main thread stores 1 before it waits; whoever swaps it to 0 notifies. */
-export const BELL = { asleep: 0, bytes: 64 } as const;
+export const BELL = {
+  asleep: 0,
+  /** Instances of light processes in all carriers. Each adds its own; main takes back what an ended one had. */
+  lightInstances: 2,
+  /** How many there may be. Main stores, once. */
+  lightInstancesMax: 3,
+  bytes: 64,
+} as const;
 
 /**
  * The bell block also holds the node's pid counter (a 64-bit word, any thread adds). Its numbers begin at `first`; a
@@ -34,6 +41,8 @@ export const CONTROL = {
   instances: 20,
   /** Messages posted to the carrier's mesh port (mesh.ts) so far. Main adds after it has posted. */
   mesh: 21,
+  /** Those among them of light processes. Carrier adds. */
+  lightInstances: 24,
   bytes: 128,
 } as const;
 

@@ -263,7 +263,7 @@ export class Carrier {
     }
   }
 
-  counter(word: "deadLetters" | "outputDropped" | "instances"): number {
+  counter(word: "deadLetters" | "outputDropped" | "instances" | "lightInstances"): number {
     return Atomics.load(this.#words, CONTROL[word]) >>> 0;
   }
 

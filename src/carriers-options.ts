@@ -10,6 +10,8 @@ export interface CarriersOptions {
   readonly graceMs: number;
   /** Descriptors that the guests of one carrier may hold open together. */
   readonly filesMax: number;
+  /** Instances of light processes in all carriers. */
+  readonly lightInstancesMax: number;
   /** A thread has become a zombie; so many there are now. */
   readonly onZombie: (zombies: number) => void;
   /** Takes what guests have counted (actors/metric-frames.ts); the bytes end with the call. */

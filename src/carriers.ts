@@ -30,6 +30,7 @@ const REFILL_MS = 20;
 export class Carriers {
   readonly all = new Set<Carrier>();
   readonly bellBlock = new SharedArrayBuffer(BELL.bytes);
+  readonly #bellWords = new Int32Array(this.bellBlock);
   /** Signals between threads; the main thread's end of it. */
   readonly mesh = new MainMesh(this.bellBlock);
   readonly #doorbell = new Doorbell(this.bellBlock, {
@@ -56,6 +57,7 @@ export class Carriers {
 
   constructor(options: CarriersOptions, events: CarrierEvents) {
     this.#options = options;
+    Atomics.store(this.#bellWords, BELL.lightInstancesMax, options.lightInstancesMax);
     this.#onSignal =
       options.onSignal ??
       (() => {
@@ -246,6 +248,7 @@ export class Carriers {
     if (!carrier.isZombie) this.#free(carrier);
     this.#past.deadLetters += carrier.counter("deadLetters");
     this.#past.outputDropped += carrier.counter("outputDropped");
+    Atomics.sub(this.#bellWords, BELL.lightInstances, carrier.counter("lightInstances"));
     remove(this.#spares, carrier);
     this.#events.gone(carrier, why);
     if (this.#isClosed) return;

@@ -10,7 +10,7 @@ import { type ListenAddress, readTokenFile } from "./admin/auth.ts";
 import { RequestIds } from "./answers.ts";
 import { Carriers } from "./carriers.ts";
 import type { LoadedConfig } from "./config/load.ts";
-import { COMPILE_THREADS, guestFilesMax } from "./config/machine.ts";
+import { COMPILE_THREADS, guestFilesMax, INSTANCES_MAX } from "./config/machine.ts";
 import type { NodeConfig } from "./config.ts";
 import { Dispatch } from "./dispatch.ts";
 import { drain } from "./drain.ts";
@@ -151,6 +151,7 @@ class Node implements Verbs, RunningNode {
         spares: limits.spare,
         graceMs: ZOMBIE_MS,
         filesMax: guestFilesMax(limits.carriers),
+        lightInstancesMax: INSTANCES_MAX - limits.instances,
         onZombie,
         onMetrics: (bytes) => this.#metrics.guest.take(bytes),
         onSignal: server.onSignal,

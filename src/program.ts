@@ -5,7 +5,7 @@ import type { Exit } from "../actors/exits.ts";
 import type { Preopen } from "../actors/wire.ts";
 import type { CarrierEvents } from "./carrier.ts";
 import { Carriers } from "./carriers.ts";
-import { guestFilesMax } from "./config/machine.ts";
+import { guestFilesMax, INSTANCES_MAX } from "./config/machine.ts";
 import { nextEnvironmentId } from "./environment-ids.ts";
 import type { MainEnvironment } from "./environments.ts";
 import type { LightCache } from "./modules/light-cache.ts";
@@ -91,6 +91,7 @@ export class Program {
         threadsMax: THREADS_MAX,
         spares: availableParallelism(),
         graceMs: ZOMBIE_MS,
+        lightInstancesMax: INSTANCES_MAX,
         filesMax: guestFilesMax(availableParallelism()),
         onZombie: () => {},
         onMetrics: () => {},

@@ -13,6 +13,9 @@ export const threadsDefault = Math.min(4 * cores, 64);
 
 const FILES_MIN = 16;
 
+/** Instances in the process, of actors and of light processes: V8 has addresses for some 13,000 (design, fact 12). */
+export const INSTANCES_MAX = 12_500;
+
 /**
  * Descriptors that the guests of one carrier may hold open: all carriers together at most a quarter of what the process
  * may have (Node raises its soft limit to the hard one), so that connections and the store have theirs.

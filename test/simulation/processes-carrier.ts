@@ -4,6 +4,7 @@ import { makeLightImports } from "../../actors/abi/imports.ts";
 import type { Bell } from "../../actors/bell.ts";
 import type { Exit } from "../../actors/exits.ts";
 import type { GuestInstance } from "../../actors/instance.ts";
+import type { InstanceBudget } from "../../actors/instance-budget.ts";
 import type { InstancePool } from "../../actors/instance-pool.ts";
 import type { Member } from "../../actors/kernel.ts";
 import type { Mesh } from "../../actors/mesh.ts";
@@ -193,9 +194,7 @@ export class SimCarrier {
       alone: () => true,
       deadLetter: () => void this.deadLetters++,
       metric: () => {},
-      countInstances: (change) => {
-        this.instances += change;
-      },
+      budget: null as unknown as InstanceBudget, // its pool has its own
       takeModule: () => undefined,
       onExit,
       onOrphaned: () => {},
