@@ -20,7 +20,7 @@ export class ActorMembers implements Membership {
     this.#runtime = runtime;
     this.environment = runtime.open(environment);
     this.module = environment.moduleKey;
-    if (light !== null) runtime.addModule(environment.moduleKey, light);
+    if (light !== null) runtime.addModule(environment.moduleKey, light).users.add(environment.id);
     this.rights = {
       maxMemory: MEMORY_MAX,
       maxFuel: 0n,

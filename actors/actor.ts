@@ -67,6 +67,9 @@ export class Actor {
     return this.spec.pid;
   }
 
+  /** True if the last request was replied to. */
+  hasReplied = false;
+
   /** Its last process ends with it. */
   end(exit: Exit): void {
     this.process.files?.closeAll();
@@ -105,6 +108,7 @@ export class Actor {
     const process = this.process;
     process.beginRequest(ring, start, length, replyPid);
     const exit = this.#enter(instance, () => instance.call());
+    this.hasReplied = process.replyPid === 0;
     process.endRequest(ring);
     return exit.reason === "trap" && instance.isNearMemoryLimit ? { ...exit, reason: "memory" } : exit;
   }

@@ -108,11 +108,8 @@ const control: CarrierControl = {
     const actor = actors.get(pid);
     if (actor === undefined) return;
     forget(actor);
-    const { environmentId } = actor.spec;
-    const isLast = ![...actors.values()].some(({ spec }) => spec.environmentId === environmentId);
-    if (!isLast) return;
-    runtime.close(environmentId, SHUTDOWN);
-    metering.forget(actor.spec.service);
+    const { service } = actor.spec;
+    if (![...actors.values()].some(({ spec }) => spec.service === service)) metering.forget(service);
   },
   spawn(spec: BirthSpec): number | string {
     const born = bearSpec(runtime, spec);
@@ -199,7 +196,7 @@ function runNext(): boolean {
   const exit = actor.run(bytes, start, length, requests.about);
   endedMs = performance.now();
   metering.flush();
-  const goesOn = runtime.goesOn(actor.process, requests.about);
+  const goesOn = runtime.goesOn(actor.process, requests.about, actor.hasReplied);
   reports.end(KIND.done, seq, requests.pid, exit, endedMs - began, goesOn);
   const isMine = Atomics.compareExchange(words, CONTROL.state, seq, STATE_IDLE) === seq;
   requests.release();
@@ -270,7 +267,7 @@ function onExit({ process, task }: Member, exit: Exit): void {
   const isOwnFault = exit.reason === "trap" || exit.reason === "memory" || exit.reason === "exit";
   const { request } = task;
   if (request !== null) {
-    const goesOn = runtime.goesOn(process, request.replyPid);
+    const goesOn = runtime.goesOn(process, request.replyPid, process.replyPid === 0);
     reports.end(KIND.done, request.seq, request.actorPid, exit, task.ranMs, goesOn);
   } else if (isOwnFault || task.isReported) reports.end(KIND.exited, process.environment, process.pid, exit);
   else return;

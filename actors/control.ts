@@ -20,7 +20,7 @@ export interface BirthSpec extends SpawnSpec {
 export interface CarrierControl {
   /** Starts an actor; resolves to the text of why it did not start, or null. */
   start(spec: ActorSpec): string | null;
-  /** Forgets an actor, and ends the processes of its environment here if it was the last one of that. */
+  /** Forgets an actor. Processes of its environment live on until that is closed. */
   stop(pid: number): void;
   /** Makes a process; resolves to its pid or the text of why it could not. */
   spawn(spec: BirthSpec): number | string;

@@ -17,6 +17,9 @@ export class InstancePool {
   readonly #ballast: Ballast;
   readonly #budget: InstanceBudget;
   readonly #free: GuestInstance[] = [];
+  /** Environments whose processes it serves. */
+  readonly users = new Set<number>();
+  #isClosed = false;
   #image: PristineImage | null = null;
   #hasImage = false;
 
@@ -49,9 +52,17 @@ export class InstancePool {
   give(instance: GuestInstance): void {
     instance.stack?.reset();
     // Where instances are scarce they are others' as soon as they are free.
-    const isRoom = this.#free.length < FREE_MAX && !this.#budget.isFull;
+    const isRoom = !this.#isClosed && this.#free.length < FREE_MAX && !this.#budget.isFull;
     if (isRoom && this.#image !== null && instance.putBack(this.#image)) this.#free.push(instance);
     else this.#change(-1);
+  }
+
+  /** An environment has ended. True if it was the last: then nothing is kept any more. */
+  leave(environment: number): boolean {
+    if (!this.users.delete(environment) || this.users.size > 0) return false;
+    this.#isClosed = true;
+    this.trim();
+    return true;
   }
 
   /** Gives up what is not in use. */

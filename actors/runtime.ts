@@ -96,6 +96,7 @@ export class Runtime implements Services, Processes {
       if (member.environment.spec.id === id) this.#end(member, exit);
     }
     this.environments.delete(id);
+    for (const [key, pool] of this.#pools) if (pool.leave(id)) this.#pools.delete(key);
   }
 
   /** Ends the processes that a request began, itself included if it is a task. */
@@ -166,8 +167,8 @@ export class Runtime implements Services, Processes {
   }
 
   /** True if a request has ended without a reply, and processes that it began live on and may send it. */
-  goesOn({ replyPid, environment, spawnedElsewhere }: Process, root: number): boolean {
-    if (replyPid === 0) return false;
+  goesOn({ environment, spawnedElsewhere }: Process, root: number, hasReplied: boolean): boolean {
+    if (hasReplied) return false;
     const here = this.environments.get(environment);
     if (here === undefined || !(here.roots.has(root) || spawnedElsewhere)) return false;
     here.awaited.add(root);

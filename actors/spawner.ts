@@ -83,6 +83,7 @@ export class Spawner {
   /** Makes a process here. @returns it, or why there is none */
   bear(birth: Birth): Member | string {
     const { environment, pool, rights, entry } = birth;
+    pool.users.add(environment.spec.id);
     const refusal = environment.take(pool.pages);
     if (refusal !== null) return refusal;
     const process = new Process(this.#parts.pids.next(), environment.limits, undefined, environment.spec.id);

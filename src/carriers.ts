@@ -141,7 +141,11 @@ export class Carriers {
 
   /** Ends spares above the number that is kept in reserve. */
   trim(): void {
-    while (this.hasSurplus) this.kill(this.#spares.shift() as Carrier);
+    while (this.hasSurplus) {
+      // Processes may live in one that has no actor any more.
+      const empty = this.#spares.findIndex((carrier) => carrier.counter("instances") === 0);
+      this.kill(this.#spares.splice(Math.max(0, empty), 1)[0] as Carrier);
+    }
   }
 
   /** Takes an empty carrier back. It stays warm; `trim` ends what is too many. */

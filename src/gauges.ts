@@ -66,6 +66,7 @@ export function registerGauges(metrics: Metrics, parts: GaugeParts): void {
     }
     return byLabel("service", sums);
   });
+  metrics.gauge("environments", "Versions of services that may have processes.", () => parts.environments.size);
   metrics.gauge("ring_fill_ratio", "Fill of the fullest request ring, 0 to 1.", () => {
     let most = 0;
     for (const carrier of carriers.all) most = Math.max(most, carrier.requests.fill);

@@ -22,6 +22,7 @@ export const guests = {
   network: "serves",
   replies: "serves",
   ledger: "serves",
+  children: "serves",
   "entry-start": "serves",
   "entry-main": "serves",
   "old-service": "serves",

@@ -185,3 +185,21 @@ describe("a pool of instances", () => {
     expect(alone.carrier.instances - living).toBe(0);
   });
 });
+
+describe("the end of an environment", () => {
+  it("gives up the instances that only it used, those in use included", async () => {
+    const { alone, work, settle } = carrier();
+    const { runtime } = alone.carrier;
+    for (let i = 0; i < 20; i++) work(i, 3, 3, i < 10 ? fates.returns : fates.waits);
+    await settle();
+    const other = environment(2);
+    alone.bearWasm(other, module, "work", [1n, 0, 0, 0, fates.returns]);
+    await settle();
+    runtime.close(1, { reason: "shutdown", text: "" });
+    expect(runtime.pool("wasm")).toBeDefined(); // the other may spawn more
+    expect(alone.carrier.instances).toBeGreaterThan(0);
+    runtime.close(2, { reason: "shutdown", text: "" });
+    expect(runtime.pool("wasm")).toBeUndefined();
+    expect(alone.carrier.instances).toBe(0);
+  });
+});

@@ -1,0 +1,184 @@
+// The whole node: services whose requests spawn processes, whose children answer, fail, stay, and are limited.
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { guest } from "../guests/guests.ts";
+import { AdminClient } from "./admin-client.ts";
+import { NodeProcess } from "./node-process.ts";
+
+const DEADLINE_MS = 2000;
+const policy = { limits: { deadline: `${DEADLINE_MS}ms` } };
+let node: NodeProcess;
+let admin: AdminClient;
+/** Those of the service that stays. */
+let environments: number;
+
+beforeAll(async () => {
+  node = await NodeProcess.start({ config: { log: { level: "debug" } } });
+  admin = new AdminClient(node.url);
+  // Until the module has been rewritten each process needs a thread, of which there are few. What the rewrite gave
+  // stays as long as somebody serves the module.
+  await serve("first");
+  for (let i = 0; (await ask("first", "join&n=200")).status !== 200; i++) {
+    expect(i).toBeLessThan(300);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  await node.metricSettles("processes", (count) => count === 0);
+  environments = await node.metric("environments");
+}, 60_000);
+
+afterAll(async () => {
+  expect(await node.metric("zombies")).toBe(0);
+  expect(await node.stop()).toEqual({ code: 0, signal: null });
+});
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+async function ask(service: string, what: string): Promise<Answer> {
+  const response = await fetch(`${node.url}/${service}?do=${what}`);
+  return { status: response.status, text: (await response.text()).trim() };
+}
+
+async function number(service: string, what: string): Promise<number> {
+  const { status, text } = await ask(service, what);
+  expect([status, text]).toEqual([200, expect.stringMatching(/^\d+$/)]);
+  return Number(text);
+}
+
+async function serve(prefix: string, more: Readonly<Record<string, unknown>> = {}): Promise<void> {
+  expect((await admin.put(prefix, guest("children"), { policy: { ...policy, ...more } })).status).toBe(200);
+}
+
+/** Light on a shared carrier, and plain on one of its own: what a guest sees is the same. */
+const ways = [
+  ["light", { light: "always" }],
+  ["dedicated", { placement: "dedicated", light: "never" }],
+] as const;
+
+describe.each(ways)("a service that is %s", (name, way) => {
+  const prefix = `children-${name}`;
+  beforeAll(() => serve(prefix, way));
+  afterAll(async () => {
+    await admin.remove(prefix);
+    await node.metricSettles("processes", (count) => count === 0);
+  });
+
+  it("asks children for each request and joins them", async () => {
+    expect(await number(prefix, "join&n=20")).toBe(2870);
+    const many = await Promise.all(Array.from({ length: 30 }, () => number(prefix, "join&n=10")));
+    expect(new Set(many)).toEqual(new Set([385]));
+    await node.metricSettles("processes", (count) => count === 0);
+  });
+
+  it("lets a child reply in place of the request's own process, which has returned", async () => {
+    expect(await ask(prefix, "instead&ms=50")).toEqual({ status: 200, text: "by a child" });
+    expect(await ask(prefix, "instead&ms=0")).toEqual({ status: 200, text: "by a child" });
+  });
+
+  it.each(["ends", "traps"])("answers 502 at once when nobody is left who could reply: the child %s", async (then) => {
+    const beganMs = performance.now();
+    expect((await ask(prefix, `instead&then=${then}`)).status).toBe(502);
+    expect(performance.now() - beganMs).toBeLessThan(DEADLINE_MS);
+  });
+
+  it("waits until the deadline for a child that lives, and ends it then", async () => {
+    expect((await ask(prefix, "instead&then=stays")).status).toBe(504);
+    await node.metricSettles("processes", (count) => count === 0);
+    expect(await number(prefix, "join&n=3")).toBe(14);
+  });
+
+  it("fails with a linked child that traps, and goes on; without a link it is only told", async () => {
+    const failed = await ask(prefix, "trap");
+    expect(failed.status).toBe(502);
+    expect(failed.text).toContain("which it is linked to, failed");
+    expect(await number(prefix, "trapped")).toBe(2);
+    expect(await number(prefix, "caught")).toBe(1);
+    expect(await number(prefix, "join&n=3")).toBe(14);
+  });
+
+  it("has processes that outlive the request, until they are killed", async () => {
+    const pid = await number(prefix, "stay");
+    expect(await number(prefix, `exists&pid=${pid}`)).toBe(1);
+    expect((await ask(prefix, `kill&pid=${pid}`)).status).toBe(200);
+    for (let i = 0; (await number(prefix, `exists&pid=${pid}`)) === 1; i++) expect(i).toBeLessThan(100);
+    await node.metricSettles("processes", (count) => count === 0);
+  });
+
+  it("finds by name what it has named, until that ends", async () => {
+    const pid = await number(prefix, "name&name=a");
+    expect(await number(prefix, "find&name=a")).toBe(pid);
+    await ask(prefix, `kill&pid=${pid}`);
+    await node.metricSettles("processes", (count) => count === 0);
+    for (let i = 0; (await number(prefix, "find&name=a")) !== 0; i++) expect(i).toBeLessThan(100);
+  });
+
+  it("leaves nothing of 200 rounds", async () => {
+    const round = async (): Promise<void> => {
+      await Promise.all([
+        ask(prefix, "join&n=5"),
+        ask(prefix, "trap"),
+        ask(prefix, "instead"),
+        ask(prefix, "instead&then=traps"),
+        ask(prefix, "caught"),
+      ]);
+    };
+    for (let i = 0; i < 50; i++) await round();
+    const before = node.usage();
+    const instances = await node.metric("instances");
+    for (let i = 0; i < 200; i++) await round();
+    await node.metricSettles("processes", (count) => count === 0);
+    await node.metricSettles("in_flight", (count) => count <= 1);
+    const after = node.usage();
+    expect(after.descriptors - before.descriptors).toBeLessThanOrEqual(8);
+    expect(after.rssBytes - before.rssBytes).toBeLessThan(64 << 20);
+    // Instances are kept for the next processes: as many as lived at once.
+    expect((await node.metric("instances")) - instances).toBeLessThanOrEqual(64);
+  });
+});
+
+describe("environments", () => {
+  it("are private: nobody has a pid or a name of another service", async () => {
+    await Promise.all([serve("one"), serve("other")]);
+    const pid = await number("one", "name&name=a");
+    expect(await number("other", "find&name=a")).toBe(0);
+    expect(await number("other", `exists&pid=${pid}`)).toBe(0);
+    expect((await ask("other", `send&pid=${pid}`)).status).toBe(200);
+    expect((await ask("other", `kill&pid=${pid}`)).status).toBe(200);
+    expect(await number("one", `exists&pid=${pid}`)).toBe(1);
+    expect(await number("one", "find&name=a")).toBe(pid);
+    await Promise.all([admin.remove("one"), admin.remove("other")]);
+    await node.metricSettles("processes", (count) => count === 0);
+    await node.metricSettles("environments", (count) => count === environments);
+  });
+
+  it("end with their version: replaced or removed, its processes are gone", async () => {
+    await serve("version");
+    const pid = await number("version", "name&name=a");
+    await serve("version", { limits: { deadline: "1900ms" } }); // another policy is another version of the pool
+    await node.metricSettles("processes", (count) => count === 0);
+    expect(await number("version", `exists&pid=${pid}`)).toBe(0);
+    expect(await number("version", "find&name=a")).toBe(0);
+    await number("version", "stay");
+    await admin.remove("version");
+    await node.metricSettles("processes", (count) => count === 0);
+    await node.metricSettles("environments", (count) => count === environments);
+  });
+
+  it("have limits that are errors of who asks, and of nobody else", async () => {
+    await serve("limited", { processes: { max: 10, memory: "32MiB", mailbox: 5, send_timeout: "100ms" } });
+    await serve("neighbour");
+    const [limited, neighbour] = await Promise.all([ask("limited", "fill&n=50"), ask("neighbour", "fill&n=50")]);
+    expect(limited.text).toBe("10 the environment is at its limit of 10 processes");
+    expect(neighbour.text).toBe("50");
+    expect(await number("neighbour", "join&n=4")).toBe(30);
+    await admin.remove("limited");
+    await serve("limited", { processes: { max: 10, memory: "32MiB", mailbox: 5, send_timeout: "100ms" } });
+    expect((await ask("limited", "grow&n=64")).status).toBe(502);
+    expect(await number("limited", "grow&n=4")).toBe(4);
+    expect(await number("limited", "flood")).toBe(2);
+    expect(await number("limited", "join&n=3")).toBe(14);
+    await Promise.all([admin.remove("limited"), admin.remove("neighbour")]);
+    await node.metricSettles("processes", (count) => count === 0);
+  });
+});
