@@ -72,13 +72,22 @@ static void reply_number(uint64_t value) {
   reply(200, text, text_length);
 }
 
+// A spawn that must not fail: says why it did, and ends.
+static void must_start(int64_t link, const char *function, uint64_t number) {
+  if (start(link, function, number) == 0) return;
+  static char why[256];
+  error_text(started, why);
+  reply(500, why, error_size(started));
+  proc_exit(0);
+}
+
 static void leave_it_to_a_child(void) {
   struct request request = {node, reply_to, parameter_number("ms", 1), REPLIES, id.length, {0}};
   if (parameter_is("then", "ends")) request.then = ENDS;
   if (parameter_is("then", "traps")) request.then = TRAPS;
   if (parameter_is("then", "stays")) request.then = STAYS;
   for (uint32_t i = 0; i < id.length; i++) request.id[i] = id.at[i];
-  if (start(0, "replies", 0) != 0) __builtin_trap();
+  must_start(0, "replies", 0);
   create_data(1, 0);
   write_data(&request, sizeof request);
   send(started);
@@ -110,27 +119,27 @@ ENTRY {
   struct span name = parameter("name");
   if (parameter_is("do", "join")) {
     uint64_t sum = 0;
-    for (uint64_t i = 1; i <= n; i++) if (start(0, "square", i) != 0) __builtin_trap();
+    for (uint64_t i = 1; i <= n; i++) must_start(0, "square", i);
     for (uint64_t i = 0; i < n; i++) sum += received();
     reply_number(sum);
   } else if (parameter_is("do", "instead")) leave_it_to_a_child();
   else if (parameter_is("do", "trap")) {
-    start(7, "traps", 0);
+    must_start(7, "traps", 0);
     receive(NULL, 0, NEVER);
     reply_text("not reached\n");
   } else if (parameter_is("do", "trapped")) {
-    start(0, "traps", 0);
+    must_start(0, "traps", 0);
     monitor(started);
     reply_number(receive(NULL, 0, NEVER));
   } else if (parameter_is("do", "caught")) {
     die_when_link_dies(0);
-    start(7, "traps", 0);
+    must_start(7, "traps", 0);
     reply_number(receive(&(int64_t){7}, 1, NEVER));
   } else if (parameter_is("do", "stay")) {
-    start(0, "stays", 0);
+    must_start(0, "stays", 0);
     reply_number(started);
   } else if (parameter_is("do", "name")) {
-    start(0, "stays", 0);
+    must_start(0, "stays", 0);
     registry_put((const char *)name.at, name.length, 0, started);
     reply_number(started);
   } else if (parameter_is("do", "find")) {
@@ -149,8 +158,8 @@ ENTRY {
     if (start(7, "grows", n) != 0) fill(0);
     else reply_number(received());
   } else if (parameter_is("do", "flood")) {
-    start(0, "stays", 0);
-    start(0, "floods", started);
+    must_start(0, "stays", 0);
+    must_start(0, "floods", started);
     monitor(started);
     reply_number(receive(NULL, 0, NEVER));
   }
