@@ -4,7 +4,7 @@ import { makeLightImports } from "../../actors/abi/imports.ts";
 import type { Bell } from "../../actors/bell.ts";
 import type { Exit } from "../../actors/exits.ts";
 import type { GuestInstance } from "../../actors/instance.ts";
-import type { InstanceBudget } from "../../actors/instance-budget.ts";
+import { InstanceBudget } from "../../actors/instance-budget.ts";
 import type { InstancePool } from "../../actors/instance-pool.ts";
 import type { Member } from "../../actors/kernel.ts";
 import type { Mesh } from "../../actors/mesh.ts";
@@ -13,7 +13,7 @@ import { Pids } from "../../actors/pids.ts";
 import type { ProcessConfig } from "../../actors/resources.ts";
 import { Runtime } from "../../actors/runtime.ts";
 import type { StackState } from "../../actors/waiting/light.ts";
-import type { EnvironmentSpec, ModuleInfo } from "../../actors/wire.ts";
+import { BELL, CONTROL, type EnvironmentSpec, type ModuleInfo } from "../../actors/wire.ts";
 
 export interface Frame {
   readonly kind: number;
@@ -157,12 +157,16 @@ export class SimCarrier {
     preopens: [],
   };
   deadLetters = 0;
-  instances = 0;
+  readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL.bytes));
+  readonly #instances: InstanceBudget;
   /** Frames that a poll takes. */
   budget = 0;
 
   constructor(options: SimCarrierOptions) {
     const { slot, bell, net, onExit } = options;
+    const words = new Int32Array(bell);
+    words[BELL.lightInstancesMax] = 100_000;
+    this.#instances = new InstanceBudget(words, this.#control);
     this.slot = slot;
     const mesh = {
       onPeerGone: (_slot: number, _pidEnd: number): void => {},
@@ -194,7 +198,7 @@ export class SimCarrier {
       alone: () => true,
       deadLetter: () => void this.deadLetters++,
       metric: () => {},
-      budget: null as unknown as InstanceBudget, // its pool has its own
+      budget: this.#instances,
       takeModule: () => undefined,
       onExit,
       onOrphaned: () => {},
@@ -203,12 +207,17 @@ export class SimCarrier {
     this.pool = this.runtime.addModule("here", { module: null as unknown as WebAssembly.Module, info: INFO });
     Object.assign(this.pool, {
       take: () => {
-        this.instances++;
+        this.#instances.add(1);
         const pid = (): number => this.runtime.host.process.pid;
         return new Guest(this.memory, options, pid) as unknown as GuestInstance;
       },
-      give: () => void this.instances--,
+      give: () => this.#instances.add(-1),
     });
+  }
+
+  /** Instances that live. */
+  get instances(): number {
+    return this.#control[CONTROL.instances] as number;
   }
 
   /** One frame comes. */
