@@ -13,8 +13,6 @@ export const ASK = {
   spawn: 5,
   /** Bytes of a module; answers its key. */
   compile: 6,
-  /** The u64 pid of a process that must end, whatever it does. */
-  kill: 7,
   /** The next piece of standard input; empty: its end. */
   stdin: 9,
   /** Asked of the carrier it lives in: the u64 pid of a process; answers 1 if it lives, else 0. */

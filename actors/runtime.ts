@@ -24,6 +24,8 @@ import type { Task } from "./task.ts";
 import { Turns } from "./turns.ts";
 import type { CarrierModule, EnvironmentSpec } from "./wire.ts";
 
+const NO_BYTES = new Uint8Array(0);
+
 export class Runtime implements Services, Processes {
   readonly host: Host;
   readonly kernel: Kernel;
@@ -75,7 +77,14 @@ export class Runtime implements Services, Processes {
       kernel,
       onSignal: signalHandler(this, mesh),
     });
-    this.spawner = new Spawner({ pids: parts.pids, kernel, scheduler, asking, pool: (key) => this.#poolOf(key) });
+    this.spawner = new Spawner({
+      pids: parts.pids,
+      kernel,
+      scheduler,
+      asking,
+      pool: (key) => this.#poolOf(key),
+      toMain: (kind, pid, { pid: from, environment }) => mesh.send(0, kind, pid, from, environment, NO_BYTES, 0, 0),
+    });
   }
 
   // --- Environments, modules, members. ---

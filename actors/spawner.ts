@@ -13,6 +13,7 @@ import type { Later, SpawnOutcome, SpawnRequest } from "./processes.ts";
 import { type ProcessConfig, rightsAsJson } from "./resources.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { Task } from "./task.ts";
+import { SIGNAL } from "./wire.ts";
 
 /** Reductions of a unit of fuel: about 100,000 instructions (lunatic-abi.md §1.2), some ten a reduction. */
 const FUEL_UNIT = 10_000;
@@ -44,6 +45,8 @@ export interface SpawnerParts {
   readonly asking: Asking;
   /** The instances of a module here, by the main thread's name for it. */
   readonly pool: (key: string) => InstancePool | undefined;
+  /** Tells the main thread of a process; false if too much waits for it. */
+  readonly toMain: (kind: number, pid: number, from: Process) => boolean;
 }
 
 export class Spawner {
@@ -140,7 +143,9 @@ export class Spawner {
     this.#parts.kernel.tell(from.environment, pid, { type: "kill", pid: from.pid });
     if (slotOf(pid) === slotOf(from.pid) || slotOf(pid) === 0) return;
     // One that blocks or spins in a carrier of its own may not look: the main thread sees to it.
-    this.#parts.asking.ask(from, ASK.kill, pidBytes(pid));
+    if (!this.#parts.toMain(SIGNAL.kill, pid, from)) {
+      from.dying ??= { reason: "trap", text: "too many of its signals wait for the main thread" };
+    }
   }
 
   #spawnHere(

@@ -131,6 +131,8 @@ export const SIGNAL = {
   forget: 36,
   /** From the main thread: it has a name now, and the main thread is told of its end (or that it is not there). */
   named: 38,
+  /** To the main thread: the process `pid`, of another carrier, must end, whatever it does. */
+  kill: 40,
   /** From the main thread: the request of the reply pid `about` must end, with the processes it began. */
   end_request: 37,
 } as const;

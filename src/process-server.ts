@@ -29,6 +29,10 @@ interface Hosted {
   readonly carrier: Carrier;
   /** True if the carrier is its own, and free when it has ended. */
   readonly isAlone: boolean;
+  /** Number of its environment: nobody else's processes may end it. */
+  readonly environment: number;
+  /** True once a process has killed it. */
+  isToEnd: boolean;
   readonly onEnd: (exit: Exit) => void;
 }
 
@@ -58,9 +62,10 @@ export class ProcessServer {
   }
 
   /** A signal for the main thread. */
-  readonly onSignal: SignalHandler = (kind, _to, pid, environment, bytes, start, length) => {
+  readonly onSignal: SignalHandler = (kind, to, pid, environment, bytes, start, length) => {
     const from: Asker = { environment, pid, slot: slotOf(pid) };
     if (kind === SIGNAL.ask) void this.#answer(from, Buffer.from(bytes.subarray(start, start + length)));
+    else if (kind === SIGNAL.kill) this.#kill(to, environment);
     else if (kind === SIGNAL.forget) {
       this.#environments.get(environment)?.names.ended(pid);
       this.#asks.forget(from);
@@ -79,6 +84,8 @@ export class ProcessServer {
     onEnd: ((exit: Exit) => void) | null,
     host: Carrier | null = null,
   ): Promise<number> {
+    // It may have ended while the module was made: then nobody would ever end this process.
+    this.#environment(environment.spec.id);
     const isAlone = module.why !== null;
     const carrier = isAlone ? this.#takeOwn(module) : (host ?? this.#host());
     const spec: BirthSpec = {
@@ -98,7 +105,10 @@ export class ProcessServer {
       if (isAlone) this.#carriers.giveBack(carrier);
       throw new Error(born);
     }
-    if (spec.isReported) this.#hosted.set(born, { carrier, isAlone, onEnd: onEnd ?? (() => {}) });
+    if (spec.isReported) {
+      const { id } = environment.spec;
+      this.#hosted.set(born, { carrier, isAlone, environment: id, isToEnd: false, onEnd: onEnd ?? (() => {}) });
+    }
     if (early !== undefined) this.exited(born, early);
     return born;
   }
@@ -144,10 +154,6 @@ export class ProcessServer {
       return NO_BYTES;
     });
     asks.on(ASK.spawn, (from, payload) => this.#spawnFor(from, JSON.parse(payload.toString("utf8")) as SpawnSpec));
-    asks.on(ASK.kill, (_from, payload) => {
-      this.#kill(Number(payload.readBigUInt64LE(0)));
-      return NO_BYTES;
-    });
     asks.on(ASK.compile, async (from, payload) => {
       try {
         const key = await this.#environment(from.environment).parts.compile(new Uint8Array(payload));
@@ -178,11 +184,12 @@ export class ProcessServer {
   }
 
   /** A plain process may spin or block: what it does not look at, the end of its carrier brings. */
-  #kill(pid: number): void {
-    if (!this.#hosted.get(pid)?.isAlone) return;
+  #kill(pid: number, environment: number): void {
+    const hosted = this.#hosted.get(pid);
+    if (hosted === undefined || hosted.environment !== environment || !hosted.isAlone || hosted.isToEnd) return;
+    hosted.isToEnd = true;
     setTimeout(() => {
-      const hosted = this.#hosted.get(pid);
-      if (hosted?.isAlone) this.#carriers.kill(hosted.carrier);
+      if (this.#hosted.get(pid) === hosted) this.#carriers.kill(hosted.carrier);
     }, KILL_MS).unref();
   }
 

@@ -163,6 +163,18 @@ describe("environments", () => {
     await node.metricSettles("environments", (count) => count === environments);
   });
 
+  it("are private also for processes with carriers of their own, which the main thread kills", async () => {
+    await Promise.all([serve("alone", { light: "never" }), serve("other")]);
+    const pid = await number("alone", "stay");
+    expect((await ask("other", `kill&pid=${pid}`)).status).toBe(200);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(await number("alone", `exists&pid=${pid}`)).toBe(1);
+    expect((await ask("alone", `kill&pid=${pid}`)).status).toBe(200);
+    await noProcesses();
+    await Promise.all([admin.remove("alone"), admin.remove("other")]);
+    await node.metricSettles("environments", (count) => count === environments);
+  });
+
   it("end with their version: replaced or removed, its processes are gone", async () => {
     await serve("version");
     const pid = await number("version", "name&name=a");
