@@ -148,11 +148,14 @@ export class Kernel {
       this.#parts.deadLetter();
       return true;
     }
-    const { mailbox } = member.process;
-    if (mailbox.isFullFor(message.length) && !member.process.awaited?.includes(message.tag)) {
-      if (mailbox.length === 0 || to === from.pid) return this.#refuse(from, member, message);
-      this.#blocked.add(to, from.pid);
-      return false;
+    const { process } = member;
+    if (process.mailbox.isFullFor(message.length)) {
+      if (!process.awaited?.includes(message.tag)) {
+        if (process.mailbox.length === 0 || to === from.pid) return this.#refuse(from, member, message);
+        this.#blocked.add(to, from.pid);
+        return false;
+      }
+      process.awaited = null; // it ends the wait: what comes until its turn needs room again
     }
     this.#put(member, from.handOver(message));
     return true;

@@ -29,6 +29,7 @@ export const guests = {
   "serve-files": "serves",
   metrics: "serves",
   cat: "serves", // a program: its standard input
+  crowd: "serves", // a program
   files: "serves", // a program: what its arguments say
   "files-rust": "serves", // as files, where .ci/toolchains.sh has run
   "rust-frenezulo": "serves", // only where .ci/toolchains.sh has run

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Message } from "../../actors/mailbox.ts";
 import type { Program, SimCarrier } from "./processes-carrier.ts";
-import { type Intent, type ProcessesModel, slot } from "./processes-model.ts";
+import { fits, type Intent, type Item, type ProcessesModel, slot } from "./processes-model.ts";
 import type { Random } from "./random.ts";
 
 const TIMED_OUT = 9027;
@@ -194,8 +194,9 @@ export class GuestPrograms {
       this.sending.set(pid, intent);
       // What will never fit ends whoever sends it.
       const target = carrier.runtime.kernel.find(other, intent.environment)?.process;
-      const never =
-        target?.mailbox.isFullFor(intent.item.bytes) === true && (other === pid || target.mailbox.length === 0);
+      const isFull = target?.mailbox.isFullFor(intent.item.bytes) === true;
+      const isAwaited = target?.awaited?.includes(intent.item.tag) === true;
+      const never = isFull && !isAwaited && (other === pid || target.mailbox.length === 0);
       if (never) this.#model.exit(pid, "failed");
       try {
         return call("message", "send", BigInt(other))();
@@ -253,9 +254,18 @@ export class GuestPrograms {
     }
     const { scratch } = carrier.runtime.kernel.memberOf(pid).process;
     assert.ok(scratch !== null, "a receive gave no message");
+    if (expected === null) expected = this.#letIn(keyOf(scratch), pid, tags);
     assert.equal(result, ["data", "link_died", "process_died"].indexOf(scratch.kind));
     assert.equal(keyOf(scratch), expected?.key, `process ${pid} got another message than the oldest that fits`);
     this.#model.got(pid, keyOf(scratch));
+  }
+
+  /** A message that its sender had to wait with, let into a full mailbox because it is waited for. */
+  #letIn(key: string, pid: number, tags: readonly bigint[] | null): Item | null {
+    const intent = [...this.sending.values()].find(({ item }) => item.key === key);
+    if (intent === undefined || intent.to !== pid || tags === null || !fits(intent.item, tags)) return null;
+    if (intent.state === "wanted") this.#model.send(intent.id, this.#now());
+    return intent.item;
   }
 
   *#exists(pid: number, other: number, call: Call): Program {

@@ -7,7 +7,7 @@ import type { Exit } from "../../../actors/exits.ts";
 import { decodeSignal, encodeSignal, type Signal } from "../../../actors/signals.ts";
 import { COUNTS, SIGNAL } from "../../../actors/wire.ts";
 import type { Frame, OnWay, Program } from "../../simulation/processes-carrier.ts";
-import { Alone, environment } from "./alone.ts";
+import { Alone, environment, FOREVER } from "./alone.ts";
 
 describe("ends", () => {
   it("go through a chain of 50,000 links, however deep that is", () => {
@@ -120,6 +120,35 @@ describe("a message", () => {
     alone.run();
     expect(sent).toBe(true);
     expect(alone.sent.map(({ kind, slot }) => [kind, slot])).toEqual([[SIGNAL.message, 2]]);
+  });
+
+  it("that is waited for comes into a full mailbox, and only that one", () => {
+    const alone = new Alone();
+    const spec = environment(1, { mailboxMessagesMax: 1 });
+    const got: unknown[] = [];
+    const receiver = alone.bear(spec, function* () {
+      alone.carrier.bytes.writeBigUInt64LE(5n, 0);
+      for (let i = 0; i < 2; i++) got.push(yield alone.call("message", "receive", 0, 1, FOREVER));
+    });
+    const sender = (tag: bigint) =>
+      alone.bear(spec, function* () {
+        for (let i = 0; i < 3; i++) {
+          yield alone.call("message", "create_data", tag, 0n);
+          yield alone.call("message", "send", BigInt(receiver));
+        }
+      });
+    const { scheduler, kernel } = alone.carrier.runtime;
+    scheduler.runOne();
+    sender(1n);
+    scheduler.runOne();
+    expect(kernel.member(receiver)?.process.mailbox.length).toBe(1);
+    sender(5n);
+    scheduler.runOne();
+    expect(kernel.member(receiver)?.process.mailbox.length).toBe(1); // one was given to the wait, the next has to wait
+    expect(kernel.waitedFor).toBe(1);
+    alone.run();
+    expect(got).toEqual([0, 0]);
+    expect(alone.exits.has(receiver)).toBe(true);
   });
 
   it("of a timer into a full mailbox is dropped, also where that is one's own", async () => {
