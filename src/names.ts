@@ -1,31 +1,31 @@
 // The names of processes in one environment (lunatic-abi.md §2.8), and who may put one next. Main thread, pure.
 import { slotOf } from "../actors/pids.ts";
 
+/** Names and claims together: the main thread keeps them, of 1 KiB at most. */
 const NAMES_MAX = 100_000;
 
 interface Claim {
   /** The process whose turn it is to put the name. */
   readonly by: number;
-  /** Those who asked meanwhile, in order. */
-  readonly waiting: Asker[];
-}
-
-interface Asker {
-  readonly by: number;
-  readonly answer: (pid: number) => void;
+  /** Those who asked meanwhile, in order: a process waits for one answer at a time. */
+  readonly waiting: Map<number, (pid: number) => void>;
 }
 
 export class Names {
+  /** A name is one process's, or claimed, or nobody's. */
   readonly #pids = new Map<string, number>();
   readonly #claims = new Map<string, Claim>();
+  /** Names that a process has, has claimed or waits for. */
+  readonly #known = new Map<number, Set<string>>();
 
   /** Names a process, over whoever had the name. @throws Error if there are too many */
   put(name: string, pid: number): void {
-    if (!this.#pids.has(name) && this.#pids.size >= NAMES_MAX) throw new Error(`more than ${NAMES_MAX} names`);
+    const before = this.#pids.get(name);
+    if (before !== undefined) this.#unknow(before, name);
+    else if (!this.#claims.has(name)) this.#assertRoom();
+    this.#release(name, pid);
     this.#pids.set(name, pid);
-    const claim = this.#claims.get(name);
-    this.#claims.delete(name);
-    for (const { answer } of claim?.waiting ?? []) answer(pid);
+    this.#know(pid, name);
   }
 
   /** The process of that name; 0: none. Waits while another may put it. @param by who asks, if it is a process */
@@ -33,48 +33,78 @@ export class Names {
     const pid = this.#pids.get(name);
     if (pid !== undefined) return pid;
     const claim = this.#claims.get(name);
-    return claim === undefined ? 0 : new Promise((answer) => claim.waiting.push({ by, answer }));
+    if (claim === undefined) return 0;
+    this.#know(by, name);
+    return new Promise((answer) => claim.waiting.set(by, answer));
   }
 
-  /** As `get`, but if there is none the name is `by`'s to put, and 0 says so. */
+  /**
+   * As `get`, but if there is none the name is `by`'s to put, and 0 says so.
+   * @throws Error if there are too many names
+   */
   async claim(name: string, by: number): Promise<number> {
     for (;;) {
       const pid = await this.get(name, by);
       if (pid !== 0) return pid;
       if (this.#claims.has(name)) continue;
-      this.#claims.set(name, { by, waiting: [] });
+      this.#assertRoom();
+      this.#claims.set(name, { by, waiting: new Map() });
+      this.#know(by, name);
       return 0;
     }
   }
 
   remove(name: string): void {
+    const pid = this.#pids.get(name);
+    if (pid !== undefined) this.#unknow(pid, name);
     this.#pids.delete(name);
-    this.#release(name);
+    this.#release(name, 0);
   }
 
   /** A process has ended: its names are gone, and what it had claimed is free. */
   ended(pid: number): void {
-    this.#forget((each) => each === pid);
+    for (const name of this.#known.get(pid) ?? []) {
+      // What it asked is not answered: it could only claim the name, and nobody would put it.
+      this.#claims.get(name)?.waiting.delete(pid);
+      if (this.#claims.get(name)?.by === pid) this.#release(name, 0);
+      else if (this.#pids.get(name) === pid) this.#pids.delete(name);
+    }
+    this.#known.delete(pid);
   }
 
   /** All processes of a carrier have ended. */
   slotGone(slot: number): void {
-    this.#forget((pid) => slotOf(pid) === slot);
+    const gone = [...this.#known.keys()].filter((pid) => slotOf(pid) === slot);
+    // None of them may claim what another of them lets go.
+    for (const pid of gone) for (const name of this.#known.get(pid) ?? []) this.#claims.get(name)?.waiting.delete(pid);
+    for (const pid of gone) this.ended(pid);
   }
 
-  #forget(test: (pid: number) => boolean): void {
-    for (const [name, pid] of this.#pids) if (test(pid)) this.#pids.delete(name);
-    for (const [name, { by, waiting }] of this.#claims) {
-      // What they asked is not answered: they could only claim the name, and nobody would put it.
-      const living = waiting.filter((asker) => !test(asker.by));
-      waiting.splice(0, waiting.length, ...living);
-      if (test(by)) this.#release(name);
+  /** A claim is over: those who wait get what came of it. */
+  #release(name: string, pid: number): void {
+    const claim = this.#claims.get(name);
+    if (claim === undefined) return;
+    this.#claims.delete(name);
+    this.#unknow(claim.by, name);
+    for (const [by, answer] of claim.waiting) {
+      this.#unknow(by, name);
+      answer(pid);
     }
   }
 
-  #release(name: string): void {
-    const claim = this.#claims.get(name);
-    this.#claims.delete(name);
-    for (const { answer } of claim?.waiting ?? []) answer(0);
+  #assertRoom(): void {
+    if (this.#pids.size + this.#claims.size >= NAMES_MAX) throw new Error(`more than ${NAMES_MAX} names`);
+  }
+
+  #know(pid: number, name: string): void {
+    const names = this.#known.get(pid);
+    if (names === undefined) this.#known.set(pid, new Set([name]));
+    else names.add(name);
+  }
+
+  #unknow(pid: number, name: string): void {
+    const names = this.#known.get(pid);
+    names?.delete(name);
+    if (names?.size === 0) this.#known.delete(pid);
   }
 }

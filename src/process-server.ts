@@ -145,7 +145,9 @@ export class ProcessServer {
       if (slotOf(pid) !== 0) mesh.send(slotOf(pid), SIGNAL.named, pid, 0, from.environment, NO_BYTES, 0, 0);
       return NO_BYTES;
     });
-    asks.on(ASK.name_get, async (from, payload) => pidBytes(await names(from).get(payload.toString("utf8", 8))));
+    asks.on(ASK.name_get, async (from, payload) =>
+      pidBytes(await names(from).get(payload.toString("utf8", 8), from.pid)),
+    );
     asks.on(ASK.name_claim, async (from, payload) =>
       pidBytes(await names(from).claim(payload.toString("utf8", 8), from.pid)),
     );

@@ -40,6 +40,37 @@ describe("names", () => {
   });
 });
 
+describe("what one process can make the main thread keep and look through", () => {
+  it("is bounded where it claims names and puts none", async () => {
+    const names = new Names();
+    for (let i = 0; i < 100_000; i++) await names.claim(`name ${i}`, 1024);
+    await expect(names.claim("one more", 1024)).rejects.toThrow("more than 100000 names");
+    names.ended(1024);
+    expect(await names.claim("one more", 2048)).toBe(0);
+  });
+
+  it("is nothing of those who have ended, whoever had the name before or waits for it", async () => {
+    const names = new Names();
+    names.put("a", 1025);
+    names.put("a", 2049);
+    names.ended(1025);
+    expect(names.get("a")).toBe(2049);
+    await names.claim("b", 1025);
+    const [waits, other] = [names.get("b", 3073), names.get("b", 4097)];
+    names.ended(3073);
+    names.put("b", 5121);
+    expect([await soFar(waits), await other]).toEqual(["nothing yet", 5121]);
+  });
+
+  it("is not looked through whenever a process ends", () => {
+    const names = new Names();
+    for (let i = 0; i < 50_000; i++) names.put(`name ${i}`, 1025);
+    // Each look at all of them takes about a millisecond: this would be over a minute.
+    for (let i = 0; i < 100_000; i++) names.ended(2049 + 1024 * i);
+    expect(names.get("name 7")).toBe(1025);
+  }, 20_000);
+});
+
 describe("a claimed name", () => {
   it("is its claimer's to put: all others wait for it and get that", async () => {
     const names = new Names();
