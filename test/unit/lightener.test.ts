@@ -1,9 +1,10 @@
 // src/lightener.ts and its process: modules rewritten in the background, what is kept of them, and how it ends.
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { REWRITE_VERSION } from "../../actors/abi/light.ts";
 import { Lightener, type LightenerOptions } from "../../src/lightener.ts";
 import { type Light, type LightCache, LightFiles } from "../../src/modules/light-cache.ts";
 import { LightHost } from "./light-host.ts";
@@ -157,6 +158,18 @@ describe("light modules in a folder", () => {
     const again = new LightFiles(folder);
     expect(await again.get("ab")).toEqual({ bytes: Buffer.from("module") });
     expect(await again.get("cd")).toEqual({ reason: "it has none", limitMs: 5 });
-    expect(readdirSync(folder).sort()).toEqual(["ab.1.wasm", "cd.1.json"]);
+    expect(readdirSync(folder).sort()).toEqual([`ab.${REWRITE_VERSION}.wasm`, `cd.${REWRITE_VERSION}.json`]);
+  });
+
+  it("go when nobody uses their modules any more, or another version of the rewrite made them", async () => {
+    const folder = join(mkdtempSync(join(tmpdir(), "frenezulo-light-")), "made");
+    folders.push(folder);
+    const files = new LightFiles(folder);
+    await files.prune(() => false); // there is no folder yet
+    await files.put("ab", { bytes: Buffer.from("module") });
+    await files.put("cd", { bytes: Buffer.from("other") });
+    writeFileSync(join(folder, "ab.0.wasm"), "of an earlier rewrite");
+    await files.prune((digest) => digest === "ab");
+    expect(readdirSync(folder)).toEqual([`ab.${REWRITE_VERSION}.wasm`]);
   });
 });
