@@ -85,7 +85,17 @@ export const guestPath = (name: GuestName): string => built(join(guestFolder, `$
 /** The bytes of a test guest. @throws if it was not built */
 export const guest = (name: GuestName): Uint8Array<ArrayBuffer> => new Uint8Array(readFileSync(guestPath(name)));
 
-export type ServiceName = "hello" | "echo" | "counter" | "hello-c" | "hello-rust" | "hello-go" | "hello-zig";
+export type ServiceName =
+  | "hello"
+  | "echo"
+  | "counter"
+  | "fan-out"
+  | "supervisor"
+  | "ring"
+  | "hello-c"
+  | "hello-rust"
+  | "hello-go"
+  | "hello-zig";
 
 export const servicePath = (name: ServiceName): string => built(join(serviceFolder, `${name}.wasm`));
 
