@@ -148,11 +148,15 @@ export class FrenezuloError extends Error {
   }
 }
 
-/** The row's sentence with its places filled. A place without a value stays visible, so that a test can find it. */
+/**
+ * The row's sentence with its places filled. A place without a value stays visible, so that a test can find it. A
+ * value that ends a sentence itself takes no second full stop.
+ */
 export function sentence(code: ErrorCode, details: ErrorDetails): string {
-  return errorTable[code].sentence.replace(/\{(\w+)\}/g, (place, name: string) => {
+  return errorTable[code].sentence.replace(/\{(\w+)\}(\.?)/g, (place, name: string, stop: string) => {
     const value = details[name];
-    return value === undefined ? place : String(value);
+    if (value === undefined) return place;
+    return /[.?!]$/.test(String(value)) ? String(value) : `${value}${stop}`;
   });
 }
 

@@ -28,11 +28,13 @@ async function main([verb, ...args]: readonly string[]): Promise<number> {
     (verb === undefined ? process.stderr : process.stdout).write(text);
     return verb === undefined ? 2 : 0;
   }
-  const closest = nearest(verb, Object.keys(verbs));
-  if (!Object.hasOwn(verbs, verb))
+  if (!Object.hasOwn(verbs, verb)) {
+    const guess = nearest(verb, Object.keys(verbs), 2);
+    const names = guess === "" ? `there are ${Object.keys(verbs).join(", ")}.` : `did you mean "${guess}"?`;
     throw new FrenezuloError("bad_usage", {
-      why: `There is no verb ${JSON.stringify(verb)}; did you mean "${closest}"? See frenezulo --help`,
+      why: `There is no verb ${JSON.stringify(verb)}; ${names} See frenezulo --help`,
     });
+  }
   const { load } = verbs[verb] as { load: () => Promise<Command> };
   return runCommand(await load(), args);
 }

@@ -1,9 +1,12 @@
 // The known name that someone probably meant: the one with the smallest edit distance.
 
-/** The name with the fewest single-character edits from `given` (cut at 64 characters); "" if none is known. */
-export function nearest(given: string, known: readonly string[]): string {
+/**
+ * The name with the fewest single-character edits from `given` (cut at 64 characters); "" if none is known, or none
+ * within `editsMax`.
+ */
+export function nearest(given: string, known: readonly string[], editsMax = Number.POSITIVE_INFINITY): string {
   let best = "";
-  let bestEdits = Number.POSITIVE_INFINITY;
+  let bestEdits = editsMax + 1;
   for (const name of known) {
     const edits = editsBetween(given.slice(0, 64), name);
     if (edits < bestEdits) [best, bestEdits] = [name, edits];

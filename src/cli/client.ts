@@ -72,7 +72,9 @@ export async function call(values: Values, { method, path, query = {}, body }: C
     request.on("error", (error) => setImmediate(reject, error));
     request.end(bytes);
   }).catch((error: unknown) => {
-    throw new FrenezuloError("node_unreachable", { address, why: reasonOf(error) || "the connection failed" });
+    const why = reasonOf(error) || "the connection failed";
+    const hint = /certificate/i.test(why) ? " (NODE_EXTRA_CA_CERTS=FILE trusts the certificates in that file)" : "";
+    throw new FrenezuloError("node_unreachable", { address, why: why + hint });
   });
   const answer = parseAnswer(text);
   if (status >= 200 && status < 300) return answer;

@@ -34,12 +34,14 @@ export async function runCommand(command: Command, args: readonly string[]): Pro
     .split(" ")
     .slice(1)
     .filter((word) => /^[A-Z]/.test(word));
+  const takesArguments = command.usage.includes("[ARGS…]");
   let parsed: { values: Values; positionals: string[] };
   try {
     const config: ParseArgsConfig = { args: [...args], options, allowPositionals: true, strict: true };
     parsed = parseArgs(config) as typeof parsed;
   } catch (error) {
-    throw usageError(command, reasonOf(error).replace(/\. To specify a positional argument.*$/, ""));
+    const why = reasonOf(error).replace(/\. To specify a positional argument.*$/, "");
+    throw usageError(command, takesArguments ? `${why}; the program's own arguments follow a --` : why);
   }
   const { values, positionals } = parsed;
   if (values.help === true) {

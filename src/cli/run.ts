@@ -38,7 +38,12 @@ export const run: Command = {
     const program = await openProgram(file, args, values, process.stdin);
     try {
       if (!program.exports.includes("_start")) {
-        throw new FrenezuloError("missing_entry", { why: "a program needs _start" });
+        const why = program.exports.includes("frenezulo_main")
+          ? "it is a service, and `frenezulo add` adds it to a node"
+          : "its first process would run that";
+        throw new FrenezuloError("bad_usage", {
+          why: `${basename(file)} exports no _start, so it cannot be run: ${why}`,
+        });
       }
       const exit = await program.run("_start", {
         onOutput: (stream, text) => void (stream === 1 ? process.stdout : process.stderr).write(Buffer.from(text)),

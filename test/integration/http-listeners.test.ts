@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { call } from "../../src/cli/client.ts";
 import { servicePath } from "../guests/guests.ts";
 import { AdminClient } from "./admin-client.ts";
 import { NodeProcess } from "./node-process.ts";
@@ -157,6 +158,9 @@ describe.each(acceptors.map(([name]) => name))("over %s", (http) => {
       lane.destroy();
     });
     await Promise.all(lanes);
+    // The command line says how to trust a certificate that it does not know.
+    const listed = call({ node: `https://${node.address}` }, { method: "GET", path: "/services" });
+    await expect(listed).rejects.toThrow(/certificate.*NODE_EXTRA_CA_CERTS/);
     const plain = await RawClient.open(node.address);
     plain.send(hello);
     await plain.closed();

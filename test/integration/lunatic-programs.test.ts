@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { servicePath } from "../guests/guests.ts";
 import { frenezulo, type ProgramEnd } from "./frenezulo-run.ts";
 
 const guests = join(import.meta.dirname, "../guests");
@@ -39,4 +40,10 @@ describe.each([...programs])("%s", (source, module) => {
     expect(end.stdout.match(/^(not )?ok \d+ /gm)).toHaveLength(names.length);
     expect({ code: end.code, signal: end.signal }, end.stderr).toEqual({ code: 0, signal: null });
   });
+});
+
+it("a service is refused as a program, with what it is for", async () => {
+  const { code, stderr } = await frenezulo(["run", servicePath("hello")]);
+  expect(stderr).toMatch(/^frenezulo: hello\.wasm exports no _start, so it cannot be run: it is a service, .*add.*\n$/);
+  expect(code).toBe(2);
 });

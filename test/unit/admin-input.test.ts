@@ -145,4 +145,5 @@ it("finds the nearest known name", () => {
     "env",
   ]);
   expect(nearest("x", [])).toBe("");
+  expect([nearest("polcy", known, 1), nearest("plcy", known, 1)]).toEqual(["policy", ""]);
 });

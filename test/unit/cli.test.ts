@@ -77,6 +77,11 @@ describe("usage", () => {
     expect(await run([])).toMatchObject({ code: 2, err: expect.stringContaining("Usage: frenezulo VERB") });
     const rows: [string[], RegExp][] = [
       [["lst"], /^frenezulo: There is no verb "lst"; did you mean "ls"\? See frenezulo --help\n$/],
+      [["foo"], /^frenezulo: There is no verb "foo"; there are up, add, .*check\. See frenezulo --help\n$/],
+      [
+        ["run", "x.wasm", "--own"],
+        /^frenezulo: Unknown option '--own'; the program's own arguments follow a --\. .*\n$/,
+      ],
       [["add", "hello"], /^frenezulo: FILE\|URL is missing\. Usage: frenezulo add PREFIX FILE\|URL .*\n$/],
       [["rm"], /^frenezulo: PREFIX is missing\. Usage: frenezulo rm PREFIX .*\n$/],
       [["ls", "x"], /^frenezulo: "x" is one argument too many\. .*\n$/],

@@ -604,7 +604,7 @@ describe("policies", () => {
       }
       return expect.unreachable();
     };
-    expect(why({ stat: "kept" })).toBe('The policy is not acceptable: unknown key "stat"; did you mean "state"?.');
+    expect(why({ stat: "kept" })).toBe('The policy is not acceptable: unknown key "stat"; did you mean "state"?');
     expect(why({ limits: { deadline: 5 } })).toContain('limits.deadline: 5 is not a duration; write one like "500ms"');
     expect(why({ limits: "5s", x: 1 })).toMatch(/limits is a table \(of memory, .*\), not "5s"; unknown key "x"/);
     expect(why("kept")).toContain("this is a table (of state, ");
