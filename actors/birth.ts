@@ -7,8 +7,9 @@ import type { Runtime } from "./runtime.ts";
 /** @returns its pid, or why there is none */
 export function bearSpec(runtime: Runtime, spec: BirthSpec): number | string {
   const { environment, module, link, entry, root, isReported } = spec;
+  const home = runtime.open(environment);
   const born = runtime.spawner.bear({
-    environment: runtime.open(environment),
+    environment: home,
     pool: runtime.addModule(module, spec.carrierModule),
     module,
     rights: rightsFromJson(spec.rights),
@@ -17,5 +18,7 @@ export function bearSpec(runtime: Runtime, spec: BirthSpec): number | string {
     link: link === null ? null : { pid: link.pid, tag: BigInt(link.tag) },
     isReported,
   });
-  return typeof born === "string" ? born : born.process.pid;
+  if (typeof born === "string") return born;
+  home.bornForMain(root);
+  return born.process.pid;
 }

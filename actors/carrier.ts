@@ -86,7 +86,7 @@ const runtime = new Runtime({
   takeModule: (key) => inbox.takeModule(key),
   metric: (service, ...event) => metering.record(service ?? (running as Actor).spec.service, ...event),
   onExit,
-  onOrphaned: (root) => reports.orphaned(root),
+  onOrphaned: (...args) => reports.orphaned(...args),
 });
 runtime.host.fileBudget.max = data.filesMax;
 

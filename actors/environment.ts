@@ -16,6 +16,7 @@ export class Environment {
   readonly roots = new Map<number, number>();
   /** Those among them whose own process has ended without a reply. */
   readonly awaited = new Set<number>();
+  readonly #births = new Map<number, number>();
   readonly #words: Int32Array;
   readonly #share: number;
 
@@ -61,12 +62,23 @@ export class Environment {
     Atomics.add(this.#words, this.#share + COUNTS.timers, change);
   }
 
-  /** A process of a request has ended. True if it was the last, and the request's own had ended without a reply. */
-  countOut(root: number): boolean {
+  /** The main thread had a process of a request made here. */
+  bornForMain(root: number): void {
+    if (root !== 0) this.#births.set(root, (this.#births.get(root) ?? 0) + 1);
+  }
+
+  /**
+   * A process of a request has ended.
+   * @returns null, or where it was the last here and the main thread should know, how many that one had made here
+   */
+  countOut(root: number): number | null {
     const left = (this.roots.get(root) ?? 0) - 1;
     if (left > 0) this.roots.set(root, left);
-    else if (left === 0) this.roots.delete(root);
-    return left === 0 && this.awaited.delete(root);
+    if (left !== 0) return null;
+    this.roots.delete(root);
+    const births = this.#births.get(root) ?? 0;
+    this.#births.delete(root);
+    return this.awaited.delete(root) || births > 0 ? births : null;
   }
 
   #add(processes: number, pages: number): void {

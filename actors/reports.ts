@@ -22,13 +22,13 @@ export class Reports {
    * How a request (done), an actor or a process ended. Does not ring: the caller does, once it is ready for more.
    * @param ms how long it ran
    */
-  end(kind: number, seq: number, pid: number, exit: Exit, ms = 0, goesOn = false): void {
+  end(kind: number, seq: number, pid: number, exit: Exit, ms = 0, goesOn: 0 | 1 | 2 = 0): void {
     const replies = this.#replies;
     const text = exit.text === "" ? null : Buffer.from(exit.text).subarray(0, TEXT_BYTES_MAX);
     const length = DONE.text + (text === null ? 0 : text.length);
     const at = this.#sender.reserve(length);
     replies.bytes[at + DONE.reason] = exitReasons.indexOf(exit.reason);
-    replies.bytes[at + DONE.goesOn] = goesOn ? 1 : 0;
+    replies.bytes[at + DONE.goesOn] = goesOn;
     replies.bytes.writeUInt32LE(Math.min(Math.round(ms * 1000), 0xffff_ffff), at + DONE.micros);
     if (text !== null) replies.bytes.set(text, at + DONE.text);
     replies.commit(kind, seq, pid, 0, length);
@@ -46,8 +46,8 @@ export class Reports {
     this.note(KIND.connect, 0, slot, 0);
   }
 
-  /** The last process of a request that had not replied has ended. */
-  orphaned(replyPid: number): void {
-    this.note(KIND.orphaned, 0, 0, replyPid);
+  /** The last process here of a request has ended, where that is of interest. */
+  orphaned(environment: number, replyPid: number, births: number): void {
+    this.note(KIND.orphaned, births, environment, replyPid);
   }
 }

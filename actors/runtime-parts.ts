@@ -34,6 +34,6 @@ export interface RuntimeParts {
   readonly takeModule: (key: string) => CarrierModule | undefined;
   /** A process of an environment has ended. */
   readonly onExit: (member: Member, exit: Exit) => void;
-  /** The last process of a request that had ended without a reply has ended too. */
-  readonly onOrphaned: (root: number) => void;
+  /** The last process here of a request has ended: its own had without a reply, or the main thread had some made. */
+  readonly onOrphaned: (environment: number, root: number, births: number) => void;
 }

@@ -175,13 +175,13 @@ export class Runtime implements Services, Processes {
     this.#parts.output(task?.environment ?? null, from, stream, bytes);
   }
 
-  /** True if a request has ended without a reply, and processes that it began live on and may send it. */
-  goesOn({ environment, spawnedElsewhere }: Process, root: number, hasReplied: boolean): boolean {
-    if (hasReplied) return false;
+  /** For a request that has ended: whether processes that it began live on and may reply (wire.ts, DONE.goesOn). */
+  goesOn({ environment, spawnedElsewhere }: Process, root: number, hasReplied: boolean): 0 | 1 | 2 {
     const here = this.environments.get(environment);
-    if (here === undefined || !(here.roots.has(root) || spawnedElsewhere)) return false;
+    if (hasReplied || here === undefined) return 0;
+    if (!here.roots.has(root)) return spawnedElsewhere ? 1 : 0;
     here.awaited.add(root);
-    return true;
+    return 2;
   }
 
   metric(from: Process, event: MetricEvent, name: string, value: number): void {
@@ -274,7 +274,8 @@ export class Runtime implements Services, Processes {
     this.asking.forget(process);
     process.files?.closeAll();
     const isCounted = task !== null && task.request === null;
-    if (isCounted && environment.countOut(process.root)) this.#parts.onOrphaned(process.root);
+    const births = isCounted ? environment.countOut(process.root) : null;
+    if (births !== null) this.#parts.onOrphaned(environment.spec.id, process.root, births);
     this.#parts.onExit(member, exit);
   }
 

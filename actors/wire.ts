@@ -104,7 +104,10 @@ export const KIND = {
   metrics: 9,
   /** carrier → main: process `pid` of environment `seq` has ended; payload: see DONE. */
   exited: 7,
-  /** carrier → main: the last process of request `about`, which had not replied, has ended. */
+  /**
+   * carrier → main: the last process here of request `about` has ended, and it was without a reply, or the main thread
+   * had `seq` processes of it made here; `pid` is the environment.
+   */
   orphaned: 8,
   /** carrier → main: request `seq` of actor `pid` waits in the middle, its frame is free; `done` comes later. */
   suspended: 10,
@@ -138,8 +141,8 @@ export const SIGNAL = {
 } as const;
 
 /**
- * Payload of a `done` frame: byte 0 index into exitReasons, byte 1: 1 if processes that the request began still live
- * and may reply, bytes 4–7 u32 microseconds, rest UTF-8 text.
+ * Payload of a `done` frame: byte 0 index into exitReasons, byte 1: 2 if processes that the request began still live
+ * here and may reply, 1 if they may elsewhere, bytes 4–7 u32 microseconds, rest UTF-8 text.
  */
 export const DONE = { reason: 0, goesOn: 1, micros: 4, text: 8 } as const;
 

@@ -28,7 +28,7 @@ export function drainFrames(
       case KIND.done:
         {
           const micros = bytes.readUInt32LE(offset + DONE.micros);
-          const goesOn = bytes[offset + DONE.goesOn] === 1;
+          const goesOn = bytes[offset + DONE.goesOn] as number;
           events.done(carrier, replies.pid, replies.seq, exitOf(replies), micros, goesOn);
         }
         break;
@@ -54,7 +54,7 @@ export function drainFrames(
         events.exited(carrier, replies.pid, replies.seq >>> 0, exitOf(replies));
         break;
       case KIND.orphaned:
-        events.orphaned(replies.about);
+        events.orphaned(carrier, replies.pid, replies.about, replies.seq);
         break;
     }
     replies.release();

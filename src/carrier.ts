@@ -44,18 +44,17 @@ export interface CarrierEvents {
   /** A guest of that environment sent `bytes[start .. start + length)` to a reply pid. */
   reply(environment: number, replyPid: number, bytes: Buffer, start: number, length: number): void;
   /**
-   * Request `seq` of an actor has ended; its reply, if it sent one, came before. `goesOn`: processes that it began
-   * live on and may reply.
+   * Request `seq` of an actor has ended; its reply, if it sent one, came before. `goesOn`: see DONE.
    */
-  done(carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number, goesOn: boolean): void;
+  done(carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number, goesOn: number): void;
   /** @param actorPid 0: the output is of another process of the environment */
   /** Request `seq` of a light actor waits in the middle: its carrier is free for others. `done` comes later. */
   suspended(carrier: Carrier, actorPid: number, seq: number): void;
   output(carrier: Carrier, actorPid: number, environment: number, stream: number, text: Buffer): void;
   /** A process that is no actor has failed, or one whose end is awaited has ended. */
   exited(carrier: Carrier, pid: number, environment: number, exit: Exit): void;
-  /** The last process that might have replied to a request has ended. */
-  orphaned(replyPid: number): void;
+  /** No process of a request is left in a carrier, where so many of them were made for the main thread. */
+  orphaned(carrier: Carrier, environment: number, replyPid: number, births: number): void;
   /** An actor could not make its next instance; requests for it stay in the ring until they are taken back. */
   ended(carrier: Carrier, actorPid: number, exit: Exit): void;
   /** The thread has ended, asked to or not; everything it wrote has been seen. */

@@ -62,7 +62,7 @@ export class Dispatch implements CarrierEvents {
     this.#handOver = new HandOver(ledger, this.queues);
     this.#cancellations = new Cancellations(ledger, life, () => this.#carriers.drain());
     this.#suspended = new Suspended(ledger, processes);
-    this.#orphans = new Orphans(ledger, (request) => processes.requestOver(request));
+    this.#orphans = new Orphans(ledger, processes);
   }
 
   /** The carriers whose events this object takes; they need each other. */
@@ -173,12 +173,13 @@ export class Dispatch implements CarrierEvents {
     }
   }
 
-  done(_carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number, goesOn: boolean): void {
+  done(carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number, goesOn: number): void {
     const actor = this.#actors.get(actorPid);
     if (actor === undefined) return;
     const request = actor.takeDone(seq, micros, this.#carriers.drainMs);
     if (request === undefined) return;
-    if (goesOn && exit.reason === "normal" && request.exchange !== null) this.#orphans.add(request);
+    const isOrphan = goesOn > 0 && exit.reason === "normal" && request.exchange !== null;
+    if (isOrphan) this.#orphans.add(request, goesOn === 2 ? carrier : null);
     else if (request.exchange !== null) {
       const [text = "", note = ""] = exit.text.split("\n");
       const { service, policy } = actor.pool;
@@ -205,8 +206,9 @@ export class Dispatch implements CarrierEvents {
     this.#processes.processExited(pid, environment, exit);
   }
 
-  orphaned(replyPid: number): void {
-    this.#orphans.ended(replyPid);
+  orphaned(carrier: Carrier, environment: number, replyPid: number, births: number): void {
+    this.#processes.birthsOver(environment, replyPid, carrier, births);
+    this.#orphans.ended(replyPid, carrier);
   }
 
   /** An actor could not make its next instance. Its carrier is sound and skips the frames that are taken back here. */
@@ -223,6 +225,7 @@ export class Dispatch implements CarrierEvents {
     const culprit = this.#actors.get(carrier.running()?.pid ?? 0) ?? null;
     this.#lose(carrier, culprit, { reason: "killed", text: why }, "carrier_lost");
     this.#life.carrierGone(carrier, why);
+    this.#orphans.carrierGone(carrier);
   }
 
   spare(): void {

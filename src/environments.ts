@@ -2,6 +2,7 @@
 //
 // Names, pids and limits are private to one. Its processes live in carriers; here is what must be in one place.
 import { COUNTS, type EnvironmentSpec } from "../actors/wire.ts";
+import { Births } from "./births.ts";
 import type { Carrier } from "./carrier.ts";
 import { Names } from "./names.ts";
 import type { ProcessModule } from "./process-modules.ts";
@@ -23,6 +24,7 @@ export interface EnvironmentParts {
 export class MainEnvironment {
   readonly spec: EnvironmentSpec;
   readonly names = new Names();
+  readonly births = new Births();
   readonly parts: EnvironmentParts;
   /** Carriers that have or had processes of it. */
   readonly carriers = new Set<Carrier>();
@@ -54,6 +56,7 @@ export class MainEnvironment {
       Atomics.sub(this.#words, word, Atomics.exchange(this.#words, share + word, 0));
     }
     this.names.slotGone(carrier.slot);
+    this.births.carrierGone(carrier);
   }
 }
 

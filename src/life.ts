@@ -38,6 +38,10 @@ export interface ProcessLife {
   processExited(pid: number, environment: number, exit: Exit): void;
   /** The time of a request is over: the processes that it began must end. */
   requestOver(request: InFlight): void;
+  /** True if a process of a request may live elsewhere than in the carrier that it ran in. */
+  livesElsewhere(request: InFlight): boolean;
+  /** No process of a request is left in a carrier, where so many were made for it. */
+  birthsOver(environment: number, replyPid: number, carrier: Carrier, births: number): void;
 }
 
 /** What became of an actor, for the supervision tree. */

@@ -1,39 +1,61 @@
 // Requests whose process has ended without a reply while processes that it began live on, and may send it.
 // Main thread. (DECISIONS 4.1: until the deadline.)
+import type { Carrier } from "./carrier.ts";
 import { FrenezuloError } from "./errors.ts";
 import type { Ledger } from "./ledger.ts";
+import type { ProcessLife } from "./life.ts";
 import type { InFlight } from "./service.ts";
 import { after, type Timer } from "./timer.ts";
 
+interface Waiting {
+  readonly request: InFlight;
+  readonly timer: Timer;
+  /** The carrier that it ran in, while processes of it live there. */
+  carrier: Carrier | null;
+}
+
 export class Orphans {
   readonly #ledger: Ledger;
-  readonly #onDeadline: (request: InFlight) => void;
-  readonly #waiting = new Map<number, { readonly request: InFlight; readonly timer: Timer }>();
+  readonly #processes: ProcessLife;
+  readonly #waiting = new Map<number, Waiting>();
 
-  /** @param onDeadline told of a request whose processes must end */
-  constructor(ledger: Ledger, onDeadline: (request: InFlight) => void) {
+  constructor(ledger: Ledger, processes: ProcessLife) {
     this.#ledger = ledger;
-    this.#onDeadline = onDeadline;
+    this.#processes = processes;
   }
 
-  add(request: InFlight): void {
+  /** @param carrier the one that it ran in, if processes of it live there */
+  add(request: InFlight, carrier: Carrier | null): void {
     const { replyPid, pool } = request;
     const { deadline } = pool.policy.limits;
     const timer = after(deadline, () => {
       this.#waiting.delete(replyPid);
-      this.#onDeadline(request);
+      this.#processes.requestOver(request);
       this.#fail(request, new FrenezuloError("deadline", { service: pool.service.prefix, ms: deadline }));
     });
-    this.#waiting.set(replyPid, { request, timer });
+    const waiting: Waiting = { request, timer, carrier };
+    this.#waiting.set(replyPid, waiting);
+    this.#check(waiting);
   }
 
-  /** The last of its processes has ended. */
-  ended(replyPid: number): void {
+  /** The last of its processes in a carrier has ended. */
+  ended(replyPid: number, carrier: Carrier): void {
     const waiting = this.#waiting.get(replyPid);
     if (waiting === undefined) return;
-    this.#waiting.delete(replyPid);
-    waiting.timer.cancel();
-    const { request } = waiting;
+    if (waiting.carrier === carrier) waiting.carrier = null;
+    this.#check(waiting);
+  }
+
+  /** A carrier has ended, and what lived in it. */
+  carrierGone(carrier: Carrier): void {
+    for (const replyPid of this.#waiting.keys()) this.ended(replyPid, carrier);
+  }
+
+  /** Nobody is left who could reply: it need not wait. */
+  #check({ request, timer, carrier }: Waiting): void {
+    if (carrier !== null || this.#processes.livesElsewhere(request)) return;
+    this.#waiting.delete(request.replyPid);
+    timer.cancel();
     this.#fail(request, new FrenezuloError("no_reply", { service: request.pool.service.prefix }));
   }
 

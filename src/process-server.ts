@@ -96,12 +96,14 @@ export class ProcessServer {
       isReported: isAlone || onEnd !== null,
     };
     environment.carriers.add(carrier);
+    environment.births.begin(request.root, carrier);
     this.#spawning++;
     const born = await carrier.spawn(spec).catch(reasonOf);
     this.#spawning--;
     const early = typeof born === "number" ? this.#early.get(born) : undefined;
     if (this.#spawning === 0) this.#early.clear();
     if (typeof born === "string") {
+      environment.births.end(request.root, carrier, 1);
       if (isAlone) this.#carriers.giveBack(carrier);
       throw new Error(born);
     }

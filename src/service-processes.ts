@@ -92,6 +92,14 @@ export class ServiceProcesses implements ProcessLife {
     if (service !== undefined) this.#parts.log.debug({ service, pid, exit }, "a process ended");
   }
 
+  livesElsewhere({ replyPid, pool }: InFlight): boolean {
+    return this.#parts.environments.get(pool.environmentId)?.births.has(replyPid) ?? false;
+  }
+
+  birthsOver(environment: number, replyPid: number, carrier: Carrier, births: number): void {
+    this.#parts.environments.get(environment)?.births.end(replyPid, carrier, births);
+  }
+
   requestOver({ replyPid, pool }: InFlight): void {
     const { environments, carriers } = this.#parts;
     const text = Buffer.from("the deadline of the request that began it has passed");

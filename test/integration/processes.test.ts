@@ -148,6 +148,22 @@ describe.each(ways)("a service that is %s", (name, way) => {
   });
 });
 
+describe("a service whose processes live in carriers of their own", () => {
+  it("is answered for by a child there, or told at once that nobody is left", async () => {
+    await serve("apart", { light: "never" });
+    expect(await number("apart", "join&n=2")).toBe(5);
+    expect(await ask("apart", "instead&ms=50")).toEqual({ status: 200, text: "by a child" });
+    for (const then of ["ends", "traps"]) {
+      const beganMs = performance.now();
+      expect((await ask("apart", `instead&ms=50&then=${then}`)).status).toBe(502);
+      expect(performance.now() - beganMs).toBeLessThan(DEADLINE_MS);
+    }
+    expect((await ask("apart", "instead&then=stays")).status).toBe(504);
+    await noProcesses();
+    await admin.remove("apart");
+  });
+});
+
 describe("environments", () => {
   it("are private: nobody has a pid or a name of another service", async () => {
     await Promise.all([serve("one"), serve("other")]);
