@@ -292,7 +292,7 @@ export class ProcessesModel {
   }
 
   #receive(signal: ModelSignal): void {
-    const { type, from, to, environment, tag, death, item } = signal;
+    const { type, from, to, environment, tag } = signal;
     const process = this.live.get(to);
     if (process === undefined || process.environment !== environment) {
       if (type === "link" || type === "born")
@@ -300,10 +300,12 @@ export class ProcessesModel {
       if (type === "monitor") this.#tell({ ...NONE, type: "process_died", from: to, to: from, environment });
       return;
     }
-    if (process.doomed !== null && type !== "message") {
-      this.#die(process, process.doomed);
-      return;
-    }
+    this.#apply(process, signal);
+    // Whoever is to end does at the next signal.
+    if (process.doomed !== null && type !== "message") this.#die(process, process.doomed);
+  }
+
+  #apply(process: ModelProcess, { type, from, tag, death, item }: ModelSignal): void {
     switch (type) {
       case "link":
         process.links.set(from, tag);
