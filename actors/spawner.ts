@@ -17,10 +17,11 @@ import { SIGNAL } from "./wire.ts";
 
 /** Reductions of a unit of fuel: about 100,000 instructions (lunatic-abi.md §1.2), some ten a reduction. */
 const FUEL_UNIT = 10_000;
-/** With so many processes here others may have fewer: instances are dearer the more of them a carrier has. */
-const CROWD = 2048;
-/** Spawns between two questions whether others have fewer, if they had not. */
-const SPAWNS_BETWEEN = 64;
+/** With so many processes here, one in so many is born where there are fewer: that costs as much as ten here. */
+const CROWD = 256;
+const SPAWNS_BETWEEN = 32;
+/** With so many, each is, as long as others have fewer: V8 would take long to collect. */
+const FULL = 8192;
 
 const PAGE_BYTES = 65_536;
 
@@ -69,10 +70,10 @@ export class Spawner {
   }
 
   #isCrowded(): boolean {
-    if (this.#parts.kernel.size < CROWD) return false;
-    if (this.#toSkip === 0) return true;
-    this.#toSkip--;
-    return false;
+    const { size } = this.#parts.kernel;
+    if (size < CROWD || this.#toSkip-- > 0) return false;
+    this.#toSkip = size < FULL ? SPAWNS_BETWEEN : 0;
+    return true;
   }
 
   /** The module whose memory is bounded as asked: itself, or a form of it that the main thread makes. */

@@ -19,8 +19,8 @@ const HEADER = 8;
 /** A process that was killed and still runs so much later does not look at its signals: its carrier is ended. ms */
 const KILL_MS = 100;
 
-/** A carrier with more processes than this may have fewer made in it: its collections of garbage become long. */
-const CROWD = 2048;
+/** A carrier with more processes than this may have fewer made in it: so that all cores have some. */
+const CROWD = 256;
 /** Another must have so many fewer that it pays to go there. */
 const MARGIN = 32;
 
