@@ -25,7 +25,7 @@ const verbs = {
   "test-long": "test with TEST_LONG=1: long sizes of the stress and fuzz tests",
   dev: "start, and again whenever a source changes",
   load: "a k6 script against the built node: smoke, load, soak, stress, hold, replace",
-  bench: "beside raw uWebSockets.js and node:http, by wrk; `bench ring`, `bench scale`, `bench lighten`: parts of it",
+  bench: "beside raw uWebSockets.js and node:http, by wrk; `bench ring`, `scale`, `lighten`, `processes`: parts",
   docs: "write the generated tables of README.md and the JSON Schema of the config",
 };
 
@@ -61,6 +61,10 @@ async function main([verb, ...args]) {
         await build();
         await guests("test/guests/build.mjs");
         return must("load/scale.mjs", run(process.execPath, ["load/scale.mjs", ...args.slice(1)]));
+      }
+      if (args[0] === "processes") {
+        await build();
+        return must("processes-bench", run(process.execPath, ["load/processes-bench.mjs", ...args.slice(1)]));
       }
       if (args[0] === "lighten") {
         await build();

@@ -1,10 +1,12 @@
-// Keeps V8 from collecting garbage because guests have memories. In a carrier.
+// When V8 collects garbage: not because guests have memories, and once many of them have gone. In a carrier.
 //
 // V8 counts the memory of each instance as external memory of its thread, whether it is resident or not, and collects
 // all of the thread's heap whenever that has grown by 64 MiB: with a guest of 1 MiB for every 60 instances, which at
 // 4,000 made each cost 1.1 ms instead of 0.06 (M). What it counts must not grow, so as instances come, buffers go that
 // were made before: never touched, they are address space only. New ones are made when there are none: then V8 does
 // collect, a few times for each GiB.
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { MessageChannel, resourceLimits } from "node:worker_threads";
 
 /** Below the 64 MiB, and above the largest size (32 MiB) that malloc may take from a heap which it would fill. */
@@ -21,6 +23,9 @@ export class Ballast {
   #next = Math.min(CHUNKS_MIN, CHUNKS_MAX);
   /** Bytes that the memories have grown by and no chunk has gone for. */
   #growth = 0;
+  /** Bytes of memories that were given up since `collect`. */
+  #gone = 0;
+  #gc: (() => void) | null = null;
 
   constructor() {
     const { port1, port2 } = new MessageChannel();
@@ -32,7 +37,19 @@ export class Ballast {
   /** An instance with so many bytes of memory was made, or (negative) given up. */
   add(bytes: number): void {
     this.#growth = Math.max(0, this.#growth + bytes);
+    if (bytes < 0) this.#gone -= bytes;
     for (; this.#growth >= CHUNK_BYTES; this.#growth -= CHUNK_BYTES) this.#drop();
+  }
+
+  /** Gives back what instances left behind, if that is worth it: V8 by itself would keep it until there is more. */
+  collect(): void {
+    if (this.#gone < CHUNK_BYTES) return;
+    this.#gone = 0;
+    if (this.#gc === null) {
+      setFlagsFromString("--expose-gc"); // for contexts that are made from now on
+      this.#gc = runInNewContext("gc") as () => void;
+    }
+    this.#gc();
   }
 
   #drop(): void {

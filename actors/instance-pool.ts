@@ -7,8 +7,11 @@ import type { InstanceBudget } from "./instance-budget.ts";
 import type { PristineImage } from "./pristine.ts";
 import type { CarrierModule } from "./wire.ts";
 
-/** Used instances that are kept for the next process; a pool gives them up as its processes become fewer. */
+/** Used instances that are kept for the next process. */
 const FREE_MAX = 256;
+/** As many of them stay when none was taken for a while. */
+const FREE_IDLE = 16;
+const TIDY_MS = 2000;
 const PAGE_BYTES = 65_536;
 
 export class InstancePool {
@@ -22,6 +25,9 @@ export class InstancePool {
   #isClosed = false;
   #image: PristineImage | null = null;
   #hasImage = false;
+  #taken = 0;
+  #takenBefore = 0;
+  #willTidy = false;
 
   constructor(module: CarrierModule, imports: WebAssembly.Imports, ballast: Ballast, budget: InstanceBudget) {
     this.module = module;
@@ -36,6 +42,7 @@ export class InstancePool {
 
   /** An instance in which nothing has run but what runs by itself. @throws what V8 or a start section does */
   take(): GuestInstance {
+    this.#taken++;
     const used = this.#free.pop();
     if (used !== undefined) return used;
     if (this.#budget.isFull) throw new Error(`the node is at its limit of ${this.#budget.max} instances of processes`);
@@ -55,6 +62,7 @@ export class InstancePool {
     const isRoom = !this.#isClosed && this.#free.length < FREE_MAX && !this.#budget.isFull;
     if (isRoom && this.#image !== null && instance.putBack(this.#image)) this.#free.push(instance);
     else this.#change(-1);
+    if (!this.#willTidy) this.#tidyLater();
   }
 
   /** An environment has ended. True if it was the last: then nothing is kept any more. */
@@ -65,10 +73,24 @@ export class InstancePool {
     return true;
   }
 
-  /** Gives up what is not in use. */
-  trim(): void {
-    this.#change(-this.#free.length);
-    this.#free.length = 0;
+  /** Gives up what is not in use, but for so many. */
+  trim(kept = 0): void {
+    const given = this.#free.splice(kept);
+    if (given.length > 0) this.#change(-given.length);
+  }
+
+  #tidyLater(): void {
+    this.#willTidy = true;
+    this.#takenBefore = this.#taken;
+    setTimeout(() => this.#tidy(), TIDY_MS).unref();
+  }
+
+  #tidy(): void {
+    const isIdle = this.#taken === this.#takenBefore;
+    if (isIdle) this.trim(FREE_IDLE);
+    this.#ballast.collect();
+    if (isIdle) this.#willTidy = false;
+    else this.#tidyLater();
   }
 
   #change(instances: number): void {

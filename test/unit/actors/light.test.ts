@@ -72,14 +72,45 @@ const source = `(module
       (select (i64.const -1) (i64.const 1) (i32.eq (local.get $fate) (i32.const 3)))))
     (if (i32.eq (local.get $fate) (i32.const 1)) (then unreachable))))`;
 
-async function lightModule(): Promise<CarrierModule> {
-  const bytes = new Uint8Array(await lighten(wasm(source)));
+/** As by LLVM's linker: stack, then data. `work` digests all from the zone that a leaf may use below its pointer on. */
+const linked = `(module
+  (import "lunatic::message" "receive" (func $receive (param i32 i32 i64) (result i32)))
+  (memory (export "memory") 2 2)
+  (global $pointer (mut i32) (i32.const 40000))
+  (global (export "__data_end") i32 (i32.const 65600))
+  (data (i32.const 65536) "some data")
+  (func $digest (result i64)
+    (local $at i32) (local $sum i64)
+    (local.set $at (i32.sub (global.get $pointer) (i32.const 128)))
+    (loop $next
+      (local.set $sum (i64.mul (i64.const 0x100000001b3) (i64.xor (local.get $sum) (i64.load (local.get $at)))))
+      (local.set $at (i32.add (local.get $at) (i32.const 8)))
+      (br_if $next (i32.lt_u (local.get $at) (i32.const 131072))))
+    (local.get $sum))
+  (func $wait (param $depth i32)
+    (local $before i64)
+    (global.set $pointer (i32.sub (global.get $pointer) (i32.const 16)))
+    (i64.store (i32.sub (global.get $pointer) (i32.const 128)) (i64.extend_i32_u (local.get $depth)))
+    (i64.store (i32.sub (global.get $pointer) (i32.const 8)) (i64.const -1))
+    (local.set $before (call $digest))
+    (if (local.get $depth)
+      (then (call $wait (i32.sub (local.get $depth) (i32.const 1))))
+      (else
+        (drop (call $receive (i32.const 0) (i32.const 0) (i64.const 1)))
+        (if (i64.ne (local.get $before) (call $digest)) (then unreachable))))
+    (global.set $pointer (i32.add (global.get $pointer) (i32.const 16))))
+  (func (export "work") (param $depth i32)
+    (call $wait (local.get $depth))
+    (if (i32.ne (global.get $pointer) (i32.const 40000)) (then unreachable))))`;
+
+async function lightModule(text: string): Promise<CarrierModule> {
+  const bytes = new Uint8Array(await lighten(wasm(text)));
   const limits = { memoryBytes: 8 * 65_536, tableElements: 10, light: true, needsEntry: false };
   const outcome = await compileModule({ bytes, limits });
   if (!outcome.ok) throw new Error(JSON.stringify(outcome.details));
   return outcome;
 }
-const module = await lightModule();
+const module = await lightModule(source);
 
 const fates = { returns: 0, traps: 1, grows: 2, waits: 3 } as const;
 
@@ -131,6 +162,15 @@ describe("a light process", () => {
     work(4, 5, 10, 0); // of the instance that the deep one had
     await settle();
     expect(new Set(digests).size).toBe(1);
+  });
+
+  it("of LLVM's keeps all above its stack pointer and the zone below it, and its stack while others run", async () => {
+    const { alone, settle } = carrier();
+    const compiled = await lightModule(linked);
+    expect(WebAssembly.Module.exports(compiled.module).map(({ name }) => name)).toContain("frenezulo:stack");
+    const members = [0, 1, 7, 60, 300].map((depth) => alone.bearWasm(environment(1), compiled, "work", [depth]));
+    await settle();
+    for (const { process } of members) expect(alone.exits.get(process.pid)).toEqual({ reason: "normal", text: "" });
   });
 
   it("can wait with a stack of a hundred frames and more", async () => {
