@@ -2,8 +2,9 @@
 // postMessage, and beside the lunatic runtime where LUNATIC is the path of its binary.
 // Options: --quick (1 round), --rounds N, --only WORD (measures with this in their name), --json, --figures-only.
 //
-// load/processes.c is the program, load/peers/processes-threads.mjs the one on threads, where fewer of them must do; the
-// memory is judged on the Rust guest of test/guests where that is built. The load average stands beside each figure.
+// load/processes.c is the program, load/peers/processes-threads.mjs the one on threads, where fewer of them must do;
+// the memory is judged on the Rust guest of test/guests where that is built. The load average stands beside each
+// figure.
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { loadavg } from "node:os";
@@ -181,7 +182,7 @@ function check(name, { light, threads }, { max, min, times }) {
 /** Resident memory of a process and all its threads, KiB. */
 const residentOf = (pid) => Number(/VmRSS:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
 
-/** @returns the node's resident memory with so many idle processes and after their end, KiB, and what the program said */
+/** @returns resident memory with so many idle processes and after their end, KiB, and what the program said */
 async function idle(file, count) {
   const resident = {};
   const waits = [];
@@ -222,7 +223,7 @@ async function memory() {
       { text: `10,000 idle: made in ${round1(seconds)} s, at most 10`, holds: seconds <= 10 },
       { text: `10,000 idle: ${round1(each)} KiB each, at most 66`, holds: each <= 66 },
       { text: `10,000 idle: all answered (${answered.count})`, holds: answered.count === count },
-      { text: `10,000 idle: ${round1(left * 100)} % of it left after their end, at most 10`, holds: left <= 0.1 },
+      { text: `10,000 idle: ${round1(left * 100)} % of it left after the end, at most 10`, holds: left <= 0.1 },
     ],
   };
 }
