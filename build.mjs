@@ -54,7 +54,7 @@ async function main([verb, ...args]) {
       return dev(args);
     case "load":
       await build();
-      await guests("test/guests/build.mjs");
+      if (args[0] === "hold" || args[0] === "replace") await guests("test/guests/build.mjs");
       return must("load/run.mjs", run(process.execPath, ["load/run.mjs", ...args]));
     case "bench":
       if (args[0] === "scale") {

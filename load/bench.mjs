@@ -6,8 +6,8 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import esbuild from "esbuild";
+import { optionsOf } from "./options.mjs";
 import { freePort, guest, putService, ready, startNode, startProgram } from "./program.mjs";
 import { findWrk, wrk } from "./wrk.mjs";
 
@@ -16,7 +16,7 @@ const peersFolder = join(root, "node_modules/.cache/frenezulo/peers");
 const helloPath = "services/build/hello.wasm";
 const CONNECTIONS = 64;
 
-const { values: options } = parseArgs({
+const { values: options } = optionsOf("npm run bench --", {
   options: {
     quick: { type: "boolean", default: false },
     rounds: { type: "string" },

@@ -8,9 +8,9 @@ import { loadavg } from "node:os";
 import { basename, join, resolve } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import esbuild from "esbuild";
+import { optionsOf } from "./options.mjs";
 
 setFlagsFromString("--no-wasm-dynamic-tiering");
 const root = resolve(import.meta.dirname, "..");
@@ -21,7 +21,7 @@ const TICKS = 100; // a second, in /proc/PID/stat
 const loops = { fib: 24, sort: 20_000, hash: 2_000, tight: 1_000_000, sum: 20, calls: 300_000, indirect: 300_000 };
 const REQUESTS = 300;
 
-const { values: options, positionals: others } = parseArgs({
+const { values: options, positionals: others } = optionsOf("npm run bench -- lighten [FILE.wasm…]", {
   allowPositionals: true,
   options: { json: { type: "boolean" }, rounds: { type: "string", default: "30" } },
 });

@@ -11,8 +11,8 @@ import { loadavg } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { clangArgs } from "../services/build.mjs";
+import { optionsOf } from "./options.mjs";
 
 const root = resolve(import.meta.dirname, "..");
 const program = join(root, "node_modules/.cache/frenezulo/processes.wasm");
@@ -21,7 +21,7 @@ const RUN_MS = 180_000;
 /** How long `idle` leaves its processes alone, and then is alone itself: V8 gives memory back after some seconds. ms */
 const IDLE_MS = 12_000;
 
-const { values: options } = parseArgs({
+const { values: options } = optionsOf("npm run bench:processes --", {
   options: {
     quick: { type: "boolean", default: false },
     rounds: { type: "string" },

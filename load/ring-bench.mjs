@@ -5,9 +5,9 @@ import { mkdirSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import esbuild from "esbuild";
+import { optionsOf } from "./options.mjs";
 
 const root = resolve(import.meta.dirname, "..");
 const bundle = join(root, "node_modules/.cache/frenezulo/ring.mjs");
@@ -147,7 +147,7 @@ function messagePair(thread) {
 }
 
 async function main() {
-  const { values: options } = parseArgs({
+  const { values: options } = optionsOf("npm run bench -- ring", {
     options: {
       quick: { type: "boolean", default: false },
       rounds: { type: "string" },

@@ -22,7 +22,7 @@ async function main([name, ...args]) {
   const url = node?.url ?? process.env.BASE_URL;
   let code = 1;
   try {
-    if (node !== undefined) await addServices(url);
+    if (node !== undefined) await addServices(url, script.file);
     const helloWasm = join(import.meta.dirname, "../services/build/hello.wasm");
     const env = { HELLO_WASM: helloWasm, ...script.env, ...process.env, BASE_URL: url, K6_NO_USAGE_REPORT: "true" };
     code = await runK6(k6, ["run", "--quiet", ...args, join(import.meta.dirname, script.file)], env);
@@ -36,11 +36,12 @@ async function main([name, ...args]) {
   process.exit(code);
 }
 
-/** hello, echo and counter as in frenezulo.toml, and a hostile service, which traps on every tenth request if asked. */
-async function addServices(url) {
+/** hello, echo and counter as in frenezulo.toml; for hold.js a hostile one, too: it traps on every tenth request. */
+async function addServices(url, file) {
   await putService(url, "hello", guest("services/build/hello.wasm"));
   await putService(url, "echo", guest("services/build/echo.wasm"));
   await putService(url, "counter", guest("services/build/counter.wasm"), { state: "kept" });
+  if (file !== scripts.hold.file) return;
   await putService(url, "trap", guest("test/guests/build/hostile.wasm"), { state: "kept" });
 }
 

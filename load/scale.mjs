@@ -7,12 +7,12 @@ import { Agent, get } from "node:http";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { cacheFolder } from "../services/toolchains.mjs";
+import { optionsOf } from "./options.mjs";
 import { guest, putService, startNode } from "./program.mjs";
 import { findWrk, wrk } from "./wrk.mjs";
 
-const { values: options } = parseArgs({
+const { values: options } = optionsOf("npm run bench -- scale", {
   options: {
     only: { type: "string", default: "" },
     services: { type: "string", default: "10000" },

@@ -17,8 +17,9 @@ async function clang({ args, files }) {
   const decoder = new TextDecoder();
   const listen = (bytes) => said.push(bytes === null ? "" : decoder.decode(bytes));
   try {
-    const options = { stdout: listen, stderr: listen, fetchProgress: () => {} };
-    const made = await runClang(["clang", ...args, "-o", "out.wasm"], sources, options);
+    // Loaded beforehand, since clang tells of its loading on standard output whatever its options say.
+    await runClang(null, {}, { fetchProgress: () => {} });
+    const made = await runClang(["clang", ...args, "-o", "out.wasm"], sources, { stdout: listen, stderr: listen });
     return made["out.wasm"];
   } catch (error) {
     throw new Error(`clang failed\n${said.join("")}${error.message}`);
