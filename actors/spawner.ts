@@ -79,6 +79,8 @@ export class Spawner {
   /** The module whose memory is bounded as asked: itself, or a form of it that the main thread makes. */
   #find(module: string, maxMemory: number): [key: string, pool: InstancePool | undefined] {
     const own = this.#parts.pool(module);
+    // One that is not light blocks the thread where it waits: it needs a carrier of its own.
+    if (own?.module.info.light === false) return [module, undefined];
     if (own === undefined || maxMemory >= own.module.info.memoryPagesMax * PAGE_BYTES) return [module, own];
     const key = boundedKey(module, maxMemory);
     return [key, this.#parts.pool(key)];

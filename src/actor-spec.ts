@@ -35,12 +35,12 @@ export function specOf(
 /** Beyond a reply's body, for its head and what surrounds it. */
 const REPLY_HEAD_BYTES = 64 * 1024;
 
-/** The environment of a pool's processes. */
-export function environmentOf({ policy, service, digest }: Pool): EnvironmentOptions {
+/** The environment of a pool's processes. @param moduleKey the name of its module in carriers */
+export function environmentOf({ policy, service }: Pool, moduleKey: string): EnvironmentOptions {
   const { processes, limits, env } = policy;
   return {
     name: service.prefix,
-    moduleKey: digest,
+    moduleKey,
     processesMax: processes.max,
     memoryBytesMax: processes.memory,
     mailboxMessagesMax: processes.mailbox,

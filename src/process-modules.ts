@@ -1,5 +1,5 @@
 // Modules in the form that processes are spawned from: light where the rewrite has made one, else plain. Main thread.
-import { boundedKey } from "../actors/module-key.ts";
+import { boundedKey, moduleKey } from "../actors/module-key.ts";
 import type { CarrierModule } from "../actors/wire.ts";
 import type { Lightener } from "./lightener.ts";
 import type { CompiledModule, IntakeLimits, Modules } from "./modules.ts";
@@ -72,8 +72,9 @@ export interface Bounds {
 }
 
 function bounded(digest: string, { limits, memoryBytesMax }: Bounds): { key: string; limits: IntakeLimits } {
-  if (memoryBytesMax >= limits.memoryBytes) return { key: digest, limits };
-  return { key: boundedKey(digest, memoryBytesMax), limits: { ...limits, memoryBytes: memoryBytesMax } };
+  const key = moduleKey(digest, limits);
+  if (memoryBytesMax >= limits.memoryBytes) return { key, limits };
+  return { key: boundedKey(key, memoryBytesMax), limits: { ...limits, memoryBytes: memoryBytesMax } };
 }
 
 /** The rewrite of a module up to this takes about a second: that is waited for. */

@@ -1,6 +1,7 @@
 // What the main thread does for processes: names, spawns that need another carrier, ends that nobody else can bring.
 // Main thread.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { ASK, SPAWNED, type SpawnSpec } from "../actors/asks.ts";
 import type { BirthSpec } from "../actors/control.ts";
 import type { Exit } from "../actors/exits.ts";
@@ -18,6 +19,9 @@ import type { ProcessModule } from "./process-modules.ts";
 const HEADER = 8;
 /** A process that was killed and still runs so much later does not look at its signals: its carrier is ended. ms */
 const KILL_MS = 100;
+
+/** Between two looks whether a carrier that is being made is warm. ms */
+const WARM_MS = 5;
 
 /** A carrier with more processes than this may have fewer made in it: so that all cores have some. */
 const CROWD = 256;
@@ -84,10 +88,9 @@ export class ProcessServer {
     onEnd: ((exit: Exit) => void) | null,
     host: Carrier | null = null,
   ): Promise<number> {
-    // It may have ended while the module was made: then nobody would ever end this process.
-    this.#environment(environment.spec.id);
     const isAlone = module.why !== null;
-    const carrier = isAlone ? this.#takeOwn(module) : (host ?? this.#host());
+    const carrier = isAlone ? await this.#takeOwn(module, environment) : (host ?? this.#host());
+    this.#assertOpen(environment);
     const spec: BirthSpec = {
       ...request,
       module: module.key,
@@ -213,9 +216,20 @@ export class ProcessServer {
     return environment;
   }
 
-  #takeOwn({ why }: ProcessModule): Carrier {
-    const carrier = this.#carriers.take();
-    if (carrier !== null) return carrier;
+  /** It may have ended while a module or a carrier was made: then nobody would ever end what is spawned into it. */
+  #assertOpen({ spec }: MainEnvironment): void {
+    this.#environment(spec.id);
+  }
+
+  /** A carrier, once one is warm: if none can be made, there is no room. */
+  async #takeOwn({ why }: ProcessModule, environment: MainEnvironment): Promise<Carrier> {
+    for (;;) {
+      this.#assertOpen(environment);
+      const carrier = this.#carriers.take();
+      if (carrier !== null) return carrier;
+      if (this.#carriers.isExhausted) break;
+      await sleep(WARM_MS);
+    }
     throw new Error(`no carrier is free for a process that needs its own, because its module is not light: ${why}`);
   }
 

@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { ASK, type RightsSpec } from "../actors/asks.ts";
 import type { Exit } from "../actors/exits.ts";
+import { digestOf, moduleKey } from "../actors/module-key.ts";
 import type { Preopen } from "../actors/wire.ts";
 import type { CarrierEvents } from "./carrier.ts";
 import { Carriers } from "./carriers.ts";
@@ -176,7 +177,7 @@ export class Program {
       id,
       {
         name,
-        moduleKey: this.#digest,
+        moduleKey: moduleKey(this.#digest, this.#intake),
         processesMax: limits.processes,
         memoryBytesMax: limits.memoryBytes,
         mailboxMessagesMax: limits.mailboxMessages,
@@ -215,17 +216,18 @@ export class Program {
   }
 
   #load(key: string, memoryBytesMax: number): Promise<ProcessModule> {
+    const digest = digestOf(key);
     const bytes = async (): Promise<Uint8Array> => {
-      const given = this.#given.get(key);
-      if (given === undefined) throw new Error(`there is no module ${key}`);
+      const given = this.#given.get(digest);
+      if (given === undefined) throw new Error(`there is no module ${digest}`);
       return given;
     };
-    return this.#processes.forms.load(key, bytes, { limits: this.#intake, memoryBytesMax }, true);
+    return this.#processes.forms.load(digest, bytes, { limits: this.#intake, memoryBytesMax }, true);
   }
 
   async #compile(bytes: Uint8Array): Promise<string> {
     const { digest } = await this.#modules.compile(bytes, this.#intake);
     this.#given.set(digest, bytes);
-    return digest;
+    return moduleKey(digest, this.#intake);
   }
 }

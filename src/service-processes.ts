@@ -1,5 +1,6 @@
 // The processes of services: their environments, what they print, how they fail. Main thread.
 import type { Exit } from "../actors/exits.ts";
+import { digestOf, moduleKey } from "../actors/module-key.ts";
 import { SIGNAL } from "../actors/wire.ts";
 import { type ActorEnvironment, environmentOf } from "./actor-spec.ts";
 import type { Carrier } from "./carrier.ts";
@@ -127,20 +128,21 @@ export class ServiceProcesses implements ProcessLife {
     const given = new Map<string, Uint8Array>();
     this.#names.set(pool.environmentId, pool.service.prefix);
     this.#parts.networking.openEnvironment(pool.environmentId, pool.policy.network);
-    return environments.make(pool.environmentId, environmentOf(pool), {
+    return environments.make(pool.environmentId, environmentOf(pool, moduleKey(pool.digest, limits(pool))), {
       load: (key, memoryBytesMax, isPatient) => {
-        const read = async (): Promise<Uint8Array> => given.get(key) ?? bytes(key);
+        const digest = digestOf(key);
+        const read = async (): Promise<Uint8Array> => given.get(digest) ?? bytes(digest);
         const bounds = { limits: limits(pool), memoryBytesMax };
         return pool.policy.light === "never"
-          ? forms.plain(key, read, bounds, 'its policy says light = "never"')
-          : forms.load(key, read, bounds, isPatient);
+          ? forms.plain(digest, read, bounds, 'its policy says light = "never"')
+          : forms.load(digest, read, bounds, isPatient);
       },
       compile: async (moduleBytes) => {
         const { digest } = await modules.compile(moduleBytes, { ...limits(pool), needsEntry: false });
         given.set(digest, moduleBytes);
         const oldest = given.keys().next().value;
         if (given.size > GIVEN_MAX && oldest !== undefined) given.delete(oldest);
-        return digest;
+        return moduleKey(digest, limits(pool));
       },
     });
   }

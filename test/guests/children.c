@@ -3,13 +3,18 @@
 // for a linked child that traps, trapped for one that is not linked, caught for one whose death it takes as a message;
 // stay leaves a child that waits for ever and replies its pid; name and find put and get ?name=; exists, kill and send
 // have to do with ?pid=; fill spawns ?n=N that wait for ever, as far as it can; grow lets a child take ?n=N MiB; flood
-// sends to one that does not listen.
+// sends to one that does not listen; nest asks a child that has one itself, which waits for ever; bound asks a chain of
+// ?n=N children, each of which may have less memory than the one before.
 #include "guest.h"
 
 #define PROCESS(name) HOST("lunatic::process", name)
 #define EXPORT(name) __attribute__((export_name(#name))) void name
 PROCESS("spawn") uint32_t spawn(int64_t link, int64_t config, int64_t module, const char *function, uint32_t length,
                                 const void *params, uint32_t params_length, uint64_t *id);
+PROCESS("create_config") int64_t create_config(void);
+PROCESS("config_set_max_memory") void config_set_max_memory(int64_t config, uint64_t bytes);
+PROCESS("config_set_can_create_configs") void config_set_can_create_configs(int64_t config, uint32_t can);
+PROCESS("config_set_can_spawn_processes") void config_set_can_spawn_processes(int64_t config, uint32_t can);
 PROCESS("die_when_link_dies") void die_when_link_dies(uint32_t die);
 PROCESS("monitor") void monitor(uint64_t process);
 PROCESS("kill") void kill(uint64_t process);
@@ -25,12 +30,16 @@ enum { LINK_DIED = 1, PROCESS_DIED = 2 };
 static uint64_t started; // pid of a child, or error
 
 // Starts an export with two i64: who starts it, and a number.
-static uint32_t start(int64_t link, const char *function, uint64_t number) {
+static uint32_t start_as(int64_t config, int64_t link, const char *function, uint64_t number) {
   uint8_t params[34] = {0x7e};
   uint64_t self = process_id();
   params[17] = 0x7e;
   for (int i = 0; i < 8; i++) params[1 + i] = self >> (8 * i), params[18 + i] = number >> (8 * i);
-  return spawn(link, -1, -1, function, length_of(function), params, sizeof params, &started);
+  return spawn(link, config, -1, function, length_of(function), params, sizeof params, &started);
+}
+
+static uint32_t start(int64_t link, const char *function, uint64_t number) {
+  return start_as(-1, link, function, number);
 }
 
 static void tell(uint64_t process, uint64_t number) {
@@ -100,6 +109,22 @@ static uint64_t received(void) {
   return value;
 }
 
+EXPORT(nests)(uint64_t parent, uint64_t number) {
+  if (start(0, "stays", 0) != 0) __builtin_trap();
+  tell(parent, 0);
+  tell(parent, received() + 1);
+}
+
+EXPORT(bounds)(uint64_t parent, uint64_t number) {
+  if (number == 0) return tell(parent, 1);
+  int64_t config = create_config();
+  config_set_max_memory(config, (4 + number) << 20);
+  config_set_can_create_configs(config, 1);
+  config_set_can_spawn_processes(config, 1);
+  if (start_as(config, 7, "bounds", number - 1) != 0) __builtin_trap();
+  tell(parent, received() + 1);
+}
+
 static void fill(uint64_t count) {
   uint64_t made = 0;
   while (made < count && start(0, "stays", 0) == 0) made++;
@@ -157,6 +182,15 @@ ENTRY {
   else if (parameter_is("do", "grow")) {
     if (start(7, "grows", n) != 0) fill(0);
     else reply_number(received());
+  } else if (parameter_is("do", "nest")) {
+    must_start(7, "nests", 0);
+    received();
+    sleep_ms(100); // by then it waits
+    tell(started, 41);
+    reply_number(received());
+  } else if (parameter_is("do", "bound")) {
+    must_start(7, "bounds", n);
+    reply_number(received());
   } else if (parameter_is("do", "flood")) {
     must_start(0, "stays", 0);
     must_start(0, "floods", started);

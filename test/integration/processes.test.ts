@@ -191,6 +191,29 @@ describe("environments", () => {
     await node.metricSettles("environments", (count) => count === environments);
   });
 
+  it("have the memory that their own policies give, where others serve the same module from the same carriers", async () => {
+    const names = ["wide", "wide-2", "narrow", "narrow-2", "wide-3", "wide-4", "narrow-3", "narrow-4"];
+    for (const name of names) {
+      const memory = name.startsWith("wide") ? "32MiB" : "2MiB";
+      await serve(name, { light: "always", limits: { memory, deadline: "5s" } });
+      expect(await number(name, "join&n=1")).toBe(1);
+    }
+    for (const name of names) expect((await ask(name, "grow&n=8")).status).toBe(name.startsWith("wide") ? 200 : 502);
+    await Promise.all(names.map((name) => admin.remove(name)));
+    await noProcesses();
+  });
+
+  it.each([
+    ["light", {}, 3],
+    ["not light", { light: "never" }, 1], // each needs a carrier, of which there are few
+  ])("have children of children, of modules that are %s", async (_how, way, depth) => {
+    await serve("nested", way);
+    expect(await number("nested", "nest")).toBe(42);
+    expect(await number("nested", `bound&n=${depth}`)).toBe(depth + 1);
+    await admin.remove("nested");
+    await noProcesses();
+  });
+
   it("end with their version: replaced or removed, its processes are gone", async () => {
     await serve("version");
     const pid = await number("version", "name&name=a");
