@@ -70,6 +70,8 @@ export class Process {
   builder: Uint8Array;
   /** Set once the process must end: every host call after that traps (DECISIONS 3.2). */
   dying: Exit | null = null;
+  /** True while code of its module runs that comes before its function: what spawns then traps (lunatic-abi.md §1.2). */
+  isStarting = false;
   /** Reductions that it may use after its present turn; Infinity: no limit. */
   fuelLeft = Number.POSITIVE_INFINITY;
   /** The pid that the current request's reply goes to; 0 when there is none or it has been sent. */

@@ -111,6 +111,7 @@ export class Task {
     this.process.fuelLeft = this.#fuel - slice;
     if (stack.isKept) stack.beginRewind(instance.memoryWords);
     for (let call = this.#calls[0]; call !== undefined; call = this.#calls[0]) {
+      this.process.isStarting = this.#calls.length > 1;
       call();
       if (stack.state === "unwinding") {
         stack.endUnwind(instance.memoryWords);

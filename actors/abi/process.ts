@@ -33,7 +33,7 @@ export function processFunctions(host: Host): HostFunctions {
     params: [pointer: number, length: number],
   ) => {
     const process = host.enter();
-    if (host.instance === null) host.trap("a spawn while the module starts");
+    if (host.instance === null || process.isStarting) host.trap("a spawn while the module starts");
     const rights = host.services.processes.rightsOf(process);
     if (!rights.canSpawnProcesses) host.trap("it may not spawn processes");
     const key =

@@ -31,6 +31,17 @@ function c(file) {
   };
 }
 
+/** A program for `frenezulo run`, in text. */
+function textProgram(file) {
+  return {
+    name: `test/guests/lunatic/${file}`,
+    out: join(build, file.replace(/^(.*)\.wat$/, "lunatic-$1.wasm")),
+    inputs: [join(here, "lunatic", file)],
+    salt: versionOf("wabt"),
+    job: { compiler: "wat", args: [], files: [join(here, "lunatic", file)] },
+  };
+}
+
 /** A program for `frenezulo run`: tests of lunatic's functions, a topic a file. Its names stay in, for backtraces. */
 function program(file) {
   const folder = join(here, "lunatic");
@@ -143,6 +154,7 @@ export function buildGuests(say) {
     [
       ...files.filter((file) => file.endsWith(".c")).map(c),
       ...programs.filter((file) => file.endsWith(".c")).map(program),
+      ...programs.filter((file) => file.endsWith(".wat")).map(textProgram),
       ...files.filter((file) => file.endsWith(".wat") && !shared.has(file)).map(text),
       ...readdirSync(join(here, "assemblyscript")).sort().map(assemblyScript),
       ...rust("rust-frenezulo", ["rust-frenezulo"]),

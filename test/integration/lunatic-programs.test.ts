@@ -47,3 +47,18 @@ it("a service is refused as a program, with what it is for", async () => {
   expect(stderr).toMatch(/^frenezulo: hello\.wasm exports no _start, so it cannot be run: it is a service, .*add.*\n$/);
   expect(code).toBe(2);
 });
+
+describe("start functions", () => {
+  it("may wait, in the first process and in those it spawns", async () => {
+    const { code, stdout, stderr } = await frenezulo(["run", join(guests, "build/lunatic-start-waits.wasm")]);
+    expect(stderr).toBe("");
+    expect(stdout).toBe("both have started\n");
+    expect(code).toBe(0);
+  });
+
+  it("may not spawn", async () => {
+    const { code, stderr } = await frenezulo(["run", join(guests, "build/lunatic-start-spawns.wasm")]);
+    expect(stderr).toContain("a spawn while the module starts");
+    expect(code).toBe(1);
+  });
+});
