@@ -64,7 +64,8 @@ export class NodeFront implements Front {
     }
     const service = router.get(segment);
     if (service === undefined) {
-      this.#refuseLater(exchange, new FrenezuloError("unknown_service", { service: segment }), segment, requestId);
+      const error = new FrenezuloError("unknown_service", { service: segment || '""' });
+      this.#refuseLater(exchange, error, segment, requestId);
       return;
     }
     if (ledger.isDraining) {

@@ -67,7 +67,7 @@ describe.each(acceptors.map(([name]) => name))("over %s", (http) => {
 
   it("an unknown service is 404", async () => {
     expect(expectFailure(await raw.request(get("/nothing/at/all")), "unknown_service", "nothing")).toMatch(/nothing/);
-    expectFailure(await raw.request(get("/")), "unknown_service", "");
+    expect(expectFailure(await raw.request(get("/")), "unknown_service", "")).toMatch(/the prefix "";/);
     await expectOpen();
   });
 
