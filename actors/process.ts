@@ -70,7 +70,7 @@ export class Process {
   builder: Uint8Array;
   /** Set once the process must end: every host call after that traps (DECISIONS 3.2). */
   dying: Exit | null = null;
-  /** True while code of its module runs that comes before its function: what spawns then traps (lunatic-abi.md §1.2). */
+  /** True while code of its module runs that comes before its function: a spawn then traps (lunatic-abi.md §1.2). */
   isStarting = false;
   /** Reductions that it may use after its present turn; Infinity: no limit. */
   fuelLeft = Number.POSITIVE_INFINITY;
