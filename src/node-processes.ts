@@ -21,8 +21,8 @@ export interface NodeProcessesParts {
   readonly log: Log | null;
 }
 
-/** Carriers for light processes alone. More than cores, since instances are dearer the more a carrier has. */
-const HOSTS_MAX = Math.max(4, 2 * availableParallelism());
+/** Carriers for light processes alone. */
+const HOSTS_MAX = Math.max(2, availableParallelism());
 /** Threads beyond limits.carriers that have a number for a while: those that are ending. */
 const SLOTS_BEYOND = 64;
 
