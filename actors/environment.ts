@@ -3,6 +3,10 @@ import type { ProcessLimits } from "./process.ts";
 import { COUNTS, type EnvironmentSpec } from "./wire.ts";
 
 const RESOURCES_MAX = 1024;
+/** Armed timers in one carrier: whoever armed them may have ended. */
+const TIMERS_MAX = 100_000;
+/** Their messages together have no more bytes than so many full mailboxes. */
+const TIMER_MAILBOXES = 16;
 const PAGE_BYTES = 65_536;
 
 export class Environment {
@@ -17,6 +21,9 @@ export class Environment {
   /** Those among them whose own process has ended without a reply. */
   readonly awaited = new Set<number>();
   readonly #births = new Map<number, number>();
+  /** Bytes of the message of each. */
+  readonly #timers = new Map<number, number>();
+  #timerBytes = 0;
   readonly #words: Int32Array;
   readonly #share: number;
 
@@ -56,8 +63,30 @@ export class Environment {
     return Atomics.load(this.#words, COUNTS.pages) * PAGE_BYTES <= this.spec.memoryBytesMax;
   }
 
-  /** A timer was armed (1), or has fired or was cancelled (-1): with one, it is not idle (DECISIONS 9.7). */
-  countTimer(change: number): void {
+  /** True if one more message of so many bytes may wait for its time in this carrier. */
+  hasTimerRoom(bytes: number): boolean {
+    return this.#timers.size < TIMERS_MAX && this.#timerBytes + bytes <= this.spec.mailboxBytesMax * TIMER_MAILBOXES;
+  }
+
+  /** A timer was armed in this carrier: with one, it is not idle (DECISIONS 9.7). */
+  addTimer(timer: number, bytes: number): void {
+    this.#timers.set(timer, bytes);
+    this.#timerBytes += bytes;
+    this.#countTimer(1);
+  }
+
+  /** A timer has fired or was cancelled. */
+  removeTimer(timer: number): void {
+    this.#timerBytes -= this.#timers.get(timer) ?? 0;
+    if (this.#timers.delete(timer)) this.#countTimer(-1);
+  }
+
+  /** Armed timers, which outlive the processes that armed them. */
+  get timers(): Iterable<number> {
+    return this.#timers.keys();
+  }
+
+  #countTimer(change: number): void {
     Atomics.add(this.#words, COUNTS.timers, change);
     Atomics.add(this.#words, this.#share + COUNTS.timers, change);
   }

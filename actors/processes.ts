@@ -30,7 +30,7 @@ export interface Processes {
   kill(from: Process, pid: number): void;
   /** Its end as it is told to those who ask for a process that is not there. */
   readonly noProcess: Exit;
-  /** Takes the message to the process after so many ms. @returns a number for cancelTimer */
+  /** Takes the message to the process after so many ms. @returns a number for cancelTimer; 0: no room for one more */
   sendAfter(from: Process, pid: number, message: Message, ms: number, onFire: () => void): number;
   /** True if it had not fired. */
   cancelTimer(from: Process, timer: number): boolean;

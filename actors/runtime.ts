@@ -104,6 +104,7 @@ export class Runtime implements Services, Processes {
     for (const member of [...this.kernel.members()]) {
       if (member.environment.spec.id === id) this.#end(member, exit);
     }
+    for (const timer of this.environments.get(id)?.timers ?? []) this.scheduler.timers.cancel(timer);
     this.environments.delete(id);
     for (const [key, pool] of this.#pools) if (pool.leave(id)) this.#pools.delete(key);
   }
@@ -219,19 +220,21 @@ export class Runtime implements Services, Processes {
 
   sendAfter(from: Process, pid: number, message: Message, ms: number, onFire: () => void): number {
     const environment = this.environments.get(from.environment);
-    environment?.countTimer(1);
-    return this.scheduler.timers.add(performance.now() + ms, () => {
-      environment?.countTimer(-1);
+    if (environment?.hasTimerRoom(message.length) === false) return 0;
+    const timer = this.scheduler.timers.add(performance.now() + ms, () => {
+      environment?.removeTimer(timer);
       onFire();
       // Whoever began it may have ended; a full mailbox drops it (DECISIONS 9.5).
       if (slotOf(pid) === 0) this.#parts.reply(from, pid, message);
       else if (!this.kernel.post(from, pid, message)) this.#parts.deadLetter();
     });
+    environment?.addTimer(timer, message.length);
+    return timer;
   }
 
   cancelTimer(from: Process, timer: number): boolean {
     const isCancelled = this.scheduler.timers.cancel(timer);
-    if (isCancelled) this.environments.get(from.environment)?.countTimer(-1);
+    if (isCancelled) this.environments.get(from.environment)?.removeTimer(timer);
     return isCancelled;
   }
 

@@ -15,6 +15,7 @@ export function timerFunctions(host: Host): HostFunctions {
       const timer = processes.sendAfter(process, pidOf(pid), message, Number(u64(ms)), () => {
         if (id !== null) timers.remove(id);
       });
+      if (timer === 0) host.trap("all processes together have too many timers, or too many bytes in their messages");
       id = timers.add(timer);
       if (id !== null) return id;
       processes.cancelTimer(process, timer);

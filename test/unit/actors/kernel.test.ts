@@ -170,6 +170,27 @@ describe("a message", () => {
     expect(alone.carrier.deadLetters).toBe(1);
   });
 
+  it("of timers are bounded for all processes together, and end with the environment", () => {
+    const alone = new Alone();
+    const spec = environment(1, { mailboxBytesMax: 5 });
+    const arm = (): number =>
+      alone.bear(spec, function* (own) {
+        yield* write(alone, 40);
+        yield alone.call("timer", "send_after", BigInt(own), 1n << 50n);
+      });
+    const pids = [arm(), arm(), arm()];
+    alone.run();
+    const { runtime } = alone.carrier;
+    expect(pids.map((pid) => alone.exits.get(pid)?.reason)).toEqual(["normal", "normal", "trap"]);
+    expect(alone.exits.get(pids[2] as number)?.text).toMatch("too many timers, or too many bytes");
+    expect(runtime.scheduler.timers.size).toBe(2);
+    runtime.close(1, { reason: "shutdown", text: "" });
+    expect(runtime.scheduler.timers.size).toBe(0);
+    const again = arm();
+    alone.run();
+    expect(alone.exits.get(again)?.reason).toBe("normal");
+  });
+
   it("to oneself that has no room is a trap, never a wait", () => {
     const alone = new Alone();
     const pid = alone.bear(environment(1, { mailboxMessagesMax: 2 }), function* (own) {
