@@ -30,7 +30,8 @@ export class Orphans {
     const { deadline } = pool.policy.limits;
     const timer = after(deadline, () => {
       this.#waiting.delete(replyPid);
-      this.#processes.requestOver(request);
+      // What has outlived its answer lives on.
+      if (!request.isAnswered) this.#processes.requestOver(request);
       this.#fail(request, new FrenezuloError("deadline", { service: pool.service.prefix, ms: deadline }));
     });
     const waiting: Waiting = { request, timer, carrier };

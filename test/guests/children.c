@@ -1,10 +1,10 @@
 // A service whose requests have to do with other processes. ?do=join asks ?n=N children and adds what they say; instead
-// leaves the reply to a child, which sleeps ?ms=N and then replies, or ends, traps or stays as ?then= says; trap waits
-// for a linked child that traps, trapped for one that is not linked, caught for one whose death it takes as a message;
-// stay leaves a child that waits for ever and replies its pid; name and find put and get ?name=; exists, kill and send
-// have to do with ?pid=; fill spawns ?n=N that wait for ever, as far as it can; grow lets a child take ?n=N MiB; flood
-// sends to one that does not listen; nest asks a child that has one itself, which waits for ever; bound asks a chain of
-// ?n=N children, each of which may have less memory than the one before.
+// leaves the reply to a child, which sleeps ?ms=N and then replies, or ends, traps or stays as ?then= says (with=another:
+// and to one that stays); trap waits for a linked child that traps, trapped for one that is not linked, caught for one
+// whose death it takes as a message; stay leaves a child that waits for ever and replies its pid; name and find put and
+// get ?name=; exists, kill and send have to do with ?pid=; fill spawns ?n=N that wait for ever, as far as it can; grow
+// lets a child take ?n=N MiB; flood sends to one that does not listen; nest asks a child that has one itself, which
+// waits for ever; bound asks a chain of ?n=N children, each of which may have less memory than the one before.
 #include "guest.h"
 
 #define PROCESS(name) HOST("lunatic::process", name)
@@ -96,6 +96,7 @@ static void leave_it_to_a_child(void) {
   if (parameter_is("then", "traps")) request.then = TRAPS;
   if (parameter_is("then", "stays")) request.then = STAYS;
   for (uint32_t i = 0; i < id.length; i++) request.id[i] = id.at[i];
+  if (parameter_is("with", "another")) must_start(0, "stays", 0);
   must_start(0, "replies", 0);
   create_data(1, 0);
   write_data(&request, sizeof request);

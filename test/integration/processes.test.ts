@@ -99,6 +99,15 @@ describe.each(ways)("a service that is %s", (name, way) => {
     expect(await number(prefix, "join&n=3")).toBe(14);
   });
 
+  it("lets go on what a request began whose child has replied, also beyond the deadline", async () => {
+    expect(await ask(prefix, "instead&with=another")).toEqual({ status: 200, text: "by a child" });
+    await new Promise((resolve) => setTimeout(resolve, DEADLINE_MS + 500));
+    expect(new Map(await node.metrics()).get(`frenezulo_processes{service="${prefix}"}`)).toBe(1);
+    await admin.remove(prefix);
+    await noProcesses();
+    await serve(prefix, way);
+  });
+
   it("fails with a linked child that traps, and goes on; without a link it is only told", async () => {
     const failed = await ask(prefix, "trap");
     expect(failed.status).toBe(502);
