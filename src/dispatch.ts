@@ -262,8 +262,10 @@ export class Dispatch implements CarrierEvents {
     const tenants = this.#actors.of(carrier);
     for (const actor of tenants) {
       this.#handOver.takeBack(actor);
-      for (const request of [...actor.sent, ...actor.suspended.values()])
+      for (const request of [...actor.sent, ...actor.suspended.values()]) {
+        this.#processes.requestOver(request); // what it began in other carriers ends with it
         this.#handOver.loseBegun(actor, request, exit, code);
+      }
       this.removeActor(actor);
     }
     this.#carriers.kill(carrier);

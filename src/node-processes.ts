@@ -58,6 +58,7 @@ export class NodeProcesses {
   }
 
   close(): Promise<void> {
+    this.server.close();
     return this.#lightener.close();
   }
 }

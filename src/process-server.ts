@@ -13,6 +13,7 @@ import type { Carrier } from "./carrier.ts";
 import type { Carriers } from "./carriers.ts";
 import type { Environments, MainEnvironment } from "./environments.ts";
 import { reasonOf } from "./errors.ts";
+import { ProcessHosts } from "./process-hosts.ts";
 import type { ProcessModule } from "./process-modules.ts";
 
 /** Before an operation's payload in an `ask` frame, and before an answer's own (wire.ts, SIGNAL). */
@@ -22,11 +23,6 @@ const KILL_MS = 100;
 
 /** Between two looks whether a carrier that is being made is warm. ms */
 const WARM_MS = 5;
-
-/** A carrier with more processes than this may have fewer made in it: so that all cores have some. */
-const CROWD = 256;
-/** Another must have so many fewer that it pays to go there. */
-const MARGIN = 32;
 
 /** A process with a carrier of its own, or one whose end somebody waits for. */
 interface Hosted {
@@ -49,8 +45,7 @@ export class ProcessServer {
   #spawning = 0;
   /** Ends that came while there were such: a process may be over before its pid is known here. */
   readonly #early = new Map<number, Exit>();
-  /** Carriers that are kept for light processes, where no actor's carrier has them. */
-  readonly #hosts = new Set<Carrier>();
+  #hosts!: ProcessHosts;
   readonly #hostsMax: number;
 
   /** @param hostsMax carriers for light processes alone, at most */
@@ -63,6 +58,11 @@ export class ProcessServer {
 
   attach(carriers: Carriers): void {
     this.#carriers = carriers;
+    this.#hosts = new ProcessHosts(this.#environments, carriers, this.#hostsMax);
+  }
+
+  close(): void {
+    this.#hosts.close();
   }
 
   /** A signal for the main thread. */
@@ -89,7 +89,7 @@ export class ProcessServer {
     host: Carrier | null = null,
   ): Promise<number> {
     const isAlone = module.why !== null;
-    const carrier = isAlone ? await this.#takeOwn(module, environment) : (host ?? this.#host());
+    const carrier = isAlone ? await this.#takeOwn(module, environment) : (host ?? this.#hosts.least());
     this.#assertOpen(environment);
     const spec: BirthSpec = {
       ...request,
@@ -101,7 +101,9 @@ export class ProcessServer {
     environment.carriers.add(carrier);
     environment.births.begin(request.root, carrier);
     this.#spawning++;
+    this.#hosts.countBirth(carrier, 1);
     const born = await carrier.spawn(spec).catch(reasonOf);
+    this.#hosts.countBirth(carrier, -1);
     this.#spawning--;
     const early = typeof born === "number" ? this.#early.get(born) : undefined;
     if (this.#spawning === 0) this.#early.clear();
@@ -131,7 +133,7 @@ export class ProcessServer {
   }
 
   carrierGone(carrier: Carrier, why: string): void {
-    this.#hosts.delete(carrier);
+    this.#hosts.gone(carrier);
     this.#environments.carrierGone(carrier);
     this.#asks.forgetSlot(carrier.slot);
     for (const [pid, hosted] of this.#hosted) {
@@ -181,7 +183,7 @@ export class ProcessServer {
     if (module.why !== null && isScarce) module = await load(spec.module, spec.rights.maxMemory, true);
     const carrier = this.#carriers.bySlot(from.slot);
     if (carrier === undefined) throw new Error("its carrier has ended");
-    const host = module.why === null ? this.#roomiest(carrier) : null;
+    const host = module.why === null ? this.#hosts.roomiest(carrier) : null;
     if (host === carrier) {
       carrier.sendModule(module.key, module.module);
       return Buffer.concat([Uint8Array.of(SPAWNED.here), Buffer.from(module.key)]);
@@ -231,35 +233,6 @@ export class ProcessServer {
       await sleep(WARM_MS);
     }
     throw new Error(`no carrier is free for a process that needs its own, because its module is not light: ${why}`);
-  }
-
-  /** Where one more light process of a carrier should live: there, unless another has many fewer. */
-  #roomiest(own: Carrier): Carrier {
-    const load = (carrier: Carrier): number => carrier.counter("instances");
-    if (load(own) < CROWD) return own;
-    let best = own;
-    for (const host of this.#hosts) if (load(host) + MARGIN < load(best)) best = host;
-    if (best === own && this.#hosts.size < this.#hostsMax && this.#carriers.available > 1) {
-      const fresh = this.#carriers.take();
-      if (fresh !== null) {
-        this.#hosts.add(fresh);
-        return fresh;
-      }
-    }
-    return best;
-  }
-
-  /** A carrier for light processes that no actor's carrier has: the one with the fewest. */
-  #host(): Carrier {
-    let least: Carrier | null = null;
-    for (const host of this.#hosts) {
-      if (least === null || host.counter("instances") < least.counter("instances")) least = host;
-    }
-    if (least !== null) return least;
-    const fresh = this.#carriers.take();
-    if (fresh === null) throw new Error("no carrier is free for processes");
-    this.#hosts.add(fresh);
-    return fresh;
   }
 }
 

@@ -1,6 +1,7 @@
 // lunatic::registry: names of processes, which the main thread has for each environment (lunatic-abi.md §1.3, §2.8).
 import { ASK } from "../asks.ts";
 import { type Host, type HostFunctions, u64 } from "./host.ts";
+import { pidOf } from "./pid.ts";
 
 const NAME_BYTES_MAX = 1024;
 
@@ -20,7 +21,7 @@ export function registryFunctions(host: Host): HostFunctions {
     put: (pointer: number, length: number, node: bigint, pid: bigint) => {
       const name = readName(host, pointer, length);
       if (u64(node) !== 0n) host.trap(`there is no node ${u64(node)}: this host is not part of a cluster`);
-      return host.ask(ASK.name_put, namePayload(u64(pid), name), () => undefined);
+      return host.ask(ASK.name_put, namePayload(BigInt(pidOf(pid)), name), () => undefined);
     },
     get: look(ASK.name_get),
     // Only in unreleased runtimes: a name that is not there is the caller's to put; who asks meanwhile waits.

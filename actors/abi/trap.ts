@@ -7,7 +7,8 @@ export function trapFunctions(host: Host): HostFunctions {
   return {
     /** The callback may wait: then its frames are unwound and rewound with those around this call. */
     catch: (pointer: number, argument: number): number => {
-      const process = host.enter();
+      // While the stack comes back it is the call inside that says whether the process ends.
+      const process = host.isRewinding ? host.process : host.enter();
       const callback = host.instance?.exports[CALLBACK];
       if (typeof callback !== "function") return host.trap(`lunatic::trap.catch needs the export ${CALLBACK}`);
       try {
