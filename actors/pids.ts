@@ -35,3 +35,10 @@ export function pidEnd(bell: SharedArrayBuffer): number {
 export function slotOf(pid: number): number {
   return pid % PIDS.slots;
 }
+
+/** A pid as questions between threads carry it: 8 bytes, unsigned, little-endian. */
+export function pidBytes(pid: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(pid));
+  return bytes;
+}

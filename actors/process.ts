@@ -140,11 +140,6 @@ export class Process {
     return this.resources.errors;
   }
 
-  /** Its resources if it ever had any. */
-  get resourcesIfAny(): Resources | null {
-    return this.#resources;
-  }
-
   // --- Requests of a service. ---
 
   /** Puts a request into the mailbox: one frame for each call of the entry (DECISIONS 4.1). */

@@ -7,7 +7,7 @@ import type { Environment } from "./environment.ts";
 import type { InstancePool } from "./instance-pool.ts";
 import { type Kernel, type Member, NODE_DOWN } from "./kernel.ts";
 import { boundedKey } from "./module-key.ts";
-import { type Pids, slotOf } from "./pids.ts";
+import { type Pids, pidBytes, slotOf } from "./pids.ts";
 import { Process } from "./process.ts";
 import type { Later, SpawnOutcome, SpawnRequest } from "./processes.ts";
 import { type ProcessConfig, rightsAsJson } from "./resources.ts";
@@ -224,10 +224,4 @@ export class Spawner {
     from.receive({ type: "link_died", pid, tag: link, exit: NODE_DOWN });
     return true;
   }
-}
-
-function pidBytes(pid: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(pid));
-  return bytes;
 }

@@ -6,7 +6,7 @@ import { ASK, SPAWNED, type SpawnSpec } from "../actors/asks.ts";
 import type { BirthSpec } from "../actors/control.ts";
 import type { Exit } from "../actors/exits.ts";
 import type { SignalHandler } from "../actors/mesh-peer.ts";
-import { slotOf } from "../actors/pids.ts";
+import { pidBytes, slotOf } from "../actors/pids.ts";
 import { SIGNAL } from "../actors/wire.ts";
 import type { Asker, Asks } from "./asks.ts";
 import type { Carrier } from "./carrier.ts";
@@ -237,9 +237,3 @@ export class ProcessServer {
 }
 
 const NO_BYTES = new Uint8Array(0);
-
-function pidBytes(pid: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(pid));
-  return bytes;
-}
