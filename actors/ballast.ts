@@ -50,6 +50,9 @@ export class Ballast {
       this.#gc = runInNewContext("gc") as () => void;
     }
     this.#gc();
+    // That left the pages on which a few objects live on: only now it is known which they are. The second time they are
+    // emptied, and there is little to look at (M: 61 MB of heap with 7 MB in use became 16).
+    this.#gc();
   }
 
   #drop(): void {

@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import type { StoredService } from "../../src/store/row.ts";
 import { Store } from "../../src/store.ts";
-import { buildStoreChild } from "./store-build.ts";
+import { bundle } from "../bundle.ts";
 
+const script = await bundle("test/integration/store-child.ts");
 const folder = mkdtempSync(join(tmpdir(), "frenezulo-kill-"));
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const rounds = 100;
@@ -26,7 +27,7 @@ interface Line {
 }
 
 /** One life of the child: its lines up to the kill. A line cut in two by it was not acknowledged. */
-async function liveAndDie(script: string, round: number, afterMs: number): Promise<Line[]> {
+async function liveAndDie(round: number, afterMs: number): Promise<Line[]> {
   const child = spawn(process.execPath, [script, "churn", folder, String(seed + round)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -46,13 +47,12 @@ async function liveAndDie(script: string, round: number, afterMs: number): Promi
 test("a store killed 100 times opens every time with all that it acknowledged and nothing half", {
   timeout: 300_000,
 }, async () => {
-  const script = await buildStoreChild();
   let rows = new Map<string, StoredService>();
   let acknowledged = 0;
   let interrupted = 0;
   for (let round = 0; round < rounds; round++) {
     const where = `round ${round} of seed ${seed}`;
-    const lines = await liveAndDie(script, round, ((seed + round * 7919) % 97) * 0.5);
+    const lines = await liveAndDie(round, ((seed + round * 7919) % 97) * 0.5);
     expect(sorted(lines[0]?.opened ?? []), where).toEqual(sorted(rows.values()));
     let begun: Line | undefined;
     for (const line of lines.slice(1)) {

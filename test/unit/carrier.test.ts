@@ -7,7 +7,7 @@ import { Worker } from "node:worker_threads";
 import { afterAll, describe, expect, it } from "vitest";
 import { BELL } from "../../actors/wire.ts";
 import { Carrier } from "../../src/carrier.ts";
-import { bundle } from "./actors/bundle.ts";
+import { bundle } from "../bundle.ts";
 import { compile, specOf } from "./actors/local-carrier.ts";
 
 const program = await bundle("actors/carrier.ts");

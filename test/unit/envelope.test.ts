@@ -8,8 +8,8 @@ import { BELL, CLAIM_PENDING, CLAIM_TAKEN, FRAME, KIND } from "../../actors/wire
 import { Head } from "../../src/acceptor/contract.ts";
 import { Carrier } from "../../src/carrier.ts";
 import { Envelope } from "../../src/envelope.ts";
+import { bundle } from "../bundle.ts";
 import { readReply, requestMessage } from "../guests/minimal-host.ts";
-import { bundle } from "./actors/bundle.ts";
 import { compile, specOf } from "./actors/local-carrier.ts";
 
 const program = await bundle("actors/carrier.ts");

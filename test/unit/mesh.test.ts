@@ -8,7 +8,7 @@ import { encodeSignal } from "../../actors/signals.ts";
 import { BELL, CONTROL, SIGNAL } from "../../actors/wire.ts";
 import { Carrier } from "../../src/carrier.ts";
 import { MainMesh } from "../../src/mesh.ts";
-import { bundle } from "./actors/bundle.ts";
+import { bundle } from "../bundle.ts";
 
 const program = await bundle("actors/carrier.ts");
 const carriers: Carrier[] = [];

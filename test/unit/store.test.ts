@@ -10,7 +10,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FrenezuloError } from "../../src/errors.ts";
 import type { StoredVersion } from "../../src/store/row.ts";
 import { Store } from "../../src/store.ts";
+import { bundle } from "../bundle.ts";
 
+const storeChild = await bundle("test/integration/store-child.ts");
 let folder: string;
 const opened: Store[] = [];
 
@@ -306,11 +308,10 @@ describe("a full store", () => {
   // A disk of 2 MiB needs a mount: in a user namespace of its own, or as root.
   const canMount = spawnSync("unshare", ["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status === 0;
   test.skipIf(!canMount)("answers store_full when the disk is, changes nothing and goes on", async () => {
-    const child = await childScript();
     const disk = join(folder, "disk");
     mkdirSync(disk);
     const script = `mount -t tmpfs -o size=2m tmpfs "$1" && exec "$2" "$3" fill "$1"`;
-    const output = execFileSync("unshare", ["-rm", "sh", "-c", script, "sh", disk, process.execPath, child], {
+    const output = execFileSync("unshare", ["-rm", "sh", "-c", script, "sh", disk, process.execPath, storeChild], {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
     });
@@ -318,9 +319,8 @@ describe("a full store", () => {
   });
 
   test("answers store_failed when a write fails, changes nothing and goes on", async () => {
-    const child = await childScript();
     const script = `trap '' XFSZ; ulimit -f 2000; exec "$1" "$2" fill "$3"`;
-    const output = execFileSync("bash", ["-c", script, "bash", process.execPath, child, folder], {
+    const output = execFileSync("bash", ["-c", script, "bash", process.execPath, storeChild, folder], {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
     });
@@ -336,7 +336,7 @@ describe("the data folder", () => {
   });
 
   test("is refused to a second process, and free once the first was killed", async () => {
-    const child = spawn(process.execPath, [await childScript(), "hold", folder], {
+    const child = spawn(process.execPath, [storeChild, "hold", folder], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     await new Promise((resolve) => child.stdout.once("data", resolve));
@@ -373,9 +373,3 @@ describe("the data folder", () => {
     expect(await codeOf(Store.open({ folder, mapBytes: 1 << 20, keep: 5 }))).toBe("store_failed");
   });
 });
-
-/** test/integration/store-child.ts as a file that Node runs. */
-async function childScript(): Promise<string> {
-  const { buildStoreChild } = await import("../integration/store-build.ts");
-  return buildStoreChild();
-}

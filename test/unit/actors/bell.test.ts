@@ -1,7 +1,7 @@
 // actors/bell.ts: no wake-up is lost, blocking or in the event loop, in whatever order sleeping and ringing meet.
 import { describe, expect, it } from "vitest";
 import { Bell } from "../../../actors/bell.ts";
-import { bundle } from "./bundle.ts";
+import { bundle } from "../../bundle.ts";
 import { result } from "./threads.ts";
 import type { BellEnd } from "./workers/bell-end.ts";
 

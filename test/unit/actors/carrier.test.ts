@@ -11,9 +11,9 @@ import {
   STATE_CONDEMNED,
   STATE_IDLE,
 } from "../../../actors/wire.ts";
+import { bundle } from "../../bundle.ts";
 import { readReply, requestMessage } from "../../guests/minimal-host.ts";
 import { wasm } from "../modules-fixtures.ts";
-import { bundle } from "./bundle.ts";
 import { CarrierThread } from "./carrier-thread.ts";
 import { type Compiled, compile, specOf } from "./local-carrier.ts";
 

@@ -1,6 +1,6 @@
 // actors/wire.ts: the clock that deadlines are measured with is one clock in all threads, however busy the machine is.
 import { expect, it } from "vitest";
-import { bundle } from "./bundle.ts";
+import { bundle } from "../../bundle.ts";
 import { result } from "./threads.ts";
 
 const program = await bundle("test/unit/actors/workers/clock-end.ts");

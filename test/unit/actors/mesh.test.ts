@@ -1,7 +1,7 @@
 // actors/mesh.ts and src/mesh.ts between real threads: nothing is lost, doubled or reordered, nobody hangs, and ends of
 // threads are told after what they wrote.
 import { afterEach, describe, expect, it } from "vitest";
-import { bundle } from "./bundle.ts";
+import { bundle } from "../../bundle.ts";
 import { steps } from "./frames.ts";
 import { MeshThreads, type MeshThreadsOptions, type Mode, type Thread } from "./mesh-threads.ts";
 import type { MeshStopper } from "./workers/mesh-stopper.ts";

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { Bell } from "../../../actors/bell.ts";
 import { makeRing, RingReader } from "../../../actors/ring.ts";
 import { RING } from "../../../actors/wire.ts";
-import { bundle } from "./bundle.ts";
+import { bundle } from "../../bundle.ts";
 import { checksum, lengthOf, steps } from "./frames.ts";
 import { result } from "./threads.ts";
 import type { RingEnd, RingEndResult } from "./workers/ring-end.ts";

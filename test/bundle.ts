@@ -1,11 +1,11 @@
-// Bundles a thread's program into a file that Node 20 runs; for tests that start real threads.
+// Bundles a program into a file that Node 20 runs; for tests that start real threads and processes of their own.
 // Removed after the test file.
 import { rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { build } from "esbuild";
 import { afterAll } from "vitest";
 
-const root = join(import.meta.dirname, "../../..");
+const root = join(import.meta.dirname, "..");
 
 /**
  * Call it while tests are collected: `const program = await bundle("actors/carrier.ts")`.
@@ -18,6 +18,7 @@ export async function bundle(entry: string): Promise<string> {
     entryPoints: [join(root, entry)],
     outfile,
     bundle: true,
+    packages: "external",
     platform: "node",
     format: "esm",
     target: "node20",
