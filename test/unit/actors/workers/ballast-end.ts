@@ -7,6 +7,8 @@ import { InstanceBudget } from "../../../../actors/instance-budget.ts";
 import { InstancePool } from "../../../../actors/instance-pool.ts";
 import { BELL, type CarrierModule, CONTROL } from "../../../../actors/wire.ts";
 
+/** The second collection is 5.5 s after the first. */
+const SETTLED_MS = 7000;
 const { module, count } = workerData as { module: CarrierModule; count: number };
 const bell = new Int32Array(BELL.bytes / 4);
 bell[BELL.lightInstancesMax] = count;
@@ -21,4 +23,4 @@ for (const instance of taken) pool.give(instance);
 taken = [];
 pool.trim();
 ballast.collect();
-parentPort?.postMessage({ before, full, after: heap() });
+setTimeout(() => parentPort?.postMessage({ before, full, after: heap() }), SETTLED_MS);
