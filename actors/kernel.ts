@@ -2,6 +2,7 @@
 //
 // A process is known by its pid; the pid says which carrier it lives in (pids.ts). Within the carrier a signal is a
 // function call; to another it goes through the mesh. A pid of another environment is nobody's (DECISIONS §9).
+import { Backpressure } from "./backpressure.ts";
 import type { Environment } from "./environment.ts";
 import type { Exit } from "./exits.ts";
 import type { Message } from "./mailbox.ts";
@@ -11,7 +12,6 @@ import type { Process, Tell } from "./process.ts";
 import type { ProcessConfig } from "./resources.ts";
 import { decodeSignal, encodeSignal, isFate, type Signal } from "./signals.ts";
 import type { Task } from "./task.ts";
-import { Waiters } from "./waiters.ts";
 import { SIGNAL } from "./wire.ts";
 
 /** A process in the table: a task of the scheduler, or the request process of a plain actor, which has none. */
@@ -52,10 +52,7 @@ export const NODE_DOWN: Exit = { reason: "killed", text: "its carrier ended" };
 export class Kernel {
   readonly #parts: KernelParts;
   readonly #members = new Map<number, Member>();
-  /** Senders of this carrier that wait for room in a mailbox of this carrier, by its pid. */
-  readonly #blocked = new Waiters();
-  /** Senders of this carrier to whom the way to a slot was barred, by the slot. */
-  readonly #barred = new Waiters();
+  readonly #backpressure = new Backpressure((pid) => this.#pokePid(pid));
 
   constructor(parts: KernelParts) {
     this.#parts = parts;
@@ -65,9 +62,9 @@ export class Kernel {
     return this.#members.size;
   }
 
-  /** Mailboxes here that senders of this carrier wait for. */
+  /** Mailboxes that senders of this carrier wait for. */
   get waitedFor(): number {
-    return this.#blocked.size;
+    return this.#backpressure.waitedFor;
   }
 
   members(): Iterable<Member> {
@@ -105,9 +102,7 @@ export class Kernel {
     if (!this.#members.delete(process.pid)) return;
     process.isListed = false;
     process.end(exit, (to, signal) => this.tell(environment.spec.id, to, signal));
-    this.#blocked.forget(process.pid);
-    this.#barred.forget(process.pid);
-    for (const pid of this.#blocked.take(process.pid)) this.#pokePid(pid);
+    this.#backpressure.ended(process.pid);
   }
 
   /** How a process sends signals. */
@@ -120,7 +115,9 @@ export class Kernel {
     const slot = slotOf(to);
     if (slot === this.#parts.slot) {
       const member = this.find(to, environment);
-      if (member !== undefined) this.#receive(member, signal);
+      if (signal.type === "full") this.#backpressure.filled(signal.pid);
+      else if (signal.type === "room") this.#backpressure.hasRoom(signal.pid);
+      else if (member !== undefined) this.#receive(member, signal);
       else this.#noProcess(environment, to, signal);
     } else if (slot === 0) this.#noProcess(environment, to, signal);
     else {
@@ -138,9 +135,10 @@ export class Kernel {
   send(from: Process, to: number, message: Message): boolean {
     const slot = slotOf(to);
     if (slot !== this.#parts.slot) {
-      if (from.fullPeers.has(to)) return false;
-      if (this.#transmit(from, slot, to, message)) return true;
-      this.#barred.add(slot, from.pid);
+      const isFull = this.#backpressure.isFull(to);
+      if (isFull) this.#backpressure.waitForRoom(to, from.pid);
+      else if (this.#transmit(from, slot, to, message)) return true;
+      else this.#backpressure.waitForWay(slot, from.pid);
       return false;
     }
     const member = this.find(to, from.environment);
@@ -152,7 +150,7 @@ export class Kernel {
     if (process.mailbox.isFullFor(message.length)) {
       if (!process.awaited?.includes(message.tag)) {
         if (process.mailbox.length === 0 || to === from.pid) return this.#refuse(from, member, message);
-        this.#blocked.add(to, from.pid);
+        this.#backpressure.waitForRoom(to, from.pid);
         return false;
       }
       process.awaited = null; // it ends the wait: what comes until its turn needs room again
@@ -167,10 +165,7 @@ export class Kernel {
    */
   post(from: Process, to: number, message: Message): boolean {
     const slot = slotOf(to);
-    if (slot !== this.#parts.slot) {
-      const isKnownFull = this.#members.has(from.pid) && from.fullPeers.has(to);
-      return !isKnownFull && this.#transmit(from, slot, to, message);
-    }
+    if (slot !== this.#parts.slot) return !this.#backpressure.isFull(to) && this.#transmit(from, slot, to, message);
     const member = this.find(to, from.environment);
     if (member === undefined || member.process.mailbox.isFullFor(message.length)) return false;
     this.#put(member, from.handOver(message));
@@ -179,14 +174,12 @@ export class Kernel {
 
   /** What the mesh has refused may go out now. */
   retry(): void {
-    for (const slot of [...this.#barred.keys()]) {
-      if (this.#parts.isWritable(slot)) for (const pid of this.#barred.take(slot)) this.#pokePid(pid);
-    }
+    this.#backpressure.retry(this.#parts.isWritable);
   }
 
   /** True if somebody waits until the mesh takes more. */
   get hasBarred(): boolean {
-    return this.#barred.size > 0;
+    return this.#backpressure.isBarred;
   }
 
   /** A process has taken a message out of its mailbox: who waited for room may go on. */
@@ -199,12 +192,11 @@ export class Kernel {
    * are never bounded (DECISIONS 9.5).
    */
   letSend(process: Process): void {
-    if (process.blockedPeers !== null) {
-      for (const pid of process.blockedPeers) this.tell(process.environment, pid, { type: "room", pid: process.pid });
-      process.blockedPeers = null;
+    for (const pid of process.toldFull?.values() ?? []) {
+      this.tell(process.environment, pid, { type: "room", pid: process.pid });
     }
-    if (this.#blocked.size === 0) return;
-    for (const pid of this.#blocked.take(process.pid)) this.#pokePid(pid);
+    process.toldFull = null;
+    this.#backpressure.hasRoom(process.pid);
   }
 
   /** A frame of another carrier. The bytes are valid during the call. */
@@ -227,11 +219,11 @@ export class Kernel {
       return;
     }
     const { process, task } = member;
-    // Beyond the bound it is taken all the same, and the sender is told to wait: what is on its way is not much.
+    // Beyond the bound it is taken all the same, and its carrier is told to wait: what is on its way is not much.
     process.mailbox.push(decodeMessage(bytes, start, length), false);
-    if (process.mailbox.isFullFor(0) && !process.blockedPeers?.has(from)) {
-      process.blockedPeers ??= new Set();
-      process.blockedPeers.add(from);
+    if (process.mailbox.isFullFor(0) && !process.toldFull?.has(slotOf(from))) {
+      process.toldFull ??= new Map();
+      process.toldFull.set(slotOf(from), from);
       this.tell(environment, from, { type: "full", pid: to });
     }
     if (task !== null) this.#parts.poke(task);
@@ -239,13 +231,14 @@ export class Kernel {
 
   /** A carrier has ended, and all its processes with it: those of its slot below `pidEnd`. */
   slotGone(slot: number, pidEnd: number): void {
+    this.#backpressure.slotGone(slot, pidEnd);
     for (const member of [...this.#members.values()]) {
       const { process } = member;
       if (process.pendingSpawns > 0) process.goneMeanwhile(slot, pidEnd);
-      const known = new Set([...process.links.keys(), ...process.watched, ...process.fullPeers]);
+      process.toldFull?.delete(slot);
+      const known = new Set([...process.links.keys(), ...process.watched]);
       const gone = [...known].filter((pid) => slotOf(pid) === slot && pid < pidEnd);
       for (const pid of gone) {
-        this.#receive(member, { type: "room", pid });
         const link = process.links.get(pid);
         if (link !== undefined) this.#receive(member, { type: "link_died", pid, tag: link.theirTag, exit: NODE_DOWN });
         this.#receive(member, { type: "process_died", pid, exit: NODE_DOWN });

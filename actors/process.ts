@@ -107,19 +107,14 @@ export class Process {
   get watched(): ReadonlySet<number> {
     return this.#watched ?? NO_PIDS;
   }
-  /** Processes whose mailboxes were full when it last sent to them. */
-  get fullPeers(): ReadonlySet<number> {
-    return this.#fullPeers ?? NO_PIDS;
-  }
-  /** Senders in other carriers that were told that this mailbox is full; null: none. */
-  blockedPeers: Set<number> | null = null;
+  /** Other carriers that were told that this mailbox is full, by their slots, with a pid there; null: none. */
+  toldFull: Map<number, number> | null = null;
   /** Tags of the messages that it waits for now; null: it takes any, or does not wait. */
   awaited: readonly bigint[] | null = null;
   // Made when they are first needed: thousands of processes have none.
   #links: Map<number, Link> | null = null;
   #watchers: Set<number> | null = null;
   #watched: Set<number> | null = null;
-  #fullPeers: Set<number> | null = null;
   /** Spawns in other carriers that have not been answered. */
   pendingSpawns = 0;
   /** Meanwhile: linked children that told of their birth themselves, and slots whose carriers have ended. */
@@ -245,13 +240,6 @@ export class Process {
         return;
       case "kill":
         this.dying ??= { reason: "killed", text: `process ${pid} killed it` };
-        return;
-      case "full":
-        this.#fullPeers ??= new Set();
-        this.#fullPeers.add(pid);
-        return;
-      case "room":
-        this.#fullPeers?.delete(pid);
     }
   }
 
@@ -269,7 +257,7 @@ export class Process {
     for (const [pid, { tag }] of this.links) tell(pid, { type: "link_died", pid: this.pid, tag, exit });
     for (const pid of this.watchers) tell(pid, { type: "process_died", pid: this.pid, exit });
     for (const pid of this.watched) tell(pid, { type: "stop_monitoring", pid: this.pid });
-    for (const pid of this.blockedPeers ?? NO_PIDS) tell(pid, { type: "room", pid: this.pid });
+    for (const pid of this.toldFull?.values() ?? []) tell(pid, { type: "room", pid: this.pid });
   }
 
   #linkDied(pid: number, tag: bigint, exit: Exit): void {

@@ -16,7 +16,7 @@ export type Signal =
   | { readonly type: "stop_monitoring"; readonly pid: number }
   | { readonly type: "process_died"; readonly pid: number; readonly exit: Exit }
   | { readonly type: "kill"; readonly pid: number }
-  /** The mailbox of `pid` is full (or has room again): the receiver sends it nothing more until then. */
+  /** The mailbox of `pid` is full (or has room again): the receiver's whole carrier sends it nothing until then. */
   | { readonly type: "full"; readonly pid: number }
   | { readonly type: "room"; readonly pid: number };
 

@@ -22,15 +22,16 @@ export async function freePort() {
 /**
  * Starts dist/main.js and waits until it is ready.
  * @param config text of its frenezulo.toml; the address is given on the command line
+ * @param checkout folder of the one whose node it is
  * @returns base URL, pid, and `stop`, which resolves to the exit code (null: it had to be killed)
  */
-export async function startNode({ config = "", env = {} } = {}) {
+export async function startNode({ config = "", env = {}, checkout = root } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "frenezulo-load-"));
   const configPath = join(folder, "frenezulo.toml");
   writeFileSync(configPath, config);
   const address = `127.0.0.1:${await freePort()}`;
   const args = ["up", "--config", configPath, "--listen", address, "--data", join(folder, "data")];
-  const started = await startProgram(process.execPath, [join(root, "dist/main.js"), ...args], { env, folder });
+  const started = await startProgram(process.execPath, [join(checkout, "dist/main.js"), ...args], { env, folder });
   const url = `http://${address}`;
   try {
     await ready(started, `${url}/services/-/readyz`);

@@ -94,7 +94,9 @@ export class GuestPrograms {
           `timer of ${intent.item.key} is lost`,
         );
         if (isGot) continue;
-      } else if (!full.has(`${from} ${to}`) && slot(to) !== 0) continue; // refused by a long way, or by the dead
+      } else if (!full.has(`${carrier.slot} ${to}`) && slot(to) !== 0) {
+        continue; // refused by a long way, or by the dead
+      }
       intent.state = "cancelled";
     }
   }

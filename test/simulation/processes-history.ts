@@ -49,7 +49,7 @@ class History implements Net {
   readonly #worlds: MainEnvironment[];
   readonly #ways = new Map<string, OnWay[]>();
   readonly #asked: SpawnAsked[] = [];
-  /** Pairs "sender receiver" of which the sender was told that the mailbox is full. */
+  /** Pairs "slot receiver" of carriers that were told that the receiver's mailbox is full. */
   readonly #full = new Set<string>();
   readonly #ended = new Map<number, Death>();
   readonly #programs: GuestPrograms;
@@ -110,8 +110,7 @@ class History implements Net {
       return false;
     }
     if (frame.kind === SIGNAL.message) {
-      const isTold = this.#model.live.has(frame.from) && this.#full.has(`${frame.from} ${frame.to}`);
-      assert.ok(!isTold, `${frame.from} sends to ${frame.to}, which is full`);
+      assert.ok(!this.#full.has(`${from} ${frame.to}`), `${frame.from} sends to ${frame.to}, which is full`);
       this.#model.send(Buffer.from(frame.bytes).readUInt32LE(16), this.nowMs);
     }
     if (to === 0) this.#toMain(frame, from);
@@ -145,8 +144,8 @@ class History implements Net {
     if (frame.kind === SIGNAL.message) this.#model.deliver("message", frame.from, frame.to);
     if (frame.kind !== SIGNAL.signal && frame.kind !== SIGNAL.fate) return;
     const { type, pid } = decodeSignal(Buffer.from(frame.bytes));
-    if (type === "full") this.#full.add(`${frame.to} ${pid}`);
-    else if (type === "room") this.#full.delete(`${frame.to} ${pid}`);
+    if (type === "full") this.#full.add(`${slot(frame.to)} ${pid}`);
+    else if (type === "room") this.#full.delete(`${slot(frame.to)} ${pid}`);
     else this.#model.deliver(type, pid, frame.to);
   }
 
@@ -266,7 +265,7 @@ class History implements Net {
     this.#programs.carrierDied(dead);
     for (const world of this.#worlds) world.carrierGone(carrier as unknown as Carrier);
     for (const from of FROM) this.#way(from, dead).length = 0;
-    for (const pair of this.#full) if (slot(Number(pair.split(" ")[0])) === dead) this.#full.delete(pair);
+    for (const pair of this.#full) if (Number(pair.split(" ")[0]) === dead) this.#full.delete(pair);
     for (const each of this.#carriers.keys()) this.#way(dead, each).push({ gone: pidEnd(this.#bell) });
     this.#compare();
   }

@@ -4,6 +4,8 @@ import { describe, expect, it } from "vitest";
 import { ASK_HEADER } from "../../../actors/asking.ts";
 import { ANSWER, ASK } from "../../../actors/asks.ts";
 import type { Exit } from "../../../actors/exits.ts";
+import { Message } from "../../../actors/mailbox.ts";
+import { encodeMessage } from "../../../actors/messages.ts";
 import { decodeSignal, encodeSignal, type Signal } from "../../../actors/signals.ts";
 import { COUNTS, SIGNAL } from "../../../actors/wire.ts";
 import type { Frame, OnWay, Program } from "../../simulation/processes-carrier.ts";
@@ -221,6 +223,68 @@ describe("a message", () => {
     }
     expect(alone.exits.get(pid)?.text).toBe(`the mailbox of process ${deaf} was full for 5 ms`);
     expect(alone.carrier.runtime.kernel.waitedFor).toBe(0);
+  });
+});
+
+describe("a full mailbox", () => {
+  const signalOf = (frame: Frame | undefined): Signal => decodeSignal(Buffer.from(frame?.bytes ?? []));
+
+  it("is told once to a carrier, whoever of it sends, and its room too", () => {
+    const alone = new Alone();
+    const spec = environment(1, { mailboxMessagesMax: 2 });
+    const receiver = alone.bear(spec, function* () {
+      yield alone.receive(5n);
+      for (let i = 0; i < 4; i++) yield alone.receive();
+    });
+    alone.run();
+    const senders = [1, 2, 3, 4].map((number) => number * 1024 + 2);
+    for (const from of senders) {
+      const bytes = encodeMessage(new Message("data", 1n, Buffer.from("data"), 0, 4));
+      alone.inbox.push({ from: 2, onWay: { kind: SIGNAL.message, to: receiver, from, environment: 1, bytes } });
+    }
+    alone.carrier.poll(senders.length);
+    expect(alone.sent.map((frame) => [frame.slot, signalOf(frame)])).toEqual([[2, { type: "full", pid: receiver }]]);
+    alone.carrier.runtime.kernel.letSend(alone.carrier.runtime.kernel.memberOf(receiver).process);
+    expect(alone.sent.slice(1).map((frame) => [frame.slot, signalOf(frame)])).toEqual([
+      [2, { type: "room", pid: receiver }],
+    ]);
+  });
+
+  it("in another carrier is sent nothing by anybody here until it has room, or its carrier has ended", () => {
+    const alone = new Alone();
+    const spec = environment(1);
+    const [full, other] = [5 * 1024 + 2, 6 * 1024 + 2];
+    let sent = 0;
+    const send = () =>
+      alone.bear(spec, function* () {
+        yield alone.call("message", "create_data", 1n, 0n);
+        yield alone.call("message", "send", BigInt(full));
+        sent++;
+      });
+    const tell = (type: "full" | "room", pid: number): void => {
+      const bytes = encodeSignal({ type, pid });
+      const nobody = 9 * 1024 + 1; // who filled it has ended
+      alone.inbox.push({ from: 2, onWay: { kind: SIGNAL.fate, to: nobody, from: pid, environment: 1, bytes } });
+      alone.run();
+    };
+    tell("full", full);
+    tell("full", other);
+    for (let i = 0; i < 3; i++) send();
+    alone.run();
+    expect([sent, alone.sent.length]).toEqual([0, 0]);
+    tell("room", other);
+    expect(sent).toBe(0);
+    tell("room", full);
+    expect([sent, alone.sent.length]).toEqual([3, 3]);
+    expect(alone.carrier.runtime.kernel.waitedFor).toBe(0);
+
+    tell("full", full);
+    send();
+    alone.run();
+    expect(sent).toBe(3);
+    alone.inbox.push({ from: 2, onWay: { gone: 1024 * 100 } });
+    alone.run();
+    expect(sent).toBe(4);
   });
 });
 
