@@ -192,6 +192,8 @@ ENTRY {
   } else if (parameter_is("do", "bound")) {
     must_start(7, "bounds", n);
     reply_number(received());
+  } else if (parameter_is("do", "spin")) {
+    for (volatile uint64_t turns = 0;;) turns++;
   } else if (parameter_is("do", "flood")) {
     must_start(0, "stays", 0);
     must_start(0, "floods", started);

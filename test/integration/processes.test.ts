@@ -157,6 +157,19 @@ describe.each(ways)("a service that is %s", (name, way) => {
   });
 });
 
+it("a light request that spins ends alone at its deadline, however short that is: its actor lives on", async () => {
+  await serve("brief", { light: "always", limits: { deadline: "5ms" } });
+  const actors = new Set<number>();
+  for (let i = 0; i < 5; i++) {
+    expect((await ask("brief", "spin")).status).toBe(504);
+    const service = await admin.describe("brief");
+    for (const { pid } of service.actors) actors.add(pid);
+    expect(service.actors).toHaveLength(1);
+  }
+  expect(actors.size).toBe(1);
+  await admin.remove("brief");
+});
+
 describe("a service whose processes live in carriers of their own", () => {
   it("is answered for by a child there, or told at once that nobody is left", async () => {
     await serve("apart", { light: "never" });
