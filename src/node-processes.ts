@@ -11,7 +11,7 @@ import type { LightCache } from "./modules/light-cache.ts";
 import type { Modules } from "./modules.ts";
 import { Networking } from "./networking.ts";
 import { ProcessModules } from "./process-modules.ts";
-import { ProcessServer } from "./process-server.ts";
+import { type CarrierShare, ProcessServer } from "./process-server.ts";
 import { ServiceProcesses, type ServiceProcessesParts } from "./service-processes.ts";
 
 export interface NodeProcessesParts {
@@ -19,6 +19,7 @@ export interface NodeProcessesParts {
   readonly cache: LightCache;
   readonly limits: Pick<NodeConfig["limits"], "rewrite" | "rewrite_bytes" | "carriers">;
   readonly log: Log | null;
+  readonly share: CarrierShare | null;
 }
 
 /** Carriers for light processes alone. */
@@ -34,7 +35,7 @@ export class NodeProcesses {
   readonly forms: ProcessModules;
   readonly #lightener: Lightener;
 
-  constructor({ modules, cache, limits, log }: NodeProcessesParts) {
+  constructor({ modules, cache, limits, log, share }: NodeProcessesParts) {
     this.environments = new Environments(limits.carriers + SLOTS_BEYOND);
     this.#lightener = new Lightener({
       cache,
@@ -43,7 +44,7 @@ export class NodeProcesses {
       onCacheFailure: (digest, error) => log?.warn({ digest, error: String(error) }, "a light module was not kept"),
     });
     this.forms = new ProcessModules(modules, this.#lightener);
-    this.server = new ProcessServer(this.environments, this.asks, HOSTS_MAX);
+    this.server = new ProcessServer(this.environments, this.asks, HOSTS_MAX, share);
     this.networking.serve(this.asks);
   }
 

@@ -107,12 +107,9 @@ class Node implements Verbs, RunningNode {
       store: () => (this.#store as Store).light,
       isDeclared: (digest) => this.#registry.declares(digest),
     });
-    this.#processes = new NodeProcesses({
-      modules: this.#modules,
-      cache: this.#light,
-      limits,
-      log,
-    });
+    const shareMax = Math.max(1, Math.floor(limits.carriers * limits.share));
+    const share = { max: shareMax, isContended: () => this.#actors.waiting > 0 };
+    this.#processes = new NodeProcesses({ modules: this.#modules, cache: this.#light, limits, log, share });
     const { server } = this.#processes;
     const processes = this.#processes.ofServices({
       log,
@@ -128,7 +125,7 @@ class Node implements Verbs, RunningNode {
       environmentOf: (actor, carrier, compiled) => processes.environmentOf(actor, carrier, compiled),
       onCarrierGone: (carrier, why) => server.carrierGone(carrier, why),
       sharedMax: availableParallelism(),
-      shareMax: Math.max(1, Math.floor(limits.carriers * limits.share)),
+      shareMax,
       instancesMax: limits.instances,
       ...actorLog(log),
     });

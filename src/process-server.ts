@@ -24,6 +24,14 @@ const KILL_MS = 100;
 /** Between two looks whether a carrier that is being made is warm. ms */
 const WARM_MS = 5;
 
+/** What the processes of one environment may take of the carriers, where others want some (`limits.share`). */
+export interface CarrierShare {
+  /** Carriers of their own that they may have while others wait for one, or only one is left. */
+  readonly max: number;
+  /** True if actors wait for a carrier. */
+  readonly isContended: () => boolean;
+}
+
 /** A process with a carrier of its own, or one whose end somebody waits for. */
 interface Hosted {
   readonly carrier: Carrier;
@@ -47,10 +55,17 @@ export class ProcessServer {
   readonly #early = new Map<number, Exit>();
   #hosts!: ProcessHosts;
   readonly #hostsMax: number;
+  readonly #share: CarrierShare | null;
+  /** Carriers that belong to one process each, by environment. */
+  readonly #own = new Map<number, number>();
 
-  /** @param hostsMax carriers for light processes alone, at most */
-  constructor(environments: Environments, asks: Asks, hostsMax: number) {
+  /**
+   * @param hostsMax carriers for light processes alone, at most
+   * @param share null: there is nobody else
+   */
+  constructor(environments: Environments, asks: Asks, hostsMax: number, share: CarrierShare | null) {
     this.#hostsMax = hostsMax;
+    this.#share = share;
     this.#environments = environments;
     this.#asks = asks;
     this.#serve();
@@ -109,7 +124,7 @@ export class ProcessServer {
     if (this.#spawning === 0) this.#early.clear();
     if (typeof born === "string") {
       environment.births.end(request.root, carrier, 1);
-      if (isAlone) this.#carriers.giveBack(carrier);
+      if (isAlone) this.#giveBack(carrier, environment.spec.id);
       throw new Error(born);
     }
     if (spec.isReported) {
@@ -127,7 +142,7 @@ export class ProcessServer {
       if (this.#spawning > 0) this.#early.set(pid, exit);
       return false;
     }
-    if (hosted.isAlone) this.#carriers.giveBack(hosted.carrier);
+    if (hosted.isAlone) this.#giveBack(hosted.carrier, hosted.environment);
     hosted.onEnd(exit);
     return true;
   }
@@ -146,10 +161,12 @@ export class ProcessServer {
     const names = ({ environment }: Asker) => this.#environment(environment).names;
     asks.on(ASK.name_put, (from, payload) => {
       const pid = Number(payload.readBigUInt64LE(0));
-      names(from).put(payload.toString("utf8", 8), pid);
-      // Its carrier tells of its end from now on.
+      // Its carrier tells of its end from now on: a name whose process's end nobody tells would never go.
       const { mesh } = this.#carriers;
-      if (slotOf(pid) !== 0) mesh.send(slotOf(pid), SIGNAL.named, pid, 0, from.environment, NO_BYTES, 0, 0);
+      const isTold =
+        slotOf(pid) === 0 || mesh.send(slotOf(pid), SIGNAL.named, pid, 0, from.environment, NO_BYTES, 0, 0);
+      if (!isTold) throw new Error(`too many signals wait for the carrier of process ${pid}`);
+      names(from).put(payload.toString("utf8", 8), pid);
       return NO_BYTES;
     });
     asks.on(ASK.name_get, async (from, payload) =>
@@ -179,7 +196,7 @@ export class ProcessServer {
     const { load } = environment.parts;
     let module = await load(spec.module, spec.rights.maxMemory, false);
     // With a carrier to spare it gets its own at once; else it waits for the light form.
-    const isScarce = this.#carriers.available <= 1;
+    const isScarce = this.#carriers.available <= 1 || this.#isSated(environment);
     if (module.why !== null && isScarce) module = await load(spec.module, spec.rights.maxMemory, true);
     const carrier = this.#carriers.bySlot(from.slot);
     if (carrier === undefined) throw new Error("its carrier has ended");
@@ -225,14 +242,32 @@ export class ProcessServer {
 
   /** A carrier, once one is warm: if none can be made, there is no room. */
   async #takeOwn({ why }: ProcessModule, environment: MainEnvironment): Promise<Carrier> {
+    const { id } = environment.spec;
+    const wants = `for a process that needs its own, because its module is not light: ${why}`;
     for (;;) {
       this.#assertOpen(environment);
+      if (this.#isSated(environment)) throw new Error(`its service has its share of the carriers: no more ${wants}`);
       const carrier = this.#carriers.take();
-      if (carrier !== null) return carrier;
-      if (this.#carriers.isExhausted) break;
+      if (carrier !== null) {
+        this.#own.set(id, (this.#own.get(id) ?? 0) + 1);
+        return carrier;
+      }
+      if (this.#carriers.isExhausted) throw new Error(`no carrier is free ${wants}`);
       await sleep(WARM_MS);
     }
-    throw new Error(`no carrier is free for a process that needs its own, because its module is not light: ${why}`);
+  }
+
+  #giveBack(carrier: Carrier, environment: number): void {
+    const left = (this.#own.get(environment) ?? 0) - 1;
+    if (left > 0) this.#own.set(environment, left);
+    else this.#own.delete(environment);
+    this.#carriers.giveBack(carrier);
+  }
+
+  /** As for actors (placement.ts): it takes nothing from those who wait, and leaves the last to those who come. */
+  #isSated({ spec }: MainEnvironment): boolean {
+    if (this.#share === null || (this.#own.get(spec.id) ?? 0) < this.#share.max) return false;
+    return this.#carriers.available <= 1 || this.#share.isContended();
   }
 }
 

@@ -78,6 +78,7 @@ export class Program {
       cache: options.cache,
       limits: { rewrite: limits.rewriteMs, rewrite_bytes: limits.rewriteBytes, carriers: THREADS_MAX },
       log: null,
+      share: null,
     });
     this.#intake = {
       memoryBytes: options.memoryBytesMax,
