@@ -46,7 +46,7 @@ export interface KernelParts {
   readonly deadLetter: () => void;
 }
 
-export const NO_PROCESS: Exit = { reason: "noproc", text: "there is no such process" };
+const NO_PROCESS: Exit = { reason: "noproc", text: "there is no such process" };
 export const NODE_DOWN: Exit = { reason: "killed", text: "its carrier ended" };
 
 export class Kernel {

@@ -1,6 +1,5 @@
 // What host functions can ask of their carrier about processes. The kernel does it.
 import type { EntryCall } from "./entry.ts";
-import type { Exit } from "./exits.ts";
 import type { Message } from "./mailbox.ts";
 import type { Process, Tell } from "./process.ts";
 import type { ProcessConfig } from "./resources.ts";
@@ -28,8 +27,6 @@ export interface Processes {
   exists(from: Process, pid: number): Later<boolean>;
   /** Ends a process, which may be the asking one. */
   kill(from: Process, pid: number): void;
-  /** Its end as it is told to those who ask for a process that is not there. */
-  readonly noProcess: Exit;
   /** Takes the message to the process after so many ms. @returns a number for cancelTimer; 0: no room for one more */
   sendAfter(from: Process, pid: number, message: Message, ms: number, onFire: () => void): number;
   /** True if it had not fired. */

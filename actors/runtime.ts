@@ -8,7 +8,7 @@ import { Ends } from "./ends.ts";
 import { Environment } from "./environment.ts";
 import type { Exit } from "./exits.ts";
 import { InstancePool } from "./instance-pool.ts";
-import { Kernel, type Member, NO_PROCESS } from "./kernel.ts";
+import { Kernel, type Member } from "./kernel.ts";
 import type { Message } from "./mailbox.ts";
 import type { MetricEvent } from "./metering.ts";
 import { slotOf } from "./pids.ts";
@@ -34,7 +34,6 @@ export class Runtime implements Services, Processes {
   readonly asking: Asking;
   readonly imports: WebAssembly.Imports;
   readonly environments = new Map<number, Environment>();
-  readonly noProcess = NO_PROCESS;
   readonly processes: Processes = this;
   readonly #parts: RuntimeParts;
   readonly #lightImports: WebAssembly.Imports;

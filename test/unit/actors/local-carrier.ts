@@ -77,7 +77,6 @@ const nobodyElse: Processes = {
   spawn: () => () => ({ error: "there is no room" }),
   exists: () => () => false,
   kill: () => {},
-  noProcess: { reason: "noproc", text: "" },
   sendAfter: () => 1,
   cancelTimer: () => true,
   hasTaken: () => {},
