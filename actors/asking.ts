@@ -63,12 +63,12 @@ export class Asking {
     };
   }
 
-  /** An `answer` frame of the main thread. */
-  answered(bytes: Uint8Array, start: number, length: number): void {
+  /** An `answer` frame for a process. The slot's owner before may have asked a question of the same number. */
+  answered(pid: number, bytes: Uint8Array, start: number, length: number): void {
     const payload = Buffer.from(bytes.buffer, bytes.byteOffset + start, length);
     const number = payload.readUInt32LE(0);
     const question = this.#open.get(number);
-    if (question === undefined) return; // its process has ended
+    if (question?.process.pid !== pid) return; // its process has ended
     this.#open.delete(number);
     const rest = payload.subarray(ASK_HEADER);
     if (payload[4] === ANSWER.ok) question.answer = new Uint8Array(rest);

@@ -8,8 +8,11 @@ export class Backpressure {
   readonly #forRoom = new Waiters();
   /** By the slot that the way leads to. */
   readonly #forWay = new Waiters();
-  /** Mailboxes of other carriers that are full: nobody here sends to them, whoever filled them (DECISIONS 9.5). */
-  readonly #full = new Set<number>();
+  /**
+   * Mailboxes of other carriers that are full: nobody here sends to them, whoever filled them, but one message of each
+   * tag that they wait for (DECISIONS 9.5).
+   */
+  readonly #full = new Map<number, Set<bigint>>();
 
   /** @param poke a process that may try again */
   constructor(poke: (pid: number) => void) {
@@ -26,14 +29,25 @@ export class Backpressure {
     return this.#forWay.size > 0;
   }
 
-  /** True if the mailbox of that process of another carrier is known to be full. */
-  isFull(pid: number): boolean {
-    return this.#full.has(pid);
+  /** True if the mailbox of that process of another carrier is known to be full, and not to wait for that tag. */
+  isFullFor(pid: number, tag: bigint): boolean {
+    return this.#full.get(pid)?.has(tag) === false;
+  }
+
+  /** A message of that tag went to it. */
+  sent(pid: number, tag: bigint): void {
+    this.#full.get(pid)?.delete(tag);
   }
 
   /** Another carrier says that a mailbox of its is full. */
   filled(pid: number): void {
-    this.#full.add(pid);
+    this.#full.set(pid, new Set());
+  }
+
+  /** And that its process waits for a message of that tag. */
+  awaits(pid: number, tag: bigint): void {
+    this.#full.get(pid)?.add(tag);
+    this.poke(pid);
   }
 
   waitForRoom(pid: number, sender: number): void {
@@ -47,6 +61,11 @@ export class Backpressure {
   /** There is room in that mailbox, or its process has ended. */
   hasRoom(pid: number): void {
     this.#full.delete(pid);
+    this.poke(pid);
+  }
+
+  /** Whoever waits to send to that process may try again. */
+  poke(pid: number): void {
     if (this.#forRoom.size > 0) for (const sender of this.#forRoom.take(pid)) this.#poke(sender);
   }
 
@@ -66,6 +85,6 @@ export class Backpressure {
 
   /** A carrier has ended with all its processes: those of its slot below `pidEnd`. */
   slotGone(slot: number, pidEnd: number): void {
-    for (const pid of this.#full) if (slotOf(pid) === slot && pid < pidEnd) this.hasRoom(pid);
+    for (const pid of this.#full.keys()) if (slotOf(pid) === slot && pid < pidEnd) this.hasRoom(pid);
   }
 }

@@ -5,12 +5,13 @@
 import { Backpressure } from "./backpressure.ts";
 import type { Environment } from "./environment.ts";
 import type { Exit } from "./exits.ts";
+import { Fullness } from "./fullness.ts";
 import type { Message } from "./mailbox.ts";
 import { decodeMessage, encodeMessage } from "./messages.ts";
 import { slotOf } from "./pids.ts";
-import type { Process, Tell } from "./process.ts";
+import type { Process } from "./process.ts";
 import type { ProcessConfig } from "./resources.ts";
-import { decodeSignal, encodeSignal, isFate, type Signal } from "./signals.ts";
+import { decodeSignal, encodeSignal, isFate, type Signal, type Tell } from "./signals.ts";
 import type { Task } from "./task.ts";
 import { SIGNAL } from "./wire.ts";
 
@@ -117,6 +118,7 @@ export class Kernel {
       const member = this.find(to, environment);
       if (signal.type === "full") this.#backpressure.filled(signal.pid);
       else if (signal.type === "room") this.#backpressure.hasRoom(signal.pid);
+      else if (signal.type === "awaits") this.#backpressure.awaits(signal.pid, signal.tag);
       else if (member !== undefined) this.#receive(member, signal);
       else this.#noProcess(environment, to, signal);
     } else if (slot === 0) this.#noProcess(environment, to, signal);
@@ -135,7 +137,7 @@ export class Kernel {
   send(from: Process, to: number, message: Message): boolean {
     const slot = slotOf(to);
     if (slot !== this.#parts.slot) {
-      const isFull = this.#backpressure.isFull(to);
+      const isFull = this.#backpressure.isFullFor(to, message.tag);
       if (isFull) this.#backpressure.waitForRoom(to, from.pid);
       else if (this.#transmit(from, slot, to, message)) return true;
       else this.#backpressure.waitForWay(slot, from.pid);
@@ -165,7 +167,8 @@ export class Kernel {
    */
   post(from: Process, to: number, message: Message): boolean {
     const slot = slotOf(to);
-    if (slot !== this.#parts.slot) return !this.#backpressure.isFull(to) && this.#transmit(from, slot, to, message);
+    if (slot !== this.#parts.slot)
+      return !this.#backpressure.isFullFor(to, message.tag) && this.#transmit(from, slot, to, message);
     const member = this.find(to, from.environment);
     if (member === undefined || member.process.mailbox.isFullFor(message.length)) return false;
     this.#put(member, from.handOver(message));
@@ -184,19 +187,16 @@ export class Kernel {
 
   /** A process has taken a message out of its mailbox: who waited for room may go on. */
   hasTaken(process: Process): void {
-    if (process.mailbox.hasMuchRoom) this.letSend(process);
+    if (!process.mailbox.hasMuchRoom) return;
+    process.fullness?.tellRoom(this.tellOf(process));
+    process.fullness = null;
+    this.#backpressure.hasRoom(process.pid);
   }
 
-  /**
-   * Who waits for room in the mailbox of a process may try again: there is room, or it waits for certain tags, which
-   * are never bounded (DECISIONS 9.5).
-   */
-  letSend(process: Process): void {
-    for (const pid of process.toldFull?.values() ?? []) {
-      this.tell(process.environment, pid, { type: "room", pid: process.pid });
-    }
-    process.toldFull = null;
-    this.#backpressure.hasRoom(process.pid);
+  /** A process begins to wait for `awaited`: however full its mailbox is, who has that may send it (DECISIONS 9.5). */
+  awaits(process: Process): void {
+    process.fullness?.awaits(process.awaited ?? [], this.tellOf(process));
+    this.#backpressure.poke(process.pid);
   }
 
   /** A frame of another carrier. The bytes are valid during the call. */
@@ -220,11 +220,14 @@ export class Kernel {
     }
     const { process, task } = member;
     // Beyond the bound it is taken all the same, and its carrier is told to wait: what is on its way is not much.
-    process.mailbox.push(decodeMessage(bytes, start, length), false);
-    if (process.mailbox.isFullFor(0) && !process.toldFull?.has(slotOf(from))) {
-      process.toldFull ??= new Map();
-      process.toldFull.set(slotOf(from), from);
-      this.tell(environment, from, { type: "full", pid: to });
+    const message = decodeMessage(bytes, start, length);
+    process.fullness?.came(message.tag);
+    process.mailbox.push(message, false);
+    if (process.mailbox.isFullFor(0)) {
+      const tell = this.tellOf(process);
+      process.fullness ??= new Fullness(to);
+      process.fullness.told(from, tell);
+      process.fullness.awaits(process.awaited ?? [], tell);
     }
     if (task !== null) this.#parts.poke(task);
   }
@@ -235,7 +238,7 @@ export class Kernel {
     for (const member of [...this.#members.values()]) {
       const { process } = member;
       if (process.pendingSpawns > 0) process.goneMeanwhile(slot, pidEnd);
-      process.toldFull?.delete(slot);
+      process.fullness?.slotGone(slot);
       const known = new Set([...process.links.keys(), ...process.watched]);
       const gone = [...known].filter((pid) => slotOf(pid) === slot && pid < pidEnd);
       for (const pid of gone) {
@@ -275,7 +278,11 @@ export class Kernel {
 
   #transmit(from: Process, slot: number, to: number, message: Message): boolean {
     const { isWritable, toSlot } = this.#parts;
-    return isWritable(slot) && toSlot(slot, SIGNAL.message, to, from.pid, from.environment, encodeMessage(message));
+    if (!isWritable(slot)) return false;
+    const bytes = encodeMessage(message);
+    if (!toSlot(slot, SIGNAL.message, to, from.pid, from.environment, bytes)) return false;
+    this.#backpressure.sent(to, message.tag);
+    return true;
   }
 
   #put({ process, task }: Member, message: Message): void {

@@ -108,17 +108,13 @@ export class Mesh {
     this.#isPolling = true;
     try {
       this.#takeNotes();
-      let came = 0;
-      for (let peer = this.#gone[0]; peer !== undefined; peer = this.#gone[0], came++) {
-        peer.read(handler, Number.POSITIVE_INFINITY);
-        peer.close();
-        this.#gone.shift();
-        this.onPeerGone(peer.slot, peer.pidEnd);
-      }
+      let came = this.#tellGone(handler);
       for (let i = 0; i < this.#peers.length; i++) {
         const peer = this.#peers[i] as MeshPeer;
         peer.flush();
         came += peer.read(handler, FRAMES_A_TURN);
+        // The handler may have sent, and so taken notes: the next one's slot may have a new owner.
+        came += this.#tellGone(handler);
       }
       return came > 0;
     } finally {
@@ -136,6 +132,18 @@ export class Mesh {
       peer.pidEnd = pidEnd;
       this.#gone.push(peer);
     }
+  }
+
+  /** Tells the last of threads that have ended, and that they have. @returns how many */
+  #tellGone(handler: SignalHandler): number {
+    let count = 0;
+    for (let peer = this.#gone[0]; peer !== undefined; peer = this.#gone[0], count++) {
+      peer.read(handler, Number.POSITIVE_INFINITY);
+      peer.close();
+      this.#gone.shift();
+      this.onPeerGone(peer.slot, peer.pidEnd);
+    }
+    return count;
   }
 
   get #hasNotes(): boolean {

@@ -5,9 +5,10 @@
 import type { FileTable } from "./abi/files.ts";
 import type { Exit } from "./exits.ts";
 import { isNormalExit } from "./exits.ts";
+import type { Fullness } from "./fullness.ts";
 import { Mailbox, Message } from "./mailbox.ts";
 import { Resources } from "./resources.ts";
-import type { Signal } from "./signals.ts";
+import type { Signal, Tell } from "./signals.ts";
 import type { Stdin } from "./stdin.ts";
 
 /** Bounds of what a guest can make its host keep (DECISIONS 3.4). */
@@ -21,9 +22,6 @@ export interface ProcessLimits {
   /** How long it waits for room in another's mailbox before it traps. ms */
   readonly sendTimeoutMs: number;
 }
-
-/** How a process tells others. */
-export type Tell = (to: number, signal: Signal) => void;
 
 /** A link as one side sees it. */
 interface Link {
@@ -107,8 +105,8 @@ export class Process {
   get watched(): ReadonlySet<number> {
     return this.#watched ?? NO_PIDS;
   }
-  /** Other carriers that were told that this mailbox is full, by their slots, with a pid there; null: none. */
-  toldFull: Map<number, number> | null = null;
+  /** What other carriers were told of its full mailbox; null: it has room, as far as they know. */
+  fullness: Fullness | null = null;
   /** Tags of the messages that it waits for now; null: it takes any, or does not wait. */
   awaited: readonly bigint[] | null = null;
   // Made when they are first needed: thousands of processes have none.
@@ -257,7 +255,7 @@ export class Process {
     for (const [pid, { tag }] of this.links) tell(pid, { type: "link_died", pid: this.pid, tag, exit });
     for (const pid of this.watchers) tell(pid, { type: "process_died", pid: this.pid, exit });
     for (const pid of this.watched) tell(pid, { type: "stop_monitoring", pid: this.pid });
-    for (const pid of this.toldFull?.values() ?? []) tell(pid, { type: "room", pid: this.pid });
+    this.fullness?.tellRoom(tell);
   }
 
   #linkDied(pid: number, tag: bigint, exit: Exit): void {

@@ -1,8 +1,9 @@
 // What host functions can ask of their carrier about processes. The kernel does it.
 import type { EntryCall } from "./entry.ts";
 import type { Message } from "./mailbox.ts";
-import type { Process, Tell } from "./process.ts";
+import type { Process } from "./process.ts";
 import type { ProcessConfig } from "./resources.ts";
+import type { Tell } from "./signals.ts";
 
 /** What a process wants to spawn. */
 export interface SpawnRequest {
@@ -33,8 +34,8 @@ export interface Processes {
   cancelTimer(from: Process, timer: number): boolean;
   /** A message was taken from its mailbox: who waits for room there may go on. */
   hasTaken(process: Process): void;
-  /** It begins to wait for `awaited`, and its mailbox is full: who waits for room there may try again. */
-  letSend(process: Process): void;
+  /** It begins to wait for `awaited`: who has that and waits for room there may send it. */
+  awaits(process: Process): void;
   /** What a process is allowed to; changes only by its spawner's choice. */
   rightsOf(process: Process): ProcessConfig;
   /** The environment's number of its processes' kind of module: the spawner's own. */

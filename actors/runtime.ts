@@ -237,8 +237,8 @@ export class Runtime implements Services, Processes {
     return isCancelled;
   }
 
-  letSend(process: Process): void {
-    this.kernel.letSend(process);
+  awaits(process: Process): void {
+    this.kernel.awaits(process);
   }
 
   hasTaken(process: Process): void {

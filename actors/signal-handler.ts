@@ -26,7 +26,7 @@ export function signalHandler(target: SignalTarget, mesh: Mesh): SignalHandler {
     answer[4] = ANSWER.ok;
     const pid = Number(payload.readBigUInt64LE(ASK_HEADER));
     answer[ASK_HEADER] = kernel.find(pid, environment) === undefined ? 0 : 1;
-    mesh.send(slotOf(from), SIGNAL.answer, 0, from, environment, answer, 0, answer.length);
+    mesh.send(slotOf(from), SIGNAL.answer, from, 0, environment, answer, 0, answer.length);
   };
 
   /** A process has a name: the main thread is told of its end, or at once that it is not there. */
@@ -40,7 +40,7 @@ export function signalHandler(target: SignalTarget, mesh: Mesh): SignalHandler {
     const payload = (): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset + start, length);
     switch (kind) {
       case SIGNAL.answer:
-        return asking.answered(bytes, start, length);
+        return asking.answered(to, bytes, start, length);
       case SIGNAL.ask:
         return answerExists(from, environment, payload());
       case SIGNAL.named:

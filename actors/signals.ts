@@ -18,15 +18,21 @@ export type Signal =
   | { readonly type: "kill"; readonly pid: number }
   /** The mailbox of `pid` is full (or has room again): the receiver's whole carrier sends it nothing until then. */
   | { readonly type: "full"; readonly pid: number }
-  | { readonly type: "room"; readonly pid: number };
+  | { readonly type: "room"; readonly pid: number }
+  /** `pid`, whose mailbox is full, waits for one message of this tag: that may come all the same (DECISIONS 9.5). */
+  | { readonly type: "awaits"; readonly pid: number; readonly tag: bigint };
 
 export type SignalType = Signal["type"];
+
+/** How a process tells others. */
+export type Tell = (to: number, signal: Signal) => void;
 
 const fates: ReadonlySet<SignalType> = new Set([
   "link_died",
   "process_died",
   "full",
   "room",
+  "awaits",
   "born",
   // One for each link or monitor at most: who has none sends none.
   "unlink",
@@ -50,6 +56,7 @@ export const signalTypes = [
   "full",
   "room",
   "born",
+  "awaits",
 ] as const satisfies readonly SignalType[];
 
 /** Bytes: 0 type, 1 exit reason, 8 u64 pid, 16 u64 tag, 24 UTF-8 text of the exit. */
@@ -75,6 +82,7 @@ export function decodeSignal(bytes: Buffer): Signal {
   switch (type) {
     case "link":
     case "born":
+    case "awaits":
       return { type, pid, tag };
     case "link_died":
       return { type, pid, tag, exit: exitOf(bytes) };

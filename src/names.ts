@@ -4,11 +4,18 @@ import { slotOf } from "../actors/pids.ts";
 /** Names and claims together: the main thread keeps them, of 1 KiB at most. */
 const NAMES_MAX = 100_000;
 
+/** Somebody who asked while a name was claimed. */
+interface Waiting {
+  readonly answer: (pid: number) => void;
+  /** True if it wants to put the name where the claimer does not. */
+  readonly isClaim: boolean;
+}
+
 interface Claim {
   /** The process whose turn it is to put the name. */
   readonly by: number;
   /** Those who asked meanwhile, in order: a process waits for one answer at a time. */
-  readonly waiting: Map<number, (pid: number) => void>;
+  readonly waiting: Map<number, Waiting>;
 }
 
 export class Names {
@@ -34,24 +41,22 @@ export class Names {
     if (pid !== undefined) return pid;
     const claim = this.#claims.get(name);
     if (claim === undefined) return 0;
-    this.#know(by, name);
-    return new Promise((answer) => claim.waiting.set(by, answer));
+    return this.#wait(claim, name, by, false);
   }
 
   /**
    * As `get`, but if there is none the name is `by`'s to put, and 0 says so.
    * @throws Error if there are too many names
    */
-  async claim(name: string, by: number): Promise<number> {
-    for (;;) {
-      const pid = await this.get(name, by);
-      if (pid !== 0) return pid;
-      if (this.#claims.has(name)) continue;
-      this.#assertRoom();
-      this.#claims.set(name, { by, waiting: new Map() });
-      this.#know(by, name);
-      return 0;
-    }
+  claim(name: string, by: number): number | Promise<number> {
+    const pid = this.#pids.get(name);
+    if (pid !== undefined) return pid;
+    const claim = this.#claims.get(name);
+    if (claim !== undefined) return this.#wait(claim, name, by, true);
+    this.#assertRoom();
+    this.#claims.set(name, { by, waiting: new Map() });
+    this.#know(by, name);
+    return 0;
   }
 
   remove(name: string): void {
@@ -80,15 +85,26 @@ export class Names {
     for (const pid of gone) this.ended(pid);
   }
 
-  /** A claim is over: those who wait get what came of it. */
+  #wait(claim: Claim, name: string, by: number, isClaim: boolean): Promise<number> {
+    this.#know(by, name);
+    return new Promise((answer) => claim.waiting.set(by, { answer, isClaim }));
+  }
+
+  /** A claim is over: those who wait get what came of it. If nothing did, it is the next one's, who may end at once. */
   #release(name: string, pid: number): void {
     const claim = this.#claims.get(name);
     if (claim === undefined) return;
     this.#claims.delete(name);
     this.#unknow(claim.by, name);
-    for (const [by, answer] of claim.waiting) {
-      this.#unknow(by, name);
-      answer(pid);
+    for (const [by, waiting] of claim.waiting) {
+      const next = this.#claims.get(name);
+      if (pid === 0 && waiting.isClaim && next !== undefined) {
+        next.waiting.set(by, waiting);
+        continue;
+      }
+      if (pid === 0 && waiting.isClaim) this.#claims.set(name, { by, waiting: new Map() });
+      else this.#unknow(by, name);
+      waiting.answer(pid);
     }
   }
 

@@ -66,7 +66,8 @@ export function messageFunctions(host: Host): HostFunctions {
   /** What has these tags comes however full the mailbox is (DECISIONS 9.5). */
   const expect = (process: Process, tags: readonly bigint[] | undefined): void => {
     process.awaited = tags ?? null;
-    if (process.mailbox.isFullFor(0)) host.services.processes.letSend(process);
+    // Full or not: what it waits for may be larger than the room that is left.
+    if (process.mailbox.length > 0) host.services.processes.awaits(process);
   };
 
   /** Puts a resource of the process into the scratch message. */

@@ -10,6 +10,18 @@ import { type Host, type HostFunctions, u64 } from "./host.ts";
 import { pidOf } from "./pid.ts";
 import { namePayload, readName } from "./registry.ts";
 
+/**
+ * Notices of ends are never refused (DECISIONS 9.5): so nobody may ask for more of them than it can hold, unread ones
+ * included.
+ * @param asked links or monitors that it has
+ */
+function assertNotices(host: Host, asked: number, text: string): void {
+  const { limits, mailbox } = host.process;
+  const most = limits.resourcesMax * 16;
+  if (asked >= most) host.trap(text);
+  if (asked + mailbox.length >= most + limits.messagesMax) host.trap("it has not read of too many ends");
+}
+
 /** A parameter of a spawn: one byte of type, and the value in 16 (lunatic-abi.md §2.2). */
 const PARAM_BYTES = 17;
 const TYPE_I32 = 0x7f;
@@ -42,6 +54,7 @@ export function processFunctions(host: Host): HostFunctions {
         : (process.resources.modules.get(u64(module))?.key ?? host.trap(`there is no module ${u64(module)}`));
     const given = u64(config) === INHERIT ? null : bounded(configOf(host, config), rights);
     checkPreopens(host, given, rights);
+    if (link !== 0n) assertNotices(host, process.links.size, "it has too many links");
     const entry: EntryCall = { name: host.text(...name), params: readParams(host, ...params) };
     return { module: key, config: given, entry, link: u64(link) };
   };
@@ -118,14 +131,14 @@ export function processFunctions(host: Host): HostFunctions {
     },
     link: (tag: bigint, other: bigint) => {
       const process = host.enter();
-      if (process.links.size >= process.limits.resourcesMax * 16) host.trap("it has too many links");
+      assertNotices(host, process.links.size, "it has too many links");
       process.link(pidOf(other), u64(tag), tell());
       host.enter(); // there may be no such process, which ends this one
     },
     unlink: (other: bigint) => host.enter().unlink(pidOf(other), tell()),
     monitor: (other: bigint) => {
       const process = host.enter();
-      if (process.watched.size >= process.limits.resourcesMax * 16) host.trap("it monitors too many processes");
+      assertNotices(host, process.watched.size, "it monitors too many processes");
       process.monitor(pidOf(other), tell());
     },
     stop_monitoring: (other: bigint) => host.enter().stopMonitoring(pidOf(other), tell()),

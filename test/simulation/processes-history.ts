@@ -51,6 +51,8 @@ class History implements Net {
   readonly #asked: SpawnAsked[] = [];
   /** Pairs "slot receiver" of carriers that were told that the receiver's mailbox is full. */
   readonly #full = new Set<string>();
+  /** "slot receiver tag" of messages that such a receiver waits for. */
+  readonly #awaited = new Set<string>();
   readonly #ended = new Map<number, Death>();
   readonly #programs: GuestPrograms;
   readonly #comparison: Comparison;
@@ -110,7 +112,9 @@ class History implements Net {
       return false;
     }
     if (frame.kind === SIGNAL.message) {
-      assert.ok(!this.#full.has(`${from} ${frame.to}`), `${frame.from} sends to ${frame.to}, which is full`);
+      const pair = `${from} ${frame.to}`;
+      const isAwaited = this.#awaited.delete(`${pair} ${Buffer.from(frame.bytes).readBigUInt64LE(0)}`);
+      assert.ok(isAwaited || !this.#full.has(pair), `${frame.from} sends to ${frame.to}, which is full`);
       this.#model.send(Buffer.from(frame.bytes).readUInt32LE(16), this.nowMs);
     }
     if (to === 0) this.#toMain(frame, from);
@@ -143,9 +147,13 @@ class History implements Net {
   #arrives(frame: Frame): void {
     if (frame.kind === SIGNAL.message) this.#model.deliver("message", frame.from, frame.to);
     if (frame.kind !== SIGNAL.signal && frame.kind !== SIGNAL.fate) return;
-    const { type, pid } = decodeSignal(Buffer.from(frame.bytes));
-    if (type === "full") this.#full.add(`${slot(frame.to)} ${pid}`);
-    else if (type === "room") this.#full.delete(`${slot(frame.to)} ${pid}`);
+    const signal = decodeSignal(Buffer.from(frame.bytes));
+    const { type, pid } = signal;
+    if (type === "full") {
+      this.#full.add(`${slot(frame.to)} ${pid}`);
+      for (const key of this.#awaited) if (key.startsWith(`${slot(frame.to)} ${pid} `)) this.#awaited.delete(key);
+    } else if (type === "room") this.#full.delete(`${slot(frame.to)} ${pid}`);
+    else if (type === "awaits") this.#awaited.add(`${slot(frame.to)} ${pid} ${signal.tag}`);
     else this.#model.deliver(type, pid, frame.to);
   }
 

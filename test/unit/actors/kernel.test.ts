@@ -101,6 +101,26 @@ describe("a question that failed", () => {
   });
 });
 
+it("an answer to the same question of a slot's owner before is nobody's", () => {
+  const alone = new Alone();
+  const asker = alone.bear(environment(1), function* () {
+    yield alone.call("registry", "remove", 0, 4);
+  });
+  alone.run();
+  const asked = Buffer.from(alone.sent.find(({ kind }) => kind === SIGNAL.ask)?.bytes ?? []);
+  const answer = (to: number): void => {
+    const bytes = Buffer.alloc(ASK_HEADER);
+    asked.copy(bytes, 0, 0, 4);
+    bytes[4] = ANSWER.ok;
+    alone.inbox.push({ from: 0, onWay: { kind: SIGNAL.answer, to, from: 0, environment: 1, bytes } });
+    alone.run();
+  };
+  answer(asker - 1024);
+  expect(alone.size).toBe(1);
+  answer(asker);
+  expect(alone.exits.get(asker)?.reason).toBe("normal");
+});
+
 describe("a message", () => {
   const write = function* (alone: Alone, bytes: number): Program {
     yield alone.call("message", "create_data", 0n, 0n);
@@ -244,10 +264,65 @@ describe("a full mailbox", () => {
     }
     alone.carrier.poll(senders.length);
     expect(alone.sent.map((frame) => [frame.slot, signalOf(frame)])).toEqual([[2, { type: "full", pid: receiver }]]);
-    alone.carrier.runtime.kernel.letSend(alone.carrier.runtime.kernel.memberOf(receiver).process);
+    alone.run();
     expect(alone.sent.slice(1).map((frame) => [frame.slot, signalOf(frame)])).toEqual([
       [2, { type: "room", pid: receiver }],
     ]);
+  });
+
+  it("lets what is waited for come from another carrier, and nothing else, however often that is asked", () => {
+    const alone = new Alone();
+    const [remote, got] = [7 * 1024 + 2, [] as unknown[]];
+    let length = 0;
+    const pid = alone.bear(environment(1), function* () {
+      for (let i = 0; i < 500; i++) {
+        alone.carrier.bytes.writeBigUInt64LE(5n, 0);
+        got.push(yield alone.call("message", "receive", 0, 1, 0n));
+        // The other carrier heeds what it is told.
+        const told = alone.sent.map(signalOf);
+        const isFull = told.findLast(({ type }) => type === "full" || type === "room")?.type === "full";
+        if (!isFull) send(0n);
+        if (i === 400 && told.some((signal) => signal.type === "awaits" && signal.tag === 5n)) send(5n);
+        alone.carrier.poll(1);
+      }
+      ({ length } = alone.carrier.runtime.kernel.memberOf(pid).process.mailbox);
+    });
+    const send = (tag: bigint): void => {
+      const bytes = encodeMessage(new Message("data", tag, Buffer.from("data"), 0, 4));
+      alone.inbox.push({ from: 2, onWay: { kind: SIGNAL.message, to: pid, from: remote, environment: 1, bytes } });
+    };
+    alone.run();
+    expect(length).toBe(4);
+    expect(got.filter((result) => result === 0)).toHaveLength(1);
+    // Asked again only once one had come; the last is its own end.
+    expect(alone.sent.map((frame) => signalOf(frame).type)).toEqual(["full", "awaits", "awaits", "room"]);
+  });
+
+  it("takes an awaited answer that is larger than the room there is", async () => {
+    const alone = new Alone();
+    const spec = environment(1, { mailboxBytesMax: 100, sendTimeoutMs: 60_000 });
+    const got: unknown[] = [];
+    const client = alone.bear(spec, function* () {
+      yield alone.call("process", "sleep_ms", 5n);
+      alone.carrier.bytes.writeBigUInt64LE(5n, 0);
+      got.push(yield alone.call("message", "receive", 0, 1, FOREVER));
+    });
+    const server = alone.bear(spec, function* () {
+      for (const [tag, bytes] of [
+        [0n, 50],
+        [5n, 80],
+      ] as const) {
+        yield alone.call("message", "create_data", tag, 0n);
+        yield alone.call("message", "write_data", 1000, bytes);
+        yield alone.call("message", "send", BigInt(client));
+      }
+    });
+    for (let i = 0; i < 100 && alone.size > 0; i++) {
+      alone.run();
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    expect(alone.exits.get(server)?.reason).toBe("normal");
+    expect(got).toEqual([0]);
   });
 
   it("in another carrier is sent nothing by anybody here until it has room, or its carrier has ended", () => {
@@ -261,8 +336,8 @@ describe("a full mailbox", () => {
         yield alone.call("message", "send", BigInt(full));
         sent++;
       });
-    const tell = (type: "full" | "room", pid: number): void => {
-      const bytes = encodeSignal({ type, pid });
+    const tell = (type: "full" | "room" | "awaits", pid: number, tag = 0n): void => {
+      const bytes = encodeSignal({ type, pid, tag });
       const nobody = 9 * 1024 + 1; // who filled it has ended
       alone.inbox.push({ from: 2, onWay: { kind: SIGNAL.fate, to: nobody, from: pid, environment: 1, bytes } });
       alone.run();
@@ -282,9 +357,29 @@ describe("a full mailbox", () => {
     send();
     alone.run();
     expect(sent).toBe(3);
-    alone.inbox.push({ from: 2, onWay: { gone: 1024 * 100 } });
+    tell("awaits", full, 1n);
+    expect(sent).toBe(4);
+    send();
     alone.run();
     expect(sent).toBe(4);
+    alone.inbox.push({ from: 2, onWay: { gone: 1024 * 100 } });
+    alone.run();
+    expect(sent).toBe(5);
+  });
+});
+
+describe("notices of ends that nobody reads", () => {
+  it.each(["monitor", "link"])("stop one that asks for more and more of them by %s", (way) => {
+    const alone = new Alone();
+    const nobody = BigInt(999 * 1024 + 1);
+    const pid = alone.bear(environment(1), function* () {
+      yield alone.call("process", "die_when_link_dies", 0);
+      for (let i = 0; i < 100_000; i++) {
+        yield way === "monitor" ? alone.call("process", way, nobody) : alone.call("process", way, 1n, nobody);
+      }
+    });
+    alone.run();
+    expect(alone.exits.get(pid)?.text).toBe("it has not read of too many ends");
   });
 });
 

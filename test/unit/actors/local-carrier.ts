@@ -80,7 +80,7 @@ const nobodyElse: Processes = {
   sendAfter: () => 1,
   cancelTimer: () => true,
   hasTaken: () => {},
-  letSend: () => {},
+  awaits: () => {},
   rightsOf: () => ({
     maxMemory: 0,
     maxFuel: 0n,

@@ -15,7 +15,7 @@ const exit = fc.record({
   text: fc.string({ unit: "grapheme", maxLength: 60 }),
 });
 const signal: fc.Arbitrary<Signal> = fc.oneof(
-  fc.record({ type: fc.constantFrom("link" as const, "born" as const), pid, tag }),
+  fc.record({ type: fc.constantFrom(...(["link", "born", "awaits"] as const)), pid, tag }),
   fc.record({ type: fc.constant("link_died" as const), pid, tag, exit }),
   fc.record({ type: fc.constant("process_died" as const), pid, exit }),
   fc.record({
