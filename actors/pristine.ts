@@ -90,13 +90,12 @@ export class Restorer {
   }
 
   restore(): void {
-    let isNew = false;
-    for (const span of this.#spans) {
-      if (this.#isUntouched(span)) continue;
-      this.#mark(span);
-      isNew = true;
+    let end = 0;
+    for (const span of this.#spans) if (!this.#isUntouched(span)) end = this.#mark(span);
+    if (end > 0) {
+      this.#image.cover(end); // once, since it copies the whole image
+      this.#plan();
     }
-    if (isNew) this.#plan();
     for (const { target, source } of this.#runs) target.set(source);
   }
 
@@ -106,13 +105,15 @@ export class Restorer {
       : this.memory.compare(this.#image.memory, start, end, start, end) === 0;
   }
 
-  /** Remembers which pages of a span were written. */
-  #mark({ start, end, isZero }: Span): void {
+  /** Remembers which pages of a span were written. @returns where the last of them ends */
+  #mark({ start, end, isZero }: Span): number {
+    let last = 0;
     for (let at = start; at < end; at += PAGE) {
       if (this.#isUntouched({ start: at, end: at + PAGE, isZero })) continue;
       this.#written[at / PAGE] = 1;
-      this.#image.cover(at + PAGE);
+      last = at + PAGE;
     }
+    return last;
   }
 
   /** Divides the memory into runs of written pages and spans of others. */

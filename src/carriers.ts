@@ -14,7 +14,7 @@ import { distFile } from "./dist-file.ts";
 import { Doorbell } from "./doorbell.ts";
 import { remove } from "./lists.ts";
 import { MainMesh } from "./mesh.ts";
-import { Slots } from "./slots.ts";
+import { Slots, slotsFor } from "./slots.ts";
 
 /**
  * Heap and stack of a carrier's own JavaScript; wasm memory is bounded in the module (reliability.md §6). A guest sizes
@@ -44,7 +44,7 @@ export class Carriers {
   readonly #events: CarrierEvents;
   readonly #spares: Carrier[] = [];
   readonly #zombies = new Set<Carrier>();
-  readonly #slots = new Slots();
+  readonly #slots: Slots;
   /** Counters of carriers that have gone. */
   readonly #past = { deadLetters: 0, outputDropped: 0 };
   #refillSoon: NodeJS.Timeout | undefined;
@@ -57,6 +57,7 @@ export class Carriers {
 
   constructor(options: CarriersOptions, events: CarrierEvents) {
     this.#options = options;
+    this.#slots = new Slots(slotsFor(options.threadsMax));
     Atomics.store(this.#bellWords, BELL.lightInstancesMax, options.lightInstancesMax);
     this.#onSignal =
       options.onSignal ??

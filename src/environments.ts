@@ -31,7 +31,7 @@ export class MainEnvironment {
   readonly #words: Int32Array;
 
   constructor(id: number, options: EnvironmentOptions, parts: EnvironmentParts, slots: number) {
-    const counts = new SharedArrayBuffer((COUNTS.shares + COUNTS.words * slots) * 4);
+    const counts = new SharedArrayBuffer((COUNTS.shares + COUNTS.words * (slots + 1)) * 4);
     this.spec = { ...options, id, counts };
     this.parts = parts;
     this.#words = new Int32Array(counts);
@@ -64,7 +64,7 @@ export class Environments {
   readonly #all = new Map<number, MainEnvironment>();
   readonly #slots: number;
 
-  /** @param slots numbers of threads there can be, the main thread's included */
+  /** @param slots of carriers, from `slotsFor` */
   constructor(slots: number) {
     this.#slots = slots;
   }

@@ -13,6 +13,7 @@ import { Networking } from "./networking.ts";
 import { ProcessModules } from "./process-modules.ts";
 import { type CarrierShare, ProcessServer } from "./process-server.ts";
 import { ServiceProcesses, type ServiceProcessesParts } from "./service-processes.ts";
+import { slotsFor } from "./slots.ts";
 
 export interface NodeProcessesParts {
   readonly modules: Modules;
@@ -24,8 +25,6 @@ export interface NodeProcessesParts {
 
 /** Carriers for light processes alone. */
 const HOSTS_MAX = Math.max(2, availableParallelism());
-/** Threads beyond limits.carriers that have a number for a while: those that are ending. */
-const SLOTS_BEYOND = 64;
 
 export class NodeProcesses {
   readonly environments: Environments;
@@ -36,7 +35,7 @@ export class NodeProcesses {
   readonly #lightener: Lightener;
 
   constructor({ modules, cache, limits, log, share }: NodeProcessesParts) {
-    this.environments = new Environments(limits.carriers + SLOTS_BEYOND);
+    this.environments = new Environments(slotsFor(limits.carriers));
     this.#lightener = new Lightener({
       cache,
       rewriteMs: limits.rewrite,

@@ -1,9 +1,24 @@
-// Slots: the numbers by which threads know each other. The main thread has 0, each carrier one of 1 to 1,023.
+// Slots: the numbers by which threads know each other. The main thread has 0, each carrier one from 1 on.
 import { PIDS } from "../actors/wire.ts";
 
+/** Threads that are ending keep theirs for a moment. */
+const ENDING_MAX = 64;
+
+/** How many slots the carriers of a node have, where so many threads may live at once: what has one word a slot, ends there. */
+export function slotsFor(threadsMax: number): number {
+  return Math.min(threadsMax + ENDING_MAX, PIDS.slots - 1);
+}
+
 export class Slots {
+  readonly #count: number;
   /** Free ones; the one that has been free longest goes first. */
-  readonly #free = Array.from({ length: PIDS.slots - 1 }, (_, i) => i + 1);
+  readonly #free: number[];
+
+  /** @param count from `slotsFor` */
+  constructor(count: number) {
+    this.#count = count;
+    this.#free = Array.from({ length: count }, (_, i) => i + 1);
+  }
 
   get isEmpty(): boolean {
     return this.#free.length === 0;
@@ -12,7 +27,7 @@ export class Slots {
   /** @throws RangeError if none is free */
   take(): number {
     const slot = this.#free.shift();
-    if (slot === undefined) throw new RangeError(`there are no more than ${PIDS.slots - 1} carriers`);
+    if (slot === undefined) throw new RangeError(`there are no more than ${this.#count} carriers`);
     return slot;
   }
 

@@ -1,16 +1,21 @@
 // src/slots.ts: each living thread has a number of its own.
 import { describe, expect, it } from "vitest";
-import { Slots } from "../../src/slots.ts";
+import { Slots, slotsFor } from "../../src/slots.ts";
 
 describe("slots", () => {
-  it("are 1 to 1,023, each once; one that was given back comes last", () => {
-    const slots = new Slots();
+  it("are counted from 1, each once; one that was given back comes last", () => {
+    const slots = new Slots(100);
     const first = slots.take();
     slots.giveBack(first);
-    const taken = Array.from({ length: 1023 }, () => slots.take());
-    expect(taken.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 1023 }, (_, i) => i + 1));
+    const taken = Array.from({ length: 100 }, () => slots.take());
+    expect(taken.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i + 1));
     expect(taken.at(-1)).toBe(first);
     expect(slots.isEmpty).toBe(true);
-    expect(() => slots.take()).toThrow("no more than 1023 carriers");
+    expect(() => slots.take()).toThrow("no more than 100 carriers");
+  });
+
+  it("are enough for all threads that may live and for those that end, as far as a pid can name them", () => {
+    expect(slotsFor(16)).toBe(80);
+    expect(slotsFor(1023)).toBe(1023);
   });
 });
