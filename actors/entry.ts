@@ -50,11 +50,25 @@ export function entryCall(exports: WebAssembly.Exports, { name, params }: EntryC
   if (entry.length !== given) {
     throw new Error(`its function ${name} takes ${entry.length} parameters; ${given} were given`);
   }
-  if (!params.some((value) => typeof value === "object")) return () => void entry(...(params as (number | bigint)[]));
-  const caller = new WebAssembly.Instance(new WebAssembly.Module(callerModule(params)), {
-    "": { "": entry as WebAssembly.ImportValue },
-  });
-  return caller.exports.c as () => void;
+  const otherTypes = new Error(`its function ${name} takes parameters of other types than were given`);
+  if (!params.some((value) => typeof value === "object")) {
+    return () => {
+      try {
+        entry(...(params as (number | bigint)[]));
+      } catch (thrown) {
+        if (thrown instanceof TypeError && /BigInt/.test(thrown.message)) throw otherTypes; // before it runs
+        throw thrown;
+      }
+    };
+  }
+  try {
+    const caller = new WebAssembly.Instance(new WebAssembly.Module(callerModule(params)), {
+      "": { "": entry as WebAssembly.ImportValue },
+    });
+    return caller.exports.c as () => void;
+  } catch (thrown) {
+    throw thrown instanceof WebAssembly.LinkError ? otherTypes : thrown;
+  }
 }
 
 const I32 = 0x7f;

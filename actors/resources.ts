@@ -80,6 +80,8 @@ export class Resources {
   /** Texts of errors; id 0 is reserved and cannot be dropped, because lunatic-rs reads id 0 on a time-out (§7.2). */
   readonly errors: ResourceTable<string>;
   readonly configs: ResourceTable<ProcessConfig>;
+  /** Length of all texts in them. */
+  configText = 0;
   readonly modules: ResourceTable<ModuleResource>;
   /** Timers that have not fired, by the kernel's numbers. */
   readonly timers: ResourceTable<number>;

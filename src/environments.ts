@@ -21,6 +21,9 @@ export interface EnvironmentParts {
   readonly compile: (bytes: Uint8Array) => Promise<string>;
 }
 
+/** Forms of one module, by the memory that configs give: carriers keep each as long as the environment lives. */
+const FORMS_MAX = 32;
+
 export class MainEnvironment {
   readonly spec: EnvironmentSpec;
   readonly names = new Names();
@@ -29,6 +32,8 @@ export class MainEnvironment {
   /** Carriers that have or had processes of it. */
   readonly carriers = new Set<Carrier>();
   readonly #words: Int32Array;
+  /** Keys of the forms of each module that processes were spawned from. */
+  readonly #forms = new Map<string, Set<string>>();
 
   constructor(id: number, options: EnvironmentOptions, parts: EnvironmentParts, slots: number) {
     const counts = new SharedArrayBuffer((COUNTS.shares + COUNTS.words * (slots + 1)) * 4);
@@ -40,6 +45,15 @@ export class MainEnvironment {
   /** Living processes, those of requests apart. */
   get processes(): number {
     return Atomics.load(this.#words, COUNTS.processes);
+  }
+
+  /** A process is to be spawned from that form of a module. @throws Error if there would be too many */
+  addForm(module: string, key: string): void {
+    const forms = this.#forms.get(module) ?? new Set();
+    if (!forms.has(key) && forms.size >= FORMS_MAX) {
+      throw new Error(`processes of one module have more than ${FORMS_MAX} different limits of memory`);
+    }
+    this.#forms.set(module, forms.add(key));
   }
 
   /** Processes and armed timers in one carrier: with any it is not idle (DECISIONS 9.7). */

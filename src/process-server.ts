@@ -198,6 +198,7 @@ export class ProcessServer {
     // With a carrier to spare it gets its own at once; else it waits for the light form.
     const isScarce = this.#carriers.available <= 1 || this.#isSated(environment);
     if (module.why !== null && isScarce) module = await load(spec.module, spec.rights.maxMemory, true);
+    environment.addForm(spec.module, module.key);
     const carrier = this.#carriers.bySlot(from.slot);
     if (carrier === undefined) throw new Error("its carrier has ended");
     const host = module.why === null ? this.#hosts.roomiest(carrier) : null;

@@ -4,7 +4,7 @@ import { PIDS } from "../actors/wire.ts";
 /** Threads that are ending keep theirs for a moment. */
 const ENDING_MAX = 64;
 
-/** How many slots the carriers of a node have, where so many threads may live at once: what has one word a slot, ends there. */
+/** Slots of a node's carriers, where so many threads may live at once: what has a word for each slot ends there. */
 export function slotsFor(threadsMax: number): number {
   return Math.min(threadsMax + ENDING_MAX, PIDS.slots - 1);
 }

@@ -3,9 +3,11 @@ import type { ProcessConfig } from "../resources.ts";
 import { type Host, type HostFunctions, u64 } from "./host.ts";
 
 const MEMORY_MAX = 2 ** 32 - 1;
-/** Strings of a config; together they are bounded too. */
+/** Strings of a config. */
 const ENTRIES_MAX = 1024;
 const TEXT_BYTES_MAX = 64 * 1024;
+/** Of all configs of a process: they travel with each spawn that another thread sees to. */
+const TEXTS_MAX = 256 * 1024;
 
 export function configFunctions(host: Host): HostFunctions {
   const config = (id: bigint): ProcessConfig => configOf(host, id);
@@ -25,7 +27,10 @@ export function configFunctions(host: Host): HostFunctions {
       return process.resources.configs.add(noRights()) ?? host.trap("it has too many configs");
     },
     drop_config: (id: bigint) => {
-      if (!host.enter().resources.configs.remove(u64(id))) host.trap(`there is no config ${u64(id)}`);
+      const { args, env, preopens } = configOf(host, id);
+      const { resources } = host.process;
+      for (const text of [...args, ...preopens, ...[...env].flat()]) resources.configText -= text.length;
+      resources.configs.remove(u64(id));
     },
     config_set_max_memory: (id: bigint, bytes: bigint) => {
       config(id).maxMemory = Math.min(MEMORY_MAX, Number(u64(bytes)));
@@ -47,7 +52,11 @@ export function configFunctions(host: Host): HostFunctions {
 export function wasiConfigFunctions(host: Host): HostFunctions {
   const text = (pointer: number, length: number): string => {
     if (length >>> 0 > TEXT_BYTES_MAX) host.trap(`a text of more than ${TEXT_BYTES_MAX} bytes in a config`);
-    return host.text(pointer, length);
+    const text = host.text(pointer, length);
+    const { resources } = host.process;
+    if (resources.configText + text.length > TEXTS_MAX) host.trap(`configs with more than ${TEXTS_MAX} bytes of text`);
+    resources.configText += text.length;
+    return text;
   };
   const room = (config: ProcessConfig): ProcessConfig => {
     if (config.args.length + config.env.size + config.preopens.length < ENTRIES_MAX) return config;
@@ -55,7 +64,11 @@ export function wasiConfigFunctions(host: Host): HostFunctions {
   };
   return {
     config_add_environment_variable: (id: bigint, key: number, keyLength: number, value: number, length: number) => {
-      room(configOf(host, id)).env.set(text(key, keyLength), text(value, length));
+      const { env } = room(configOf(host, id));
+      const [name, given] = [text(key, keyLength), text(value, length)];
+      const before = env.get(name);
+      if (before !== undefined) host.process.resources.configText -= name.length + before.length;
+      env.set(name, given);
     },
     config_add_command_line_argument: (id: bigint, pointer: number, length: number) => {
       room(configOf(host, id)).args.push(text(pointer, length));

@@ -46,6 +46,9 @@ export interface Services {
 export const SLICE = 1_000_000;
 /** Reductions between two looks for an end at function entries, once a turn is over. */
 const CHECK_AGAIN = 50;
+/** A host call counts as no reduction, whatever it takes: after so many of them a light process's turn is timed. */
+const CALLS_A_LOOK = 16;
+const TURN_MS = 2;
 const NO_FUEL = "it has used all of its fuel";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -78,6 +81,9 @@ export class Host {
   /** Descriptors that the guests of this carrier hold open. */
   readonly fileBudget: FileBudget = { open: 0, max: DESCRIPTORS_MAX };
   readonly #trap: () => void;
+  /** Host calls since the last look at the clock, and when the first in this turn was. performance.now(); 0: none yet */
+  #calls = 0;
+  #lookedMs = 0;
 
   constructor(services: Services) {
     this.services = services;
@@ -100,6 +106,7 @@ export class Host {
   enter(): Process {
     const process = this.process;
     if (process.dying !== null) this.#trap();
+    if (++this.#calls === CALLS_A_LOOK) this.#look();
     return process;
   }
 
@@ -168,8 +175,20 @@ export class Host {
     stack.reductions = CHECK_AGAIN;
   }
 
+  /** Ends the turn of a light process that spends it in host calls: the next loop head yields. */
+  #look(): void {
+    this.#calls = 0;
+    const nowMs = performance.now();
+    if (this.#lookedMs === 0) this.#lookedMs = nowMs;
+    const stack = this.instance?.stack;
+    if (stack == null || nowMs - this.#lookedMs < TURN_MS || stack.reductions <= 0) return;
+    this.process.fuelLeft += stack.reductions; // it has not used them
+    stack.reductions = -1;
+  }
+
   /** Says whose guest code runs from now on. */
   enterGuest(process: Process, instance: GuestInstance | null, guest: Guest): void {
+    this.#calls = this.#lookedMs = 0;
     this.process = process;
     this.instance = instance;
     this.guest = guest;

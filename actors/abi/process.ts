@@ -28,6 +28,8 @@ const TYPE_I32 = 0x7f;
 const TYPE_I64 = 0x7e;
 const TYPE_V128 = 0x7b;
 const PARAMS_MAX = 1000;
+/** Children that have not run yet are kept with it. */
+const NAME_BYTES_MAX = 4096;
 const INHERIT = 0xffff_ffff_ffff_ffffn;
 /** Results of get_or_spawn. */
 const SPAWNED = 0;
@@ -55,6 +57,7 @@ export function processFunctions(host: Host): HostFunctions {
     const given = u64(config) === INHERIT ? null : bounded(configOf(host, config), rights);
     checkPreopens(host, given, rights);
     if (link !== 0n) assertNotices(host, process.links.size, "it has too many links");
+    if (name[1] >>> 0 > NAME_BYTES_MAX) host.trap(`a function's name of more than ${NAME_BYTES_MAX} bytes`);
     const entry: EntryCall = { name: host.text(...name), params: readParams(host, ...params) };
     return { module: key, config: given, entry, link: u64(link) };
   };

@@ -246,6 +246,34 @@ describe("a message", () => {
   });
 });
 
+describe("texts that a process gives", () => {
+  it("in configs are bounded for all of them together", () => {
+    const alone = new Alone();
+    alone.carrier.rights.canCreateConfigs = true;
+    let last = -1;
+    const pid = alone.bear(environment(1), function* () {
+      for (let i = 0; ; i++) {
+        const id = BigInt((yield alone.call("process", "create_config")) as bigint);
+        for (let j = 0; j < 50; j++) yield alone.call("wasi", "config_add_command_line_argument", id, 0, 1000);
+        if (i < 10) yield alone.call("process", "drop_config", id);
+        else last = i;
+      }
+    });
+    alone.run();
+    expect(alone.exits.get(pid)?.text).toBe("configs with more than 262144 bytes of text");
+    expect(last).toBe(14);
+  });
+
+  it("as the name of a function have 4,096 bytes at most", () => {
+    const alone = new Alone();
+    const pid = alone.bear(environment(1), function* () {
+      yield alone.call("process", "spawn", 0n, -1n, -1n, 0, 4097, 0, 0, 128);
+    });
+    alone.run();
+    expect(alone.exits.get(pid)?.text).toBe("a function's name of more than 4096 bytes");
+  });
+});
+
 describe("a full mailbox", () => {
   const signalOf = (frame: Frame | undefined): Signal => decodeSignal(Buffer.from(frame?.bytes ?? []));
 

@@ -243,3 +243,26 @@ describe("the end of an environment", () => {
     expect(alone.carrier.instances).toBe(0);
   });
 });
+
+describe("a turn", () => {
+  it("ends soon also where it is spent in host calls, which no reductions count", async () => {
+    const calls = await lightModule(`(module
+      (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+      (import "lunatic::message" "receive" (func $receive (param i32 i32 i64) (result i32)))
+      (memory (export "memory") 2 2)
+      (func (export "calls")
+        (loop $next
+          (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+          (drop (call $random (i32.const 16) (i32.const 65536)))
+          (br_if $next (i32.lt_u (i32.load (i32.const 0)) (i32.const 100000))))))`);
+    const alone = new Alone();
+    const spec = environment(1);
+    const one = alone.bearWasm(spec, calls, "calls");
+    alone.bearWasm(spec, calls, "calls");
+    alone.carrier.runtime.scheduler.runOne();
+    const made = one.task?.instance?.memoryBytes.readUInt32LE(0);
+    console.log(`${made} calls of random_get in one turn`);
+    expect(made).toBeLessThan(20_000);
+    alone.carrier.runtime.close(1, { reason: "shutdown", text: "" });
+  });
+});
