@@ -5,7 +5,8 @@ import type { Exit } from "./exits.ts";
 import { GuestInstance } from "./instance.ts";
 import type { Pids } from "./pids.ts";
 import type { PristineImage } from "./pristine.ts";
-import { Process, type ProcessLimits } from "./process.ts";
+import { Process } from "./process.ts";
+import type { ProcessLimits } from "./process-limits.ts";
 import type { ActorSpec } from "./wire.ts";
 
 /** Host memory a guest may use besides the message it writes (DECISIONS 3.4, reliability.md §6). */

@@ -1,5 +1,5 @@
 // An environment as one carrier sees it: its limits, what of them is used, and what its processes are made of.
-import type { ProcessLimits } from "./process.ts";
+import type { ProcessLimits, SharedMemory } from "./process-limits.ts";
 import { COUNTS, type EnvironmentSpec } from "./wire.ts";
 
 const RESOURCES_MAX = 1024;
@@ -9,7 +9,10 @@ const TIMERS_MAX = 100_000;
 const TIMER_MAILBOXES = 16;
 const PAGE_BYTES = 65_536;
 
-export class Environment {
+/** What its messages take is told to all carriers in such steps. */
+const STEP_BYTES = 1 << 20;
+
+export class Environment implements SharedMemory {
   readonly spec: EnvironmentSpec;
   readonly limits: ProcessLimits;
   readonly outputPid = 0;
@@ -24,6 +27,9 @@ export class Environment {
   /** Bytes of the message of each. */
   readonly #timers = new Map<number, number>();
   #timerBytes = 0;
+  /** Of messages here, and pages that are counted for them. */
+  #heldBytes = 0;
+  #heldPages = 0;
   readonly #words: Int32Array;
   readonly #share: number;
 
@@ -55,6 +61,23 @@ export class Environment {
 
   release(pages: number): void {
     this.#add(-1, -pages);
+  }
+
+  hold(change: number): void {
+    this.#heldBytes += change;
+    const pages = Math.floor(this.#heldBytes / STEP_BYTES) * (STEP_BYTES / PAGE_BYTES);
+    if (pages === this.#heldPages) return;
+    this.#add(0, pages - this.#heldPages);
+    this.#heldPages = pages;
+  }
+
+  get hasRoom(): boolean {
+    return Atomics.load(this.#words, COUNTS.pages) * PAGE_BYTES <= this.spec.memoryBytesMax;
+  }
+
+  get limitText(): string {
+    const { memoryBytesMax } = this.spec;
+    return `all processes and their messages together have more than the ${memoryBytesMax} bytes that they may have`;
   }
 
   /** A process has grown. False if all together are above the limit now. */

@@ -103,6 +103,7 @@ export class Kernel {
     if (!this.#members.delete(process.pid)) return;
     process.isListed = false;
     process.end(exit, (to, signal) => this.tell(environment.spec.id, to, signal));
+    process.release();
     this.#backpressure.ended(process.pid);
   }
 
@@ -135,6 +136,7 @@ export class Kernel {
    * @returns false if there is no room for it now: try again when the sender is poked
    */
   send(from: Process, to: number, message: Message): boolean {
+    if (message.length > 0 && from.endsForMemory()) return true;
     const slot = slotOf(to);
     if (slot !== this.#parts.slot) {
       const isFull = this.#backpressure.isFullFor(to, message.tag);

@@ -26,7 +26,7 @@ export function lightRequest(
 ): Task {
   const { environment, rights, module } = members;
   const pool = runtime.pool(module);
-  const process = new Process(pids.next(), environment.limits, undefined, environment.spec.id);
+  const process = new Process(pids.next(), environment.limits, undefined, environment.spec.id, environment);
   const task = new Task({
     process,
     environment,

@@ -51,11 +51,14 @@ export interface MailboxLimits {
 export class Mailbox {
   readonly #limits: MailboxLimits;
   readonly #queue: Message[] = [];
+  readonly #onBytes: (change: number) => void;
   #bytes = 0;
   #arrived = 0;
 
-  constructor(limits: MailboxLimits) {
+  /** @param onBytes told of bytes that have come, or (negative) gone */
+  constructor(limits: MailboxLimits, onBytes: (change: number) => void = () => {}) {
     this.#limits = limits;
+    this.#onBytes = onBytes;
   }
 
   get length(): number {
@@ -76,6 +79,7 @@ export class Mailbox {
     if (isBounded && this.isFullFor(message.length)) return false;
     this.#queue.push(message);
     this.#bytes += message.length;
+    this.#onBytes(message.length);
     this.#arrived++;
     return true;
   }
@@ -123,6 +127,7 @@ export class Mailbox {
     if (index === 0) this.#queue.shift();
     else this.#queue.splice(index, 1);
     this.#bytes -= message.length;
+    this.#onBytes(-message.length);
     return message;
   }
 }

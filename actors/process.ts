@@ -7,21 +7,11 @@ import type { Exit } from "./exits.ts";
 import { isNormalExit } from "./exits.ts";
 import type { Fullness } from "./fullness.ts";
 import { Mailbox, Message } from "./mailbox.ts";
+import type { ProcessLimits, SharedMemory } from "./process-limits.ts";
 import { Resources } from "./resources.ts";
 import type { Signal, Tell } from "./signals.ts";
 import type { Stdin } from "./stdin.ts";
-
-/** Bounds of what a guest can make its host keep (DECISIONS 3.4). */
-export interface ProcessLimits {
-  /** Bytes of the message being written. */
-  readonly scratchBytesMax: number;
-  readonly messagesMax: number;
-  readonly mailboxBytesMax: number;
-  /** Entries of each table of resources, and links and monitors. */
-  readonly resourcesMax: number;
-  /** How long it waits for room in another's mailbox before it traps. ms */
-  readonly sendTimeoutMs: number;
-}
+import type { Waiting } from "./waiting/call.ts";
 
 /** A link as one side sees it. */
 interface Link {
@@ -29,16 +19,6 @@ interface Link {
   readonly tag: bigint;
   /** What this process is told when the other dies. */
   readonly theirTag: bigint;
-}
-
-/** A host call that has not returned yet: what it waits for, and what comes then. */
-export interface Waiting {
-  /** Asked whenever something came; undefined: not yet. */
-  readonly ready: () => unknown;
-  /** Runs in the guest's call once it can go on; gives the host function's result. */
-  readonly finish: (value: never) => unknown;
-  /** performance.now() after which it goes on without a value; Infinity: never. */
-  readonly untilMs: number;
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -63,9 +43,28 @@ export class Process {
   }
   #resources: Resources | null = null;
   /** The one message that is being written or read (lunatic-abi.md §3.1). */
-  scratch: Message | null = null;
+  get scratch(): Message | null {
+    return this.#scratch;
+  }
+  set scratch(message: Message | null) {
+    const held = message?.length ?? 0; // 0, too, of one that is begun: it is written in `builder`
+    this.#hold(held - this.#scratchHeld);
+    this.#scratchHeld = held;
+    this.#scratch = message;
+  }
   /** The bytes in which it writes messages; made when it writes the first. */
-  builder: Uint8Array;
+  get builder(): Uint8Array {
+    return this.#builder;
+  }
+  set builder(bytes: Uint8Array) {
+    this.#hold(bytes.length - this.#builder.length);
+    this.#builder = bytes;
+  }
+  /** Its environment's; null: what it holds is not counted (of a plain request's process, which is bounded alone). */
+  #memory: SharedMemory | null;
+  #scratch: Message | null = null;
+  #scratchHeld = 0;
+  #builder: Uint8Array;
   /** Set once the process must end: every host call after that traps (DECISIONS 3.2). */
   dying: Exit | null = null;
   /** True while code of its module runs that comes before its function: a spawn then traps (lunatic-abi.md §1.2). */
@@ -120,12 +119,37 @@ export class Process {
   slotsGone: Map<number, number> | null = null;
 
   /** @param builder the bytes of a process that has ended, to be used again */
-  constructor(pid: number, limits: ProcessLimits, builder: Uint8Array = NO_BYTES, environment = 0) {
+  constructor(
+    pid: number,
+    limits: ProcessLimits,
+    builder: Uint8Array = NO_BYTES,
+    environment = 0,
+    memory: SharedMemory | null = null,
+  ) {
     this.pid = pid;
     this.limits = limits;
-    this.builder = builder;
+    this.#builder = builder;
     this.environment = environment;
-    this.mailbox = new Mailbox({ messagesMax: limits.messagesMax, bytesMax: limits.mailboxBytesMax });
+    this.#memory = memory;
+    const bounds = { messagesMax: limits.messagesMax, bytesMax: limits.mailboxBytesMax };
+    this.mailbox = memory === null ? new Mailbox(bounds) : new Mailbox(bounds, (change) => this.#hold(change));
+  }
+
+  /** True, and it is to end, if all processes of its environment have as much memory as they may. */
+  endsForMemory(): boolean {
+    if (this.#memory?.hasRoom !== false) return false;
+    this.dying ??= { reason: "memory", text: this.#memory.limitText };
+    return true;
+  }
+
+  /** It has ended: what it held is nobody's any more. */
+  release(): void {
+    this.#hold(-this.#builder.length - this.#scratchHeld - this.mailbox.bytes);
+    this.#memory = null;
+  }
+
+  #hold(change: number): void {
+    this.#memory?.hold(change);
   }
 
   /** Texts of its errors. */

@@ -92,7 +92,13 @@ export class Spawner {
     pool.users.add(environment.spec.id);
     const refusal = environment.take(pool.pages);
     if (refusal !== null) return refusal;
-    const process = new Process(this.#parts.pids.next(), environment.limits, undefined, environment.spec.id);
+    const process = new Process(
+      this.#parts.pids.next(),
+      environment.limits,
+      undefined,
+      environment.spec.id,
+      environment,
+    );
     process.root = birth.root;
     const task = new Task({
       process,

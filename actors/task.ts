@@ -131,8 +131,6 @@ export class Task {
     if (pages === this.pages) return;
     const fits = this.environment.grow(pages - this.pages);
     this.pages = pages;
-    const { memoryBytesMax } = this.environment.spec;
-    const text = `all processes together use more memory than the ${memoryBytesMax} bytes that they may have`;
-    if (!fits) this.process.dying ??= { reason: "memory", text };
+    if (!fits) this.process.dying ??= { reason: "memory", text: this.environment.limitText };
   }
 }

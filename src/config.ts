@@ -78,7 +78,11 @@ export const policyTable = {
   ),
   processes: {
     max: int(10_000, [0, 1_000_000], "Processes that its guests may have spawned at once; beyond it a spawn fails."),
-    memory: size("1GiB", ["0B", "64GiB"], "Memory of all of them together; beyond it a spawn fails."),
+    memory: size(
+      "1GiB",
+      ["0B", "64GiB"],
+      "Memory of all of them and of their messages together; beyond it a spawn fails, and who sends or grows ends.",
+    ),
     mailbox: int(10_000, [1, million], "Messages that may wait for one process; beyond it the sender waits."),
     mailbox_bytes: size("8MiB", ["1KiB", "256MiB"], "Bytes of them."),
     send_timeout: duration("5s", ["1ms", "1h"], "A sender that waits longer for room in a mailbox traps."),

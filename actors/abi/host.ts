@@ -81,7 +81,7 @@ export class Host {
   /** Descriptors that the guests of this carrier hold open. */
   readonly fileBudget: FileBudget = { open: 0, max: DESCRIPTORS_MAX };
   readonly #trap: () => void;
-  /** Host calls since the last look at the clock, and when the first in this turn was. performance.now(); 0: none yet */
+  /** Host calls since the last look at the clock, and when the first in this turn was, by performance.now(); 0: none */
   #calls = 0;
   #lookedMs = 0;
 

@@ -26,6 +26,7 @@ export function messageFunctions(host: Host): HostFunctions {
     if (message.bytes === process.builder && needed <= process.builder.length) return;
     const { bytes, start, length } = message;
     if (needed > process.builder.length) {
+      if (process.endsForMemory()) host.enter();
       const wanted = Math.max(needed, process.builder.length * 2, BUILDER_BYTES_MIN);
       process.builder = new Uint8Array(Math.min(max, wanted));
     }

@@ -246,6 +246,67 @@ describe("a message", () => {
   });
 });
 
+describe("the memory of an environment", () => {
+  const pages = ({ counts }: ReturnType<typeof environment>): number =>
+    Atomics.load(new Int32Array(counts), COUNTS.pages);
+  const roomy = { mailboxMessagesMax: 1000, mailboxBytesMax: 2 ** 30, messageBytesMax: 2 ** 30 };
+
+  it("has messages in it: who sends beyond it ends, and all is back when its processes have ended", () => {
+    const alone = new Alone();
+    const spec = environment(1, { ...roomy, memoryBytesMax: 4 << 20 });
+    const deaf = Array.from({ length: 3 }, () =>
+      alone.bear(spec, function* () {
+        yield alone.call("process", "sleep_ms", 60_000n);
+      }),
+    );
+    let sent = 0;
+    const sender = alone.bear(spec, function* () {
+      for (;;) {
+        yield alone.call("message", "create_data", 1n, 0n);
+        yield alone.call("message", "write_data", 0, 60_000);
+        yield alone.call("message", "send", BigInt(deaf[sent % 3] as number));
+        sent++;
+      }
+    });
+    alone.run();
+    expect(alone.exits.get(sender)?.reason).toBe("memory");
+    expect(alone.exits.get(sender)?.text).toContain("more than the 4194304 bytes that they may have");
+    expect(sent).toBeGreaterThan(50);
+    expect(sent).toBeLessThan(90);
+    const { kernel } = alone.carrier.runtime;
+    for (const pid of deaf) kernel.tell(1, pid, { type: "kill", pid: 0 });
+    expect([alone.size, pages(spec)]).toEqual([0, 0]);
+  });
+
+  it("has those in it that are being written, and that were received and not been let go", () => {
+    const alone = new Alone();
+    const spec = environment(1, { ...roomy, memoryBytesMax: 2 ** 30 });
+    const before: number[] = [];
+    const receiver = alone.bear(spec, function* () {
+      yield alone.receive();
+      before.push(pages(spec));
+      yield alone.call("process", "sleep_ms", 60_000n);
+    });
+    const writer = alone.bear(spec, function* () {
+      for (let i = 0; i < 2; i++) {
+        yield alone.call("message", "create_data", 1n, 0n);
+        for (let written = 0; written < 3 << 20; written += 60_000) {
+          yield alone.call("message", "write_data", 0, 60_000);
+        }
+        if (i === 0) yield alone.call("message", "send", BigInt(receiver));
+      }
+      yield alone.call("process", "sleep_ms", 60_000n);
+    });
+    alone.run();
+    const processes = 2;
+    expect(before[0]).toBeGreaterThanOrEqual(processes + 3 * 16);
+    expect(pages(spec)).toBeGreaterThanOrEqual(processes + 6 * 16);
+    const { kernel } = alone.carrier.runtime;
+    for (const pid of [receiver, writer]) kernel.tell(1, pid, { type: "kill", pid: 0 });
+    expect([alone.size, pages(spec)]).toEqual([0, 0]);
+  });
+});
+
 describe("texts that a process gives", () => {
   it("in configs are bounded for all of them together", () => {
     const alone = new Alone();
