@@ -3,7 +3,7 @@
 // Options: --quick (2 rounds), --rounds N, --seconds N (each run), --only WORD, --json,
 // --figures-only (a ratio that is too big is no failure), --against FOLDER (another checkout, built).
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -44,7 +44,9 @@ const contenders = [
   { name: "frenezulo fresh, uws", start: () => us("uws", "fresh") },
   { name: "frenezulo kept, node", start: () => us("node", "kept") },
   { name: "frenezulo fresh, node", start: () => us("node", "fresh") },
-  { name: `frenezulo kept, uws, beside ${IDLE} processes`, start: besideProcesses },
+  ...(existsSync(join(root, childrenPath))
+    ? [{ name: `frenezulo kept, uws, beside ${IDLE} processes`, start: besideProcesses }]
+    : []),
   ...(options.against === undefined
     ? []
     : [
