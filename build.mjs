@@ -9,7 +9,10 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const NODE_MIN = [20, 18];
 const root = dirname(fileURLToPath(import.meta.url));
 
-/** What is bundled: entry → file in dist. Packages stay outside, but for the carrier: a thread must start fast. */
+/**
+ * What is bundled: entry → file in dist. Packages stay outside, but for the carrier: a thread must start fast. SQLite,
+ * which few need, stays outside there, too.
+ */
 const bundles = [
   { entry: "src/main.ts", file: "main.js", packages: "external", banner: "#!/usr/bin/env node" },
   { entry: "actors/carrier.ts", file: "carrier.js", packages: "bundle", banner: "" },
@@ -112,6 +115,7 @@ async function bundle(esbuild, { entry, file, packages, banner }) {
     format: "esm",
     target: "node20",
     packages,
+    external: packages === "bundle" ? ["@sqlite.org/sqlite-wasm"] : [],
     banner: { js: banner },
     sourcemap: true,
     logLevel: "warning",

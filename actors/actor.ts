@@ -73,7 +73,7 @@ export class Actor {
 
   /** Its last process ends with it. */
   end(exit: Exit): void {
-    this.process.files?.closeAll();
+    this.process.closeAll();
     this.#membership?.leave(this.process, exit);
   }
 
@@ -122,7 +122,7 @@ export class Actor {
   settle(exit: Exit): boolean {
     const returned = exit === NORMAL_EXIT;
     if (this.spec.state === "kept" && returned) return true;
-    this.process.files?.closeAll();
+    this.process.closeAll();
     this.#membership?.leave(this.process, exit);
     this.process = this.#newProcess(this.#pids.next(), this.process.builder);
     const isBack = returned && this.#image !== null && (this.#instance as GuestInstance).putBack(this.#image);
@@ -153,8 +153,9 @@ export class Actor {
     const { spec } = this;
     if (spec.state === "kept" || spec.info.notResettable !== null) return;
     // What start code knows of its own process, or left in it, would be wrong or missing in the next one.
-    const { scratch, mailbox, files } = this.process;
-    if (this.#host.pidAsked || scratch !== null || mailbox.arrived > 0 || files?.isTouched) return;
+    const { scratch, mailbox, files, databases } = this.process;
+    if (this.#host.pidAsked || scratch !== null || mailbox.arrived > 0 || files?.isTouched || databases !== null)
+      return;
     const hasEntropy = this.#host.entropyAsked;
     if (hasEntropy && !spec.snapshotEntropy) return;
     // Start code without entropy always ends the same: the first image serves every later instance.

@@ -5,12 +5,14 @@
 import { workerData } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
+import { FileLocks } from "./abi/sqlite/locks.ts";
 import { Actor } from "./actor.ts";
 import { ActorMembers } from "./actor-members.ts";
 import { Bell } from "./bell.ts";
 import { bearSpec } from "./birth.ts";
 import { monotonicMs } from "./clock.ts";
-import type { BirthSpec, CarrierControl } from "./control.ts";
+import type { CarrierControl } from "./control.ts";
+import { ControlOrder } from "./control-order.ts";
 import { assertEngine } from "./engine-check.ts";
 import type { Exit } from "./exits.ts";
 import { Inbox } from "./inbox.ts";
@@ -89,39 +91,44 @@ const runtime = new Runtime({
   onOrphaned: (...args) => reports.orphaned(...args),
 });
 runtime.host.fileBudget.max = data.filesMax;
+runtime.host.sqlite.locks = new FileLocks(data.locks, data.slot);
+const order = new ControlOrder(runtime.host.sqlite);
 
 const control: CarrierControl = {
-  start(spec: ActorSpec): string | null {
-    const membership = spec.environment === null ? null : new ActorMembers(runtime, spec, spec.environment);
-    const actor = new Actor(spec, runtime.host, runtime.imports, pids, membership);
-    const exit = startActor(actor);
-    if (exit?.reason !== "normal") {
-      actor.end({ reason: "start_failed", text: "its start failed" });
-      return exit === null ? "its carrier was condemned" : exit.text;
-    }
-    actors.set(spec.pid, actor);
-    if (membership !== null) members.set(spec.pid, membership);
-    countInstances(1);
-    return null;
-  },
-  stop(pid: number): void {
-    const actor = actors.get(pid);
-    if (actor === undefined) return;
-    forget(actor);
-    const { service } = actor.spec;
-    if (![...actors.values()].some(({ spec }) => spec.service === service)) metering.forget(service);
-  },
-  spawn(spec: BirthSpec): number | string {
-    const born = bearSpec(runtime, spec);
-    asleep.ring(); // the loop below may be asleep while this call is answered
-    return born;
-  },
-  close(environment: number): void {
-    runtime.close(environment, SHUTDOWN);
-  },
+  start: (spec) => order.run(spec.module, () => start(spec)),
+  stop: (pid) => order.run(null, () => stop(pid)),
+  spawn: (spec) =>
+    order.run(spec.carrierModule.module, () => {
+      const born = bearSpec(runtime, spec);
+      asleep.ring(); // the loop below may be asleep while this call is answered
+      return born;
+    }),
+  close: (environment) => order.run(null, () => runtime.close(environment, SHUTDOWN)),
 };
 Comlink.expose(control, nodeEndpoint(data.port));
 void serve();
+
+function start(spec: ActorSpec): string | null {
+  const membership = spec.environment === null ? null : new ActorMembers(runtime, spec, spec.environment);
+  const actor = new Actor(spec, runtime.host, runtime.imports, pids, membership);
+  const exit = startActor(actor);
+  if (exit?.reason !== "normal") {
+    actor.end({ reason: "start_failed", text: "its start failed" });
+    return exit === null ? "its carrier was condemned" : exit.text;
+  }
+  actors.set(spec.pid, actor);
+  if (membership !== null) members.set(spec.pid, membership);
+  countInstances(1);
+  return null;
+}
+
+function stop(pid: number): void {
+  const actor = actors.get(pid);
+  if (actor === undefined) return;
+  forget(actor);
+  const { service } = actor.spec;
+  if (![...actors.values()].some(({ spec }) => spec.service === service)) metering.forget(service);
+}
 
 async function serve(): Promise<void> {
   visitedMs = performance.now();

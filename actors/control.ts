@@ -19,11 +19,11 @@ export interface BirthSpec extends SpawnSpec {
 /** What the main thread asks of a carrier over comlink, between requests. */
 export interface CarrierControl {
   /** Starts an actor; resolves to the text of why it did not start, or null. */
-  start(spec: ActorSpec): string | null;
+  start(spec: ActorSpec): string | null | Promise<string | null>;
   /** Forgets an actor. Processes of its environment live on until that is closed. */
-  stop(pid: number): void;
+  stop(pid: number): void | Promise<void>;
   /** Makes a process; resolves to its pid or the text of why it could not. */
-  spawn(spec: BirthSpec): number | string;
+  spawn(spec: BirthSpec): number | string | Promise<number | string>;
   /** Ends all processes of an environment here. */
-  close(environment: number): void;
+  close(environment: number): void | Promise<void>;
 }

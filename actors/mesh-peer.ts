@@ -2,7 +2,8 @@
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { Bell } from "./bell.ts";
 import { RingReader, RingWriter } from "./ring.ts";
-import { KIND, type MeshRings, type Ticket } from "./wire.ts";
+import type { MeshRings } from "./mesh-wire.ts";
+import { KIND, type Ticket } from "./wire.ts";
 
 /** What a signal that waits costs on this side besides its payload: bytes, roughly. */
 const WAITING_BYTES = 256;

@@ -6,7 +6,8 @@
 // thread, room in a ring that was full. So it sleeps, blocked or in its event loop, with `hasNext` as its last look.
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { MeshPeer, type SignalHandler } from "./mesh-peer.ts";
-import { CONTROL, type MeshNote, SIGNAL } from "./wire.ts";
+import type { MeshNote } from "./mesh-wire.ts";
+import { CONTROL, SIGNAL } from "./wire.ts";
 
 /** Signals that wait for one thread, bytes: what a guest can send at will is refused above it. */
 const BACKLOG_BYTES_MAX = 8 << 20;

@@ -3,6 +3,7 @@
 //
 // Semantics: lunatic-abi.md §2. Signals are handled when they arrive, so their order is the order of arrival.
 import type { FileTable } from "./abi/files.ts";
+import type { Databases } from "./abi/sqlite/databases.ts";
 import type { Exit } from "./exits.ts";
 import { isNormalExit } from "./exits.ts";
 import type { Fullness } from "./fullness.ts";
@@ -32,8 +33,10 @@ export class Process {
   readonly pid: number;
   readonly mailbox: Mailbox;
   readonly limits: ProcessLimits;
-  /** Its open descriptors; null until it uses one. Whoever ends the process closes them. */
+  /** Its open descriptors; null until it uses one. Whoever ends the process closes them (closeAll). */
   files: FileTable | null = null;
+  /** Its databases; null until it opens one. */
+  databases: Databases | null = null;
   /** Number of its environment. */
   readonly environment: number;
   /** Made when it is first needed: most processes live for one request and have none. */
@@ -155,6 +158,12 @@ export class Process {
   /** Texts of its errors. */
   get errors(): Resources["errors"] {
     return this.resources.errors;
+  }
+
+  /** Closes what it has open: it has ended. */
+  closeAll(): void {
+    this.databases?.closeAll();
+    this.files?.closeAll();
   }
 
   // --- Requests of a service. ---

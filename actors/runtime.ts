@@ -274,7 +274,7 @@ export class Runtime implements Services, Processes {
     const { process, environment, task } = member;
     this.kernel.remove(member, exit);
     this.asking.forget(process);
-    process.files?.closeAll();
+    process.closeAll();
     const isCounted = task !== null && task.request === null;
     const births = isCounted ? environment.countOut(process.root) : null;
     if (births !== null) this.#parts.onOrphaned(environment.spec.id, process.root, births);

@@ -260,6 +260,8 @@ export interface CarrierData {
   readonly control: SharedArrayBuffer;
   readonly requests: SharedArrayBuffer;
   readonly replies: SharedArrayBuffer;
+  /** SQLite's locks on files (abi/sqlite/locks.ts), one block a node. */
+  readonly locks: SharedArrayBuffer;
   /** Descriptors that its guests may hold open together. */
   readonly filesMax: number;
   /** Payloads that are too large for a ring, both ways: Ticket messages. */
@@ -268,25 +270,6 @@ export interface CarrierData {
   readonly mesh: import("node:worker_threads").MessagePort;
   /** comlink: CarrierControl. */
   readonly port: import("node:worker_threads").MessagePort;
-}
-
-/** The rings between two threads, as one of them gets them. */
-export interface MeshRings {
-  readonly out: SharedArrayBuffer;
-  readonly in: SharedArrayBuffer;
-  /** Payloads too large for a ring, both ways: Ticket messages. */
-  readonly tickets: import("node:worker_threads").MessagePort;
-  /** The block and its word (Int32) on which the other thread sleeps. */
-  readonly bell: SharedArrayBuffer;
-  readonly bellWord: number;
-}
-
-/** main → carrier, over its mesh port, counted in CONTROL.mesh: rings to the thread in a slot, or that it is gone. */
-export interface MeshNote {
-  readonly slot: number;
-  readonly rings: MeshRings | null;
-  /** Without rings: the pids of the thread that is gone are below this, those of a later owner of the slot are not. */
-  readonly pidEnd: number;
 }
 
 /**

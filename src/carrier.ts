@@ -97,6 +97,7 @@ export class Carrier {
   #seq = 0;
 
   /**
+   * @param locks SQLite's, of all carriers
    * @param filesMax descriptors that its guests may hold open together
    * @param start makes the thread
    * @param onEnd called when the thread has ended
@@ -105,6 +106,7 @@ export class Carrier {
     id: number,
     slot: number,
     bell: SharedArrayBuffer,
+    locks: SharedArrayBuffer,
     filesMax: number,
     start: (id: number, data: CarrierData) => Worker,
     onEnd: (carrier: Carrier, why: string) => void,
@@ -117,6 +119,7 @@ export class Carrier {
     const data: CarrierData = {
       slot,
       bell,
+      locks,
       control: new SharedArrayBuffer(CONTROL.bytes),
       requests: takeRing(),
       replies: takeRing(),

@@ -5,6 +5,7 @@
 // never lost (reliability.md, finding 13).
 import { totalmem } from "node:os";
 import { Worker } from "node:worker_threads";
+import { clearLocks, LOCKS_BYTES } from "../actors/abi/sqlite/locks.ts";
 import type { SignalHandler } from "../actors/mesh-peer.ts";
 import { BELL, type CarrierData } from "../actors/wire.ts";
 import { Carrier, type CarrierEvents } from "./carrier.ts";
@@ -30,6 +31,7 @@ const REFILL_MS = 20;
 export class Carriers {
   readonly all = new Set<Carrier>();
   readonly bellBlock = new SharedArrayBuffer(BELL.bytes);
+  readonly #locks = new SharedArrayBuffer(LOCKS_BYTES);
   readonly #bellWords = new Int32Array(this.bellBlock);
   /** Signals between threads; the main thread's end of it. */
   readonly mesh = new MainMesh(this.bellBlock);
@@ -227,7 +229,9 @@ export class Carriers {
   async #make(): Promise<void> {
     const onEnd = (each: Carrier, why: string): void => this.#onEnd(each, why);
     const { filesMax } = this.#options;
-    const carrier = new Carrier(++this.#made, this.#slots.take(), this.bellBlock, filesMax, startThread, onEnd);
+    const id = ++this.#made;
+    const slot = this.#slots.take();
+    const carrier = new Carrier(id, slot, this.bellBlock, this.#locks, filesMax, startThread, onEnd);
     carrier.join(this.mesh);
     this.all.add(carrier);
     try {
@@ -264,6 +268,7 @@ export class Carriers {
 
   /** Its thread has really ended. */
   #free(carrier: Carrier): void {
+    clearLocks(this.#locks, carrier.slot);
     this.mesh.ended(carrier.slot);
     this.#slots.giveBack(carrier.slot);
   }

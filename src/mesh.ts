@@ -7,7 +7,8 @@ import { Bell } from "../actors/bell.ts";
 import { Mesh } from "../actors/mesh.ts";
 import { pidEnd } from "../actors/pids.ts";
 import { makeRing, resetRing } from "../actors/ring.ts";
-import { BELL, CONTROL, type MeshNote, RING } from "../actors/wire.ts";
+import type { MeshNote } from "../actors/mesh-wire.ts";
+import { BELL, CONTROL, RING } from "../actors/wire.ts";
 
 const RING_BYTES = 64 * 1024;
 

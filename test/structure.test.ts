@@ -72,6 +72,12 @@ describe("imports", () => {
     expect(users.filter(({ code }) => /^import\b.*binaryen/m.test(code))).toEqual([]);
   });
 
+  it("take SQLite in actors/abi/sqlite/library.ts only, and when it is called", () => {
+    const users = program.filter(({ imports }) => imports.some(({ from }) => from === "@sqlite.org/sqlite-wasm"));
+    expect(users.map(({ path }) => path)).toEqual(["actors/abi/sqlite/library.ts"]);
+    expect(users.filter(({ text }) => /^import\b.*sqlite-wasm/m.test(text))).toEqual([]);
+  });
+
   it("take uWebSockets.js in src/acceptor/uws.ts only", () => {
     const users = program.filter(({ imports }) => imports.some(({ from }) => from === "uWebSockets.js"));
     expect(users.map(({ path }) => path)).toEqual(["src/acceptor/uws.ts"]);

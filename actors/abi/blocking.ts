@@ -72,6 +72,7 @@ export const blockingFunctions = {
     "set_udp_socket_ttl",
     "get_udp_socket_ttl",
   ],
+  "lunatic::sqlite": ["open"],
   wasi_snapshot_preview1: ["fd_read", "poll_oneoff", "sched_yield"],
 } as const satisfies Names;
 

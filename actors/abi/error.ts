@@ -19,7 +19,7 @@ export function errorFunctions(host: Host): HostFunctions {
 }
 
 /** Keeps an error's text and writes its id. @returns the result code 1 */
-export function failure(host: Host, out: number, text: string): number {
+export function failure(host: Host, out: number, text: string): 1 {
   const id = host.process.errors.add(text);
   if (id === null) return host.trap("it keeps too many errors");
   host.writeU64(out, id);

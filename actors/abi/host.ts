@@ -11,6 +11,7 @@ import type { Processes } from "../processes.ts";
 import type { Stdin } from "../stdin.ts";
 import type { Guest } from "../wire.ts";
 import { DESCRIPTORS_MAX, type FileBudget, FileTable } from "./files.ts";
+import { SqliteLoader } from "./sqlite/loader.ts";
 
 /** What a carrier does for the processes in it. */
 export interface Services {
@@ -49,6 +50,7 @@ const CHECK_AGAIN = 50;
 /** A host call counts as no reduction, whatever it takes: after so many of them a light process's turn is timed. */
 const CALLS_A_LOOK = 16;
 const TURN_MS = 2;
+const NO_WAIT = "it waits, or works for too long, in a function that a host function called";
 const NO_FUEL = "it has used all of its fuel";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -80,6 +82,9 @@ export class Host {
   pidAsked = false;
   /** Descriptors that the guests of this carrier hold open. */
   readonly fileBudget: FileBudget = { open: 0, max: DESCRIPTORS_MAX };
+  readonly sqlite = new SqliteLoader();
+  /** True while a host function runs code of the guest that cannot be unwound. */
+  isCalledBack = false;
   readonly #trap: () => void;
   /** Host calls since the last look at the clock, and when the first in this turn was, by performance.now(); 0: none */
   #calls = 0;
@@ -121,6 +126,7 @@ export class Host {
     if (value === undefined && ms > 0) {
       const stack = this.instance?.stack ?? null;
       if (stack !== null) {
+        if (this.isCalledBack) this.trap(NO_WAIT);
         const untilMs = ms === Number.POSITIVE_INFINITY ? ms : performance.now() + ms;
         this.process.waiting = { ready, finish, untilMs };
         stack.beginUnwind((this.instance as GuestInstance).memoryWords);
@@ -159,6 +165,7 @@ export class Host {
     const { fuelLeft } = this.enter(); // its end may have come meanwhile
     const { instance } = this;
     if (instance === null || instance.stack === null) return;
+    if (this.isCalledBack) this.trap(NO_WAIT);
     if (fuelLeft <= 0) this.trap(NO_FUEL);
     if (mayGoOn && fuelLeft === Number.POSITIVE_INFINITY) instance.stack.reductions = SLICE;
     else instance.stack.beginUnwind(instance.memoryWords);

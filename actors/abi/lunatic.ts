@@ -1,4 +1,4 @@
-// lunatic's host functions by import module (lunatic-abi.md §1). What is not here: sqlite.
+// lunatic's host functions by import module (lunatic-abi.md §1).
 import { configFunctions, wasiConfigFunctions } from "./config.ts";
 import { distributedFunctions } from "./distributed.ts";
 import { errorFunctions } from "./error.ts";
@@ -9,6 +9,7 @@ import { networkingFunctions } from "./networking.ts";
 import { processFunctions } from "./process.ts";
 import { registryFunctions } from "./registry.ts";
 import { socketMessageFunctions } from "./socket-messages.ts";
+import { sqliteFunctions } from "./sqlite.ts";
 import { timerFunctions } from "./timer.ts";
 import { trapFunctions } from "./trap.ts";
 
@@ -19,6 +20,7 @@ export function lunaticFunctions(host: Host): Record<string, HostFunctions> {
     "lunatic::message": { ...messageFunctions(host), ...socketMessageFunctions(host) },
     "lunatic::networking": networkingFunctions(host),
     "lunatic::distributed": distributedFunctions(host),
+    "lunatic::sqlite": sqliteFunctions(host),
     "lunatic::process": { ...processFunctions(host), ...configFunctions(host) },
     "lunatic::registry": registryFunctions(host),
     "lunatic::timer": timerFunctions(host),

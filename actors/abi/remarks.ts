@@ -57,6 +57,15 @@ export const remarks: Remarks = {
     get_nodes: "0",
     send: "traps for any other node",
   },
+  "lunatic::sqlite": {
+    open: "files beneath the policy's `dirs` and databases in memory; 64 MiB for all of a carrier; no URIs, no WAL; needs the optional package @sqlite.org/sqlite-wasm",
+    execute:
+      "locks never wait: SQLITE_BUSY (5) at once, `PRAGMA busy_timeout` has no effect; 2 s a call in a light process",
+    query_prepare: "the first statement of the text; an expression has a depth of at most 200",
+    bind_value: "null and names work, as they should in lunatic; at most `limits.body_out` and 64 KiB more",
+    sqlite3_step: "locks never wait: a busy database traps; 2 s a call in a light process",
+    read_row: "at most `limits.body_out` and 64 KiB more",
+  },
   wasi_snapshot_preview1: {
     clock_res_get: "1 ms for all four clocks",
     clock_time_get: "whole milliseconds; the clocks of CPU time are the monotonic one",

@@ -252,7 +252,7 @@ export const workingFunctions: { readonly [M in AbiModuleName]: readonly (keyof 
   "lunatic::wasi": Object.keys(lunaticWasi) as (keyof typeof lunaticWasi)[],
   "lunatic::networking": Object.keys(networking) as (keyof typeof networking)[],
   "lunatic::distributed": Object.keys(distributed) as (keyof typeof distributed)[],
-  "lunatic::sqlite": [],
+  "lunatic::sqlite": Object.keys(sqlite) as (keyof typeof sqlite)[],
   // All of it: what makes no sense without files answers with WASI's own error numbers.
   wasi_snapshot_preview1: Object.keys(wasiPreview1) as (keyof typeof wasiPreview1)[],
   env: ["abort"],

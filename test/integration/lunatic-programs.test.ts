@@ -1,9 +1,10 @@
 // Programs that test lunatic's functions from inside a guest, run by the built node: each line they print is a test.
 //
 // The names are read from the sources, so that a test that never came to its line fails, too.
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { servicePath } from "../guests/guests.ts";
 import { frenezulo, type ProgramEnd } from "./frenezulo-run.ts";
 
@@ -24,11 +25,15 @@ const programs = new Map(
 
 describe.each([...programs])("%s", (source, module) => {
   const names = [...readFileSync(source, "utf8").matchAll(/\b(?:TEST|test)\("([^"]+)"/g)].map(([, name]) => name!);
+  const files = join(tmpdir(), `frenezulo-programs-${process.pid}-${basename(module)}`);
   let end: ProgramEnd;
 
   beforeAll(async () => {
-    end = await frenezulo(["run", module]);
+    mkdirSync(files);
+    end = await frenezulo(["run", "--dir", `${files}::/db`, module]);
   }, 300_000);
+
+  afterAll(() => rmSync(files, { recursive: true }));
 
   it.each(names)("%s", (name) => {
     const line = end.stdout.split("\n").find((text) => text.replace(/^(not )?ok \d+ /, "").startsWith(name));

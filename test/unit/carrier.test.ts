@@ -1,4 +1,5 @@
 // src/carrier.ts with a real carrier's thread: its control calls.
+import { LOCKS_BYTES } from "../../actors/abi/sqlite/locks.ts";
 import "../../src/engine.ts"; // its V8 flags: a carrier refuses to run without them
 import { setImmediate as turn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
@@ -24,6 +25,7 @@ function makeCarrier(onEnd: (carrier: Carrier, why: string) => void = () => {}):
     carriers.length,
     carriers.length + 1,
     new SharedArrayBuffer(BELL.bytes),
+    new SharedArrayBuffer(LOCKS_BYTES),
     16,
     (_id, workerData) =>
       new Worker(program, { workerData, transferList: [workerData.tickets, workerData.mesh, workerData.port] }),

@@ -1,4 +1,5 @@
 // src/envelope.ts with real carriers: a request's bytes on their way into a ring, back from it, and into another.
+import { LOCKS_BYTES } from "../../actors/abi/sqlite/locks.ts";
 import "../../src/engine.ts"; // its V8 flags: a carrier refuses to run without them
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
@@ -27,6 +28,7 @@ async function makeCarrier(guest = echo): Promise<Carrier> {
     carriers.length,
     carriers.length + 1,
     bell,
+    new SharedArrayBuffer(LOCKS_BYTES),
     16,
     (_id, workerData) =>
       new Worker(program, { workerData, transferList: [workerData.tickets, workerData.mesh, workerData.port] }),

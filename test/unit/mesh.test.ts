@@ -1,4 +1,5 @@
 // src/mesh.ts with a real carrier's thread: what it gets, what is refused, what is told of threads that are not there.
+import { LOCKS_BYTES } from "../../actors/abi/sqlite/locks.ts";
 import "../../src/engine.ts"; // its V8 flags: a carrier refuses to run without them
 import { MessageChannel, Worker } from "node:worker_threads";
 import { afterAll, describe, expect, it } from "vitest";
@@ -22,6 +23,7 @@ function carrierOn(mesh: MainMesh, bell: SharedArrayBuffer, slot: number, onEnd 
     slot,
     slot,
     bell,
+    new SharedArrayBuffer(LOCKS_BYTES),
     16,
     (_id, workerData) => {
       return new Worker(program, { workerData, transferList: [workerData.tickets, workerData.mesh, workerData.port] });

@@ -1,4 +1,5 @@
 // A real carrier's thread, driven by hand over its rings as the main thread does, without any of src.
+import { LOCKS_BYTES } from "../../../actors/abi/sqlite/locks.ts";
 import "../../../src/engine.ts"; // its V8 flags: a carrier refuses to run without them
 import { once } from "node:events";
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
@@ -42,6 +43,7 @@ export class CarrierThread {
       control: this.words.buffer as SharedArrayBuffer,
       requests: makeRing(ringBytes),
       replies: makeRing(ringBytes),
+      locks: new SharedArrayBuffer(LOCKS_BYTES),
       filesMax: 64,
       tickets: tickets.port2,
       mesh: mesh.port2,

@@ -39,11 +39,6 @@ describe("the import object", () => {
       expect(stubs).toEqual(Object.keys(functions).filter((name) => !working.includes(name)));
     },
   );
-
-  it("says what is not supported in the words of the issue", () => {
-    const { exit } = inside(({ call }) => call("sqlite.open", 0, 0, 0));
-    expect(exit.text).toBe("not supported yet: lunatic::sqlite.open");
-  });
 });
 
 describe("abort of AssemblyScript", () => {

@@ -241,6 +241,9 @@ function everyFunction(age: "new" | "old"): Uint8Array<ArrayBuffer> {
     ${imports.join("\n")}
     (import "test" "step" (func $step (param ${all.map(() => "funcref").join(" ")})))
     (memory (export "memory") 2 8)
+    (global $top (mut i32) (i32.const 65536))
+    (func (export "lunatic_alloc") (param i32) (result i32)
+      (global.get $top) (global.set $top (i32.add (global.get $top) (local.get 0))))
     (elem declare func ${all.join(" ")})
     (func (export "frenezulo_main") (call $step ${all.map((each) => `(ref.func ${each})`).join(" ")})))`);
 }

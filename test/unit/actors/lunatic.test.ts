@@ -467,12 +467,4 @@ describe("the test guests", () => {
     expect(carrier.run(actor, { uri: `/?do=${way}` }).exit.reason).toBe("trap");
     expect(carrier.run(actor, { uri: "/" }).exit.reason).toBe("normal");
   });
-
-  it("unsupported links, answers, and traps with the name of what it calls", async () => {
-    const carrier = new LocalCarrier();
-    const actor = carrier.started(await compile("unsupported"));
-    expect(carrier.run(actor).replies).toHaveLength(1);
-    const { exit } = carrier.run(actor, { body: Buffer.from("x") });
-    expect(exit).toEqual({ reason: "trap", text: "not supported yet: lunatic::sqlite.sqlite3_changes" });
-  });
 });

@@ -3,7 +3,8 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { Bell } from "../../../../actors/bell.ts";
 import { RingWriter } from "../../../../actors/ring.ts";
-import { BELL, CONTROL, FRAME, KIND, type MeshNote, type MeshRings, type Ticket } from "../../../../actors/wire.ts";
+import type { MeshNote, MeshRings } from "../../../../actors/mesh-wire.ts";
+import { BELL, CONTROL, FRAME, KIND, type Ticket } from "../../../../actors/wire.ts";
 import type { steps } from "../frames.ts";
 import { payloadOf, signalKind } from "../mesh-signals.ts";
 import type { MeshEnd } from "./mesh-end.ts";

@@ -1,0 +1,438 @@
+// lunatic::sqlite as a guest sees it: databases in memory and in real folders, and the locks between carriers.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { HostFiles } from "../../../actors/abi/sqlite/host-files.ts";
+import { Library, loadSqlite3 } from "../../../actors/abi/sqlite/library.ts";
+import { SqliteLoader } from "../../../actors/abi/sqlite/loader.ts";
+import { clearLocks, FileLocks, LEVEL, type LockHolder, LOCKS_BYTES } from "../../../actors/abi/sqlite/locks.ts";
+import { decodeBindings } from "../../../actors/abi/sqlite/values.ts";
+import type { Preopen } from "../../../actors/wire.ts";
+import { type Inside, inside, type Ran } from "./local-carrier.ts";
+
+const loader = new SqliteLoader();
+let folder: string;
+beforeAll(() => loader.load());
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "sqlite-"));
+  mkdirSync(join(folder, "data"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+type Sql = number | bigint | string | Buffer | null;
+
+/** What a guest does with SQLite, in short. */
+class Guest {
+  readonly inside: Inside;
+
+  constructor(one: Inside) {
+    this.inside = one;
+  }
+
+  #put(bytes: Buffer): [number, number] {
+    this.inside.memory().set(bytes, 1024);
+    return [1024, bytes.length];
+  }
+
+  /** @returns the connection, or the text of the error */
+  open(path: string): bigint | string {
+    const { call, memory } = this.inside;
+    const [at, length] = this.#put(Buffer.from(path));
+    const result = call("sqlite.open", at, length, 16);
+    const id = memory().readBigUInt64LE(16);
+    if (result === 0n) return id;
+    const size = Number(call("error.string_size", id));
+    call("error.to_string", id, 1024);
+    return memory().toString("utf8", 1024, 1024 + size);
+  }
+
+  execute(sql: string, connection = 0n): number {
+    return Number(this.inside.call("sqlite.execute", connection, ...this.#put(Buffer.from(sql))));
+  }
+
+  prepare(sql: string, connection = 0n): bigint {
+    return this.inside.call("sqlite.query_prepare", connection, ...this.#put(Buffer.from(sql))) as bigint;
+  }
+
+  bind(statement: bigint, ...values: (Sql | readonly [number | string, Sql])[]): void {
+    this.inside.call("sqlite.bind_value", statement, ...this.#put(list(values)));
+  }
+
+  step(statement: bigint): number {
+    return Number(this.inside.call("sqlite.sqlite3_step", statement));
+  }
+
+  given(name: string, ...args: (number | bigint)[]): Buffer {
+    const at = Number(this.inside.call(`sqlite.${name}`, ...args, 8)) >>> 0;
+    const memory = this.inside.memory();
+    return Buffer.from(memory.subarray(at, at + memory.readUInt32LE(8)));
+  }
+
+  row(statement: bigint): Sql[] {
+    return readRow(this.given("read_row", statement));
+  }
+
+  all(sql: string, connection = 0n): Sql[][] {
+    const statement = this.prepare(sql, connection);
+    const rows: Sql[][] = [];
+    while (this.step(statement) === 100) rows.push(this.row(statement));
+    this.inside.call("sqlite.sqlite3_finalize", statement);
+    return rows;
+  }
+
+  lastError(connection = 0n): [number, string] {
+    const bytes = this.given("last_error", connection);
+    expect([bytes[0], bytes[5], Number(bytes.readBigUInt64LE(6))]).toEqual([1, 1, bytes.length - 14]);
+    return [bytes.readUInt32LE(1), bytes.toString("utf8", 14)];
+  }
+}
+
+const u32 = (value: number): Buffer => Buffer.from(Uint32Array.of(value).buffer);
+const u64 = (value: number | bigint): Buffer => Buffer.from(BigUint64Array.of(BigInt(value)).buffer);
+
+function list(values: readonly (Sql | readonly [number | string, Sql])[]): Buffer {
+  const parts = values.flatMap((each) => {
+    const [key, value] = Array.isArray(each) ? (each as [number | string, Sql]) : [null, each as Sql];
+    const name = Buffer.from(String(key));
+    const first =
+      key === null ? [u32(0)] : typeof key === "number" ? [u32(1), u64(key)] : [u32(2), u64(name.length), name];
+    if (value === null) return [...first, u32(0)];
+    if (Buffer.isBuffer(value)) return [...first, u32(1), u64(value.length), value];
+    if (typeof value === "string") return [...first, u32(2), u64(Buffer.byteLength(value)), Buffer.from(value)];
+    if (typeof value === "number") return [...first, u32(3), Buffer.from(Float64Array.of(value).buffer)];
+    return [...first, u32(5), Buffer.from(BigInt64Array.of(value).buffer)];
+  });
+  return Buffer.concat([u64(values.length), ...parts]);
+}
+
+function readRow(bytes: Buffer): Sql[] {
+  let at = 8;
+  const row = Array.from({ length: Number(bytes.readBigUInt64LE(0)) }, () => {
+    const kind = bytes.readUInt32LE(at);
+    at += 4;
+    if (kind === 0) return null;
+    at += 8;
+    if (kind === 3) return bytes.readDoubleLE(at - 8);
+    if (kind === 4) return bytes.readBigInt64LE(at - 8);
+    const length = Number(bytes.readBigUInt64LE(at - 8));
+    at += length;
+    const value = Buffer.from(bytes.subarray(at - length, at));
+    return kind === 2 ? value.toString("utf8") : value;
+  });
+  expect(at).toBe(bytes.length);
+  return row;
+}
+
+function withSqlite(step: (guest: Guest) => void, isReadOnly = false): Ran {
+  const preopens: Preopen[] = [{ guest: "/data", host: join(folder, "data"), isReadOnly }];
+  const ran = inside(
+    (one) => {
+      Object.assign(one.carrier.host, {
+        sqlite: Object.assign(loader, { mustStop: one.carrier.host.sqlite.mustStop }),
+      });
+      step(new Guest(one));
+    },
+    { spec: { preopens, replyBytesMax: 1 << 16 } },
+  );
+  const { process } = ran.carrier.host;
+  process.closeAll();
+  expect(ran.carrier.host.fileBudget.open).toBe(0);
+  return ran;
+}
+
+const normal = (step: (guest: Guest) => void, isReadOnly = false): void =>
+  expect(withSqlite(step, isReadOnly).exit).toEqual({ reason: "normal", text: "" });
+
+describe("a database in memory", () => {
+  it("keeps values exactly", () => {
+    const value = fc.oneof(
+      fc.constant(null),
+      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+      fc.double({ noNaN: true }),
+      fc.string({ unit: "binary" }),
+      fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+    );
+    normal((guest) => {
+      expect(guest.open(":memory:")).toBe(0n);
+      const statement = guest.prepare("SELECT ?1, ?2, :name");
+      fc.assert(
+        fc.property(value, value, value, (a, b, c) => {
+          guest.bind(statement, a, [2, b], [":name", c]);
+          expect(guest.step(statement)).toBe(100);
+          // SQLite has no negative zero.
+          const same = (each: Sql): Sql => (Object.is(each, -0) ? 0 : each);
+          expect(guest.row(statement).map(same)).toEqual([a, b, c].map(same));
+          guest.inside.call("sqlite.statement_reset", statement);
+        }),
+        { numRuns: 300 },
+      );
+    });
+  });
+
+  it("has names, counts, changes and errors", () => {
+    normal((guest) => {
+      expect(guest.open("")).toBe(0n);
+      expect(guest.open(":memory:")).toBe(1n);
+      expect(guest.execute("CREATE TABLE t(a, b); INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z')")).toBe(0);
+      expect(guest.inside.call("sqlite.sqlite3_changes", 0n)).toBe(3);
+      expect(guest.all("SELECT a, b FROM t WHERE a > 1")).toEqual([
+        [2n, "y"],
+        [3n, "z"],
+      ]);
+      const statement = guest.prepare('SELECT a AS "naïve", b FROM t');
+      expect(guest.inside.call("sqlite.column_count", statement)).toBe(2);
+      expect(guest.given("column_name", statement, 0).toString()).toBe("naïve");
+      const names = Buffer.concat([u64(2), u64(6), Buffer.from("naïve"), u64(1), Buffer.from("b")]);
+      expect(guest.given("column_names", statement)).toEqual(names);
+      guest.step(statement);
+      expect(guest.given("read_column", statement, 1)).toEqual(Buffer.concat([u32(2), u64(1), Buffer.from("x")]));
+      expect(guest.execute("SELECT * FROM missing")).toBe(1);
+      expect(guest.lastError()).toEqual([1, "no such table: missing"]);
+      expect(guest.execute("SELECT 1", 1n)).toBe(0);
+      expect(guest.all("SELECT CAST(x'61ff62' AS TEXT)")).toEqual([["a\ufffdb"]]);
+    });
+  });
+
+  it("traps where lunatic does, with SQLite's text", () => {
+    const ends = (step: (guest: Guest) => void): string =>
+      withSqlite((guest) => {
+        guest.open(":memory:");
+        step(guest);
+      }).exit.text;
+    expect(ends((guest) => guest.prepare("SELEC 1"))).toBe('SQLite: near "SELEC": syntax error');
+    expect(ends((guest) => guest.execute("SELECT 1", 5n))).toBe("there is no connection 5");
+    expect(ends((guest) => guest.step(0n))).toBe("there is no statement 0");
+    expect(ends((guest) => guest.lastError())).toBe("the connection had no error");
+    expect(ends((guest) => guest.step(guest.prepare("SELECT abs(-9223372036854775808)")))).toBe(
+      "SQLite: integer overflow",
+    );
+    expect(ends((guest) => guest.bind(guest.prepare("SELECT ?"), 1n, 2n))).toMatch(
+      /^SQLite: column index out of range/,
+    );
+    expect(ends((guest) => guest.bind(guest.prepare("SELECT ?"), [":x", 2n]))).toBe(
+      "the statement has no parameter :x",
+    );
+    expect(ends((guest) => guest.given("read_column", guest.prepare("SELECT 1"), 1))).toBe("there is no column 1");
+    expect(ends((guest) => guest.all("SELECT zeroblob(200000)"))).toMatch(/too big|more than/);
+    const twice = (guest: Guest): void => {
+      const statement = guest.prepare("SELECT 1");
+      guest.inside.call("sqlite.sqlite3_finalize", statement);
+      guest.inside.call("sqlite.sqlite3_finalize", statement);
+    };
+    expect(ends(twice)).toBe("there is no statement 0");
+  });
+
+  it("takes no bytes that are no list of bindings", () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        try {
+          decodeBindings(Buffer.from(bytes));
+        } catch (thrown) {
+          expect(thrown instanceof RangeError || thrown instanceof TypeError).toBe(true);
+        }
+      }),
+    );
+    expect(() => decodeBindings(Buffer.alloc(8, 0xff))).toThrow(RangeError);
+  });
+
+  it("is ended with its process in the middle of a query, and has no more memory than a carrier's", () => {
+    const endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c";
+    const { exit } = withSqlite((guest) => {
+      guest.open(":memory:");
+      const { carrier } = guest.inside;
+      Object.assign(carrier.host.services, {
+        mayGoOn: () => {
+          carrier.host.process.dying ??= { reason: "killed", text: "by a test" };
+        },
+      });
+      guest.execute(endless);
+    });
+    expect(exit).toEqual({ reason: "killed", text: "by a test" });
+    normal((guest) => {
+      guest.open(":memory:");
+      expect(guest.execute("PRAGMA hard_heap_limit = 1000")).toBe(23);
+      const fill =
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) INSERT INTO t SELECT zeroblob(60000) FROM c";
+      expect(guest.execute(`CREATE TABLE t(a); ${fill}`)).toBe(7);
+      expect(guest.execute("SELECT 1")).toBe(0);
+    });
+  });
+});
+
+describe("a database in a file", () => {
+  it("is there for the next process, and rolls back what one had not finished", () => {
+    normal((guest) => {
+      expect(guest.open("/data/x.db")).toBe(0n);
+      expect(guest.execute("CREATE TABLE t(a); INSERT INTO t VALUES (1); BEGIN; INSERT INTO t VALUES (2)")).toBe(0);
+    });
+    normal((guest) => {
+      guest.open("/data/x.db");
+      expect(guest.all("SELECT a FROM t")).toEqual([[1n]]);
+      expect(guest.all("PRAGMA journal_mode = WAL")).toEqual([["delete"]]);
+    });
+    expect(readdirSync(join(folder, "data"))).toEqual(["x.db"]);
+  });
+
+  it("locks others out while it writes", () => {
+    normal((guest) => {
+      guest.open("/data/x.db");
+      guest.open("/data/../data/./x.db");
+      guest.open("/data/./x.db");
+      expect(guest.execute("CREATE TABLE t(a); BEGIN IMMEDIATE; INSERT INTO t VALUES (1)")).toBe(0);
+      expect(guest.all("SELECT count(*) FROM t", 1n)).toEqual([[0n]]);
+      expect(guest.execute("PRAGMA busy_timeout = 60000; INSERT INTO t VALUES (2)", 1n)).toBe(5);
+      expect(guest.lastError(1n)).toEqual([5, "database is locked"]);
+      expect(guest.execute("COMMIT")).toBe(0);
+      expect(guest.execute("INSERT INTO t VALUES (2)", 1n)).toBe(0);
+    });
+  });
+
+  it("lies in the process's directories: no name, link, ATTACH or VACUUM leads out", () => {
+    writeFileSync(join(folder, "secret.db"), "");
+    symlinkSync("../secret.db", join(folder, "data/link.db"));
+    symlinkSync("..", join(folder, "data/up"));
+    symlinkSync("../stolen", join(folder, "data/x.db-journal"));
+    normal((guest) => {
+      expect(guest.open("/etc/x.db")).toMatch(
+        /^\/etc\/x\.db lies in no directory of the process: `dirs` of its policy/,
+      );
+      expect(guest.open("x.db")).toMatch(/lies in no directory/);
+      expect(guest.open("/database.db")).toMatch(/lies in no directory/);
+      expect(guest.open("/data/../secret.db")).toMatch(/leads out of its directory/);
+      expect(guest.open("/data/up/secret.db")).toMatch(/leads out of its directory/);
+      expect(guest.open("/data/link.db")).toMatch(/no regular file/);
+      expect(guest.open("/data/up")).toMatch(/no regular file/);
+      expect(guest.open("file:/data/y.db?vfs=unix")).toMatch(/lies in no directory/);
+      expect(guest.open(":memory:")).toBe(0n);
+      for (const path of [
+        "/data/../secret.db",
+        "/etc/passwd",
+        "/data/link.db",
+        "file:/tmp/x?vfs=unix",
+        "file:/m?vfs=memdb",
+      ]) {
+        expect(guest.execute(`ATTACH '${path}' AS other`), path).toBe(14);
+        expect(guest.execute(`VACUUM INTO '${path}x'`), path).toBe(path.includes("link") ? 0 : 14);
+      }
+      expect(guest.open("/data/x.db")).toBe(1n);
+      expect(guest.execute("CREATE TABLE t(a)", 1n)).toBe(14);
+    });
+    expect(existsSync(join(folder, "stolen"))).toBe(false);
+    expect(readdirSync(folder).sort()).toEqual(["data", "secret.db"]);
+  });
+
+  it("is read only in a read-only directory", () => {
+    normal((guest) => {
+      guest.open("/data/x.db");
+      guest.execute("CREATE TABLE t(a); INSERT INTO t VALUES (7)");
+    });
+    normal((guest) => {
+      expect(guest.open("/data/x.db")).toBe(0n);
+      expect(guest.all("SELECT a FROM t")).toEqual([[7n]]);
+      expect(guest.execute("INSERT INTO t VALUES (8)")).toBe(8);
+      expect(guest.open("/data/new.db")).toMatch(/its directory is read-only/);
+    }, true);
+  });
+});
+
+describe("without the package", () => {
+  it("says what is missing", async () => {
+    const missing = new SqliteLoader(() =>
+      Promise.reject(Object.assign(new Error("x"), { code: "ERR_MODULE_NOT_FOUND" })),
+    );
+    await missing.load();
+    const { exit } = inside((one) => {
+      Object.assign(one.carrier.host, { sqlite: missing });
+      expect(new Guest(one).open(":memory:")).toBe("npm's package @sqlite.org/sqlite-wasm is not installed");
+    });
+    expect(exit.reason).toBe("normal");
+  });
+});
+
+describe("locks of carriers", () => {
+  const holder = (ino = 1): LockHolder => ({ file: [1, 0, ino, 0], entry: 0 });
+
+  it("follow SQLite's levels", () => {
+    const block = new SharedArrayBuffer(LOCKS_BYTES);
+    const [one, other] = [new FileLocks(block, 1), new FileLocks(block, 2)];
+    const [a, b] = [holder(), holder()];
+    expect([one.lock(a, LEVEL.shared), other.lock(b, LEVEL.shared)]).toEqual([true, true]);
+    expect([one.lock(a, LEVEL.reserved), other.lock(b, LEVEL.reserved)]).toEqual([true, false]);
+    expect(other.isReserved(b)).toBe(true);
+    expect(one.lock(a, LEVEL.exclusive)).toBe(false);
+    expect([other.lock(holder(), LEVEL.shared), other.lock(holder(2), LEVEL.shared)]).toEqual([false, true]);
+    other.unlock(b, LEVEL.none);
+    expect(one.lock(a, LEVEL.exclusive)).toBe(true);
+    expect(other.lock(b, LEVEL.shared)).toBe(false);
+    one.unlock(a, LEVEL.shared);
+    expect(other.lock(b, LEVEL.shared)).toBe(true);
+  });
+
+  it("go with their carrier, as does the table's mutex", () => {
+    const block = new SharedArrayBuffer(LOCKS_BYTES);
+    const [one, other] = [new FileLocks(block, 1), new FileLocks(block, 2)];
+    const [a, b] = [holder(), holder()];
+    one.lock(a, LEVEL.shared);
+    one.lock(a, LEVEL.exclusive);
+    new Int32Array(block)[0] = 1; // it ended while it held the mutex
+    expect(other.lock(b, LEVEL.shared)).toBe(false);
+    clearLocks(block, 1);
+    expect(other.lock(b, LEVEL.shared)).toBe(true);
+  });
+
+  it("keep a second SQLite out, until its carrier has ended: then the journal is rolled back", async () => {
+    const block = new SharedArrayBuffer(LOCKS_BYTES);
+    const make = async (slot: number): Promise<SqliteLoader> => {
+      const made = new SqliteLoader();
+      made.locks = new FileLocks(block, slot);
+      await made.load();
+      return made;
+    };
+    const [one, two] = [await make(1), await make(2)];
+    const preopens: Preopen[] = [{ guest: "/data", host: join(folder, "data"), isReadOnly: false }];
+    const run = (sqlite: SqliteLoader, step: (guest: Guest) => void): Ran =>
+      inside(
+        (each) => {
+          Object.assign(each.carrier.host, { sqlite });
+          step(new Guest(each));
+        },
+        { spec: { preopens } },
+      );
+    const first = run(one, (guest) => {
+      guest.open("/data/x.db");
+      guest.execute("PRAGMA cache_size = 1; CREATE TABLE t(a)");
+      guest.execute("BEGIN; INSERT INTO t SELECT zeroblob(20000) FROM (VALUES (1), (2), (3), (4), (5), (6))");
+    });
+    expect(first.exit.reason).toBe("normal");
+    expect(existsSync(join(folder, "data/x.db-journal"))).toBe(true);
+    const second = run(two, (guest) => {
+      guest.open("/data/x.db");
+      expect(guest.execute("SELECT * FROM t")).toBe(5);
+      clearLocks(block, 1); // what the main thread does when the first carrier has ended
+      expect(guest.all("SELECT count(*) FROM t")).toEqual([[0n]]);
+    });
+    expect(second.exit).toEqual({ reason: "normal", text: "" });
+  });
+});
+
+it("a SQLite that throws is given up", async () => {
+  const library = new Library(
+    await loadSqlite3(),
+    new HostFiles(new FileLocks(new SharedArrayBuffer(LOCKS_BYTES), 1)),
+    () => {
+      throw new Error("its stack is used up");
+    },
+  );
+  const own = new SqliteLoader();
+  Object.defineProperty(own, "library", { get: () => (library.isBroken ? null : library) });
+  const { exit } = inside((one) => {
+    Object.assign(one.carrier.host, { sqlite: own });
+    const guest = new Guest(one);
+    guest.open(":memory:");
+    guest.execute("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c");
+  });
+  expect(exit).toEqual({ reason: "trap", text: "SQLite failed: its stack is used up" });
+  expect(library.isBroken).toBe(true);
+});
