@@ -1,8 +1,8 @@
 // One other thread as this thread's mesh sees it: the rings to and from it, and what waits for room in the former.
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { Bell } from "./bell.ts";
-import { RingReader, RingWriter } from "./ring.ts";
 import type { MeshRings } from "./mesh-wire.ts";
+import { RingReader, RingWriter } from "./ring.ts";
 import { KIND, type Ticket } from "./wire.ts";
 
 /** What a signal that waits costs on this side besides its payload: bytes, roughly. */

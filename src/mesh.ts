@@ -5,9 +5,9 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { Bell } from "../actors/bell.ts";
 import { Mesh } from "../actors/mesh.ts";
+import type { MeshNote } from "../actors/mesh-wire.ts";
 import { pidEnd } from "../actors/pids.ts";
 import { makeRing, resetRing } from "../actors/ring.ts";
-import type { MeshNote } from "../actors/mesh-wire.ts";
 import { BELL, CONTROL, RING } from "../actors/wire.ts";
 
 const RING_BYTES = 64 * 1024;

@@ -188,7 +188,7 @@ export class Host {
     const nowMs = performance.now();
     if (this.#lookedMs === 0) this.#lookedMs = nowMs;
     const stack = this.instance?.stack;
-    if (stack == null || nowMs - this.#lookedMs < TURN_MS || stack.reductions <= 0) return;
+    if (stack == null || this.isCalledBack || nowMs - this.#lookedMs < TURN_MS || stack.reductions <= 0) return;
     this.process.fuelLeft += stack.reductions; // it has not used them
     stack.reductions = -1;
   }

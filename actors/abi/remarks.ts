@@ -58,9 +58,9 @@ export const remarks: Remarks = {
     send: "traps for any other node",
   },
   "lunatic::sqlite": {
-    open: "files beneath the policy's `dirs` and databases in memory; 64 MiB for all of a carrier; no URIs, no WAL; needs the optional package @sqlite.org/sqlite-wasm",
+    open: "files in the directories of the policy, and memory: 64 MiB for all of a carrier; no URIs, no WAL; needs the optional package @sqlite.org/sqlite-wasm",
     execute:
-      "locks never wait: SQLITE_BUSY (5) at once, `PRAGMA busy_timeout` has no effect; 2 s a call in a light process",
+      "locks never wait: SQLITE_BUSY (5) at once, and a busy time-out has no effect; 2 s a call in a light process",
     query_prepare: "the first statement of the text; an expression has a depth of at most 200",
     bind_value: "null and names work, as they should in lunatic; at most `limits.body_out` and 64 KiB more",
     sqlite3_step: "locks never wait: a busy database traps; 2 s a call in a light process",

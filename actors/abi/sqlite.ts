@@ -4,9 +4,10 @@
 import { failure } from "./error.ts";
 import { give } from "./guest-alloc.ts";
 import { type Host, type HostFunctions, u64 } from "./host.ts";
+import { CODE } from "./sqlite/c-api.ts";
 import { Databases, type Statement } from "./sqlite/databases.ts";
 import { Directories } from "./sqlite/directories.ts";
-import { CODE, type Library } from "./sqlite/library.ts";
+import type { Library } from "./sqlite/library.ts";
 import {
   asUtf8,
   type Binding,
@@ -72,7 +73,7 @@ export function sqliteFunctions(host: Host): HostFunctions {
     return text.includes("\0") ? host.trap("an SQL text with a 0 in it") : Buffer.from(text);
   };
   /** The column's value, copied; `room` bytes are left for it. */
-  const valueOf = (library: Library, pointer: number, column: number, room: { bytes: number }): Value | null => {
+  const columnValue = (library: Library, pointer: number, column: number, room: { bytes: number }): Value | null => {
     const { c } = library;
     const type = c.sqlite3_column_type(pointer, column);
     if (type === TYPE.integer) return { type: "integer", value: c.sqlite3_column_int64(pointer, column) };
@@ -95,7 +96,7 @@ export function sqliteFunctions(host: Host): HostFunctions {
       const room = { bytes: bytesMax() };
       const found: Value[] = [];
       for (let column = from; column < (count === null ? all : from + count); column++) {
-        const value = valueOf(library, pointer, column, room);
+        const value = columnValue(library, pointer, column, room);
         if (value === null) return "room";
         found.push(value);
       }

@@ -83,7 +83,7 @@ export class Directories {
   has(path: string): boolean {
     try {
       return this.#in(path, (base, rest) =>
-        reach(base, rest, false, (found) => found !== null && found.stat.isFile() && found.stat.size > 0n),
+        reach(base, rest, false, (found) => found?.stat.isFile() === true && found.stat.size > 0n),
       );
     } catch {
       return false;

@@ -5,9 +5,10 @@
 import { randomFillSync } from "node:crypto";
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, readSync, writeSync } from "node:fs";
 import { systemCode } from "../wasi/errno.ts";
+import { CODE, type Sqlite3 } from "./c-api.ts";
 import type { Directories } from "./directories.ts";
-import { CODE, type Sqlite3 } from "./library.ts";
-import { FileLocks, LEVEL, type LockHolder } from "./locks.ts";
+
+import { type FileLocks, LEVEL, type LockHolder } from "./locks.ts";
 
 const OPEN = { readOnly: 1, readWrite: 2, create: 4, deleteOnClose: 8, mainDb: 0x100 } as const;
 const IOERR = { read: 0x10a, shortRead: 0x20a, write: 0x30a, fsync: 0x40a, truncate: 0x60a, fstat: 0x70a } as const;
@@ -157,10 +158,14 @@ export class HostFiles {
   }
 }
 
-/** What a file function throws becomes a code: no exception may go through SQLite. A full disk has its own. */
-function attempt(code: number, run: () => number | void): number {
+/**
+ * A number that `run` gives is the result, all else is OK. What a file function throws becomes a code: no exception may
+ * go through SQLite. A full disk has its own.
+ */
+function attempt(code: number, run: () => unknown): number {
   try {
-    return run() ?? CODE.ok;
+    const result = run();
+    return typeof result === "number" ? result : CODE.ok;
   } catch (thrown) {
     const system = systemCode(thrown);
     return system === "ENOSPC" || system === "EDQUOT" ? CODE.full : code;

@@ -2,88 +2,10 @@
 //
 // All databases of a carrier share its memory, as those of a process share malloc's. If it ever throws (its stack is
 // the guest's, which may be nearly used up) its state is unknown: it is given up with all its connections.
+import { CODE, type Functions, type Sqlite3 } from "./c-api.ts";
 import type { HostFiles } from "./host-files.ts";
 
-/** C's functions: pointers and int are numbers, 64 bits are bigint. */
-type C = Readonly<Record<Functions, (...args: (number | bigint)[]) => number>> & {
-  readonly sqlite3_column_int64: (statement: number, column: number) => bigint;
-};
-type Functions = `sqlite3_${
-  | "bind_blob"
-  | "bind_double"
-  | "bind_int64"
-  | "bind_null"
-  | "bind_parameter_index"
-  | "bind_text"
-  | "changes"
-  | "close_v2"
-  | "column_blob"
-  | "column_bytes"
-  | "column_count"
-  | "column_double"
-  | "column_name"
-  | "column_type"
-  | "errcode"
-  | "errmsg"
-  | "exec"
-  | "finalize"
-  | "free"
-  | "initialize"
-  | "limit"
-  | "malloc"
-  | "open_v2"
-  | "prepare_v2"
-  | "progress_handler"
-  | "reset"
-  | "set_authorizer"
-  | "shutdown"
-  | "step"
-  | "vfs_find"
-  | "vfs_unregister"
-  | "_wasm_config_i"
-  | "_wasm_db_config_ip"}`;
-
-interface Struct {
-  readonly pointer: number;
-  [field: `$${string}`]: number;
-  dispose(): void;
-}
-
-/** What we use of the package. */
-export interface Sqlite3 {
-  readonly capi: {
-    readonly sqlite3_io_methods: new () => Struct;
-    readonly sqlite3_vfs: new () => Struct;
-    readonly sqlite3_file: (new (at: number) => Struct) & { readonly structInfo: { readonly sizeof: number } };
-    readonly SQLITE_WASM_DEALLOC: number;
-    sqlite3_js_vfs_list(): string[];
-  };
-  readonly wasm: {
-    readonly exports: C;
-    readonly memory: WebAssembly.Memory;
-    allocCString(text: string): number;
-    cstrToJs(pointer: number): string;
-    installFunction(signature: string, call: (...args: number[]) => number): number;
-  };
-  readonly vfs: { installVfs(what: object): void };
-}
-
 type Package = { readonly default: (options: object) => Promise<Sqlite3> };
-
-export const CODE = {
-  ok: 0,
-  perm: 3,
-  busy: 5,
-  nomem: 7,
-  readonly: 8,
-  interrupt: 9,
-  ioerr: 10,
-  notFound: 12,
-  full: 13,
-  cantOpen: 14,
-  row: 100,
-  done: 101,
-} as const;
 
 /** Bytes that SQLite may use in a carrier. */
 const HEAP_BYTES = 64 * 2 ** 20;
@@ -101,7 +23,7 @@ const VFS = "frenezulo";
 export type MustStop = () => boolean;
 
 export class Library {
-  readonly c: C;
+  readonly c: Functions;
   readonly dealloc: number;
   readonly files: HostFiles;
   /** Set once it has thrown: nothing of it may be called any more. */

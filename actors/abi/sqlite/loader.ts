@@ -1,6 +1,7 @@
 // SQLite in a carrier: loaded when the first guest comes that imports lunatic::sqlite, anew when it broke.
+import type { Sqlite3 } from "./c-api.ts";
 import { HostFiles } from "./host-files.ts";
-import { Library, loadSqlite3, type MustStop, type Sqlite3 } from "./library.ts";
+import { Library, loadSqlite3, type MustStop } from "./library.ts";
 import { FileLocks, LOCKS_BYTES } from "./locks.ts";
 
 const MODULE = "lunatic::sqlite";

@@ -7,7 +7,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { HostFiles } from "../../../actors/abi/sqlite/host-files.ts";
 import { Library, loadSqlite3 } from "../../../actors/abi/sqlite/library.ts";
 import { SqliteLoader } from "../../../actors/abi/sqlite/loader.ts";
-import { clearLocks, FileLocks, LEVEL, type LockHolder, LOCKS_BYTES } from "../../../actors/abi/sqlite/locks.ts";
+import { clearLocks, FileLocks, LEVEL, LOCKS_BYTES, type LockHolder } from "../../../actors/abi/sqlite/locks.ts";
 import { decodeBindings } from "../../../actors/abi/sqlite/values.ts";
 import type { Preopen } from "../../../actors/wire.ts";
 import { type Inside, inside, type Ran } from "./local-carrier.ts";

@@ -2,8 +2,8 @@
 // that it can be terminated exactly there.
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { Bell } from "../../../../actors/bell.ts";
-import { RingWriter } from "../../../../actors/ring.ts";
 import type { MeshNote, MeshRings } from "../../../../actors/mesh-wire.ts";
+import { RingWriter } from "../../../../actors/ring.ts";
 import { BELL, CONTROL, FRAME, KIND, type Ticket } from "../../../../actors/wire.ts";
 import type { steps } from "../frames.ts";
 import { payloadOf, signalKind } from "../mesh-signals.ts";
