@@ -22,7 +22,12 @@ enum { BUSY = 5, ROW = 100, DONE = 101 };
 
 static uint8_t heap[65536];
 static uint32_t used;
+static int badness;
+static volatile uint32_t spins;
 EXPORT("lunatic_alloc") void *lunatic_alloc(uint32_t length) {
+  if (badness == 1) sleep_ms(1);
+  while (badness == 2) spins++;
+  if (badness == 3) return (void *)0xfffffff0;
   if (used + length > sizeof heap) used = 0;
   used += length;
   return heap + used - length;
@@ -126,6 +131,17 @@ CHILD(contends) {
   send_number(parent, 2, 0);
 }
 
+static void allocators_must_give(void) {
+  for (int way = 1; way <= 3; way++) EXPECT(fails("allocates_badly", way));
+  EXPECT(!fails("allocates_badly", 0));
+}
+CHILD(allocates_badly) {
+  uint64_t statement = sqlite_prepare(opened(":memory:"), "SELECT 1", 8);
+  uint32_t length;
+  badness = argument;
+  sqlite_column_name(statement, 0, &length);
+}
+
 static void long_queries_end(void) {
   uint64_t connection = opened(":memory:");
   EQUAL(execute(connection, "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"), 9);
@@ -137,5 +153,6 @@ TESTS(
   TEST("errors are results, and misuse traps", errors_are_told),
   TEST("what was committed to a file is there for others", files_stay),
   TEST("processes that write the same file lose nothing", writers_take_turns),
+  TEST("an allocator that waits, spins or gives a wrong place traps", allocators_must_give),
   TEST("a query of a light process ends after two seconds", long_queries_end)
 )
