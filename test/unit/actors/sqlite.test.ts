@@ -10,7 +10,9 @@ import { SqliteLoader } from "../../../actors/abi/sqlite/loader.ts";
 import { clearLocks, FileLocks, LEVEL, LOCKS_BYTES, type LockHolder } from "../../../actors/abi/sqlite/locks.ts";
 import { decodeBindings } from "../../../actors/abi/sqlite/values.ts";
 import type { Preopen } from "../../../actors/wire.ts";
+import { bundle } from "../../bundle.ts";
 import { type Inside, inside, type Ran } from "./local-carrier.ts";
+import { result } from "./threads.ts";
 
 const loader = new SqliteLoader();
 let folder: string;
@@ -368,6 +370,13 @@ describe("locks of carriers", () => {
     expect(other.lock(b, LEVEL.shared)).toBe(false);
     one.unlock(a, LEVEL.shared);
     expect(other.lock(b, LEVEL.shared)).toBe(true);
+  });
+
+  it("keep threads apart", async () => {
+    const program = await bundle("test/unit/actors/workers/sqlite-locker.ts");
+    const [block, number] = [new SharedArrayBuffer(LOCKS_BYTES), new SharedArrayBuffer(8)];
+    await Promise.all([1, 2, 3].map((slot) => result(program, { block, number, slot, times: 2000 })));
+    expect(new Int32Array(number)[0]).toBe(6000);
   });
 
   it("go with their carrier, as does the table's mutex", () => {
