@@ -155,11 +155,6 @@ export class Process {
     this.#memory?.hold(change);
   }
 
-  /** Texts of its errors. */
-  get errors(): Resources["errors"] {
-    return this.resources.errors;
-  }
-
   /** Closes what it has open: it has ended. */
   closeAll(): void {
     this.databases?.closeAll();

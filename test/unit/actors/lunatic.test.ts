@@ -382,7 +382,7 @@ describe("the small functions", () => {
 
   it("give the text of an error, and keep id 0 for the time-out", () => {
     inside(({ call, memory, actor }) => {
-      const id = actor.process.errors.add("žluť") as bigint;
+      const id = actor.process.resources.errors.add("žluť") as bigint;
       expect(call("error.string_size", id)).toBe(6);
       call("error.to_string", id, 100);
       expect(memory().toString("utf8", 100, 107)).toBe("žluť\0");

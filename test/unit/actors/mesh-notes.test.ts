@@ -2,8 +2,9 @@
 import { MessageChannel } from "node:worker_threads";
 import { expect, it } from "vitest";
 import { Mesh } from "../../../actors/mesh.ts";
+import type { MeshNote } from "../../../actors/mesh-wire.ts";
 import { makeRing, RingWriter } from "../../../actors/ring.ts";
-import { CONTROL, type MeshNote, SIGNAL } from "../../../actors/wire.ts";
+import { CONTROL, SIGNAL } from "../../../actors/wire.ts";
 
 it("a slot's owner is told of as gone before anything of the next one, also where the handler sends meanwhile", () => {
   const words = new Int32Array(new SharedArrayBuffer(CONTROL.bytes));

@@ -45,7 +45,7 @@ describe("a process", () => {
   });
 
   it("keeps error id 0 free", () => {
-    expect(new Process(1, limits).errors.add("first")).toBe(1n);
+    expect(new Process(1, limits).resources.errors.add("first")).toBe(1n);
   });
 });
 
