@@ -27,13 +27,13 @@ export const guests = {
   "entry-main": "serves",
   "old-service": "serves",
   "serve-files": "serves",
+  rows: "serves",
   metrics: "serves",
   cat: "serves", // a program: its standard input
   crowd: "serves", // a program
   files: "serves", // a program: what its arguments say
   "files-rust": "serves", // as files, where .ci/toolchains.sh has run
   "rust-frenezulo": "serves", // only where .ci/toolchains.sh has run
-  unsupported: "serves",
   // State, for "fresh is exact": see stateCommands
   "state-globals": "serves",
   "state-start": "serves",
