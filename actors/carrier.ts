@@ -11,7 +11,7 @@ import { ActorMembers } from "./actor-members.ts";
 import { Bell } from "./bell.ts";
 import { bearSpec } from "./birth.ts";
 import { monotonicMs } from "./clock.ts";
-import type { CarrierControl } from "./control.ts";
+import type { BirthSpec, CarrierControl } from "./control.ts";
 import { ControlOrder } from "./control-order.ts";
 import { assertEngine } from "./engine-check.ts";
 import type { Exit } from "./exits.ts";
@@ -91,19 +91,14 @@ const runtime = new Runtime({
   onOrphaned: (...args) => reports.orphaned(...args),
 });
 runtime.host.fileBudget.max = data.filesMax;
-runtime.host.sqlite.locks = new FileLocks(data.locks, data.slot);
-const order = new ControlOrder(runtime.host.sqlite);
+runtime.host.sqlites.locks = new FileLocks(data.locks, data.slot);
+const order = new ControlOrder(runtime.host.sqlites);
 
 const control: CarrierControl = {
-  start: (spec) => order.run(spec.module, () => start(spec)),
-  stop: (pid) => order.run(null, () => stop(pid)),
-  spawn: (spec) =>
-    order.run(spec.carrierModule.module, () => {
-      const born = bearSpec(runtime, spec);
-      asleep.ring(); // the loop below may be asleep while this call is answered
-      return born;
-    }),
-  close: (environment) => order.run(null, () => runtime.close(environment, SHUTDOWN)),
+  start: (spec) => order.start(spec.module, spec.environmentId, () => start(spec)),
+  stop: (pid) => order.run(() => stop(pid)),
+  spawn: (spec) => order.start(spec.carrierModule.module, spec.environment.id, () => bear(spec)),
+  close: (environment) => order.run(() => close(environment)),
 };
 Comlink.expose(control, nodeEndpoint(data.port));
 void serve();
@@ -118,7 +113,7 @@ function start(spec: ActorSpec): string | null {
   }
   actors.set(spec.pid, actor);
   if (membership !== null) members.set(spec.pid, membership);
-  countInstances(1);
+  Atomics.add(words, CONTROL.instances, 1);
   return null;
 }
 
@@ -126,8 +121,17 @@ function stop(pid: number): void {
   const actor = actors.get(pid);
   if (actor === undefined) return;
   forget(actor);
-  const { service } = actor.spec;
-  if (![...actors.values()].some(({ spec }) => spec.service === service)) metering.forget(service);
+  if (!hasActors("service", actor.spec.service)) metering.forget(actor.spec.service);
+}
+
+function bear(spec: BirthSpec): number | string {
+  asleep.ring(); // the loop below may be asleep while this call is answered
+  return bearSpec(runtime, spec);
+}
+
+function close(environment: number): void {
+  runtime.close(environment, SHUTDOWN);
+  dropSqlite();
 }
 
 async function serve(): Promise<void> {
@@ -192,13 +196,13 @@ function runNext(): boolean {
   if (!enter(seq, requests.pid, began)) return false;
   if (!requests.claim(CLAIM_PENDING, CLAIM_TAKEN)) {
     // Taken back: the client has gone or its time in the queue has passed.
-    if ((requests.kind & KIND.ticket) !== 0) takeBlock();
+    inbox.payload(requests); // or its block would stay
     requests.release();
     return Atomics.compareExchange(words, CONTROL.state, seq, STATE_IDLE) === seq;
   }
   const actor = actors.get(requests.pid) as Actor;
   running = actor;
-  const [bytes, start, length] = payload();
+  const [bytes, start, length] = inbox.payload(requests);
   if (actor.spec.isLight) return runLight(actor, bytes, start, length);
   const exit = actor.run(bytes, start, length, requests.about);
   endedMs = performance.now();
@@ -261,11 +265,17 @@ function forget(actor: Actor): void {
   if (!actors.delete(actor.spec.pid)) return;
   members.delete(actor.spec.pid);
   actor.end(SHUTDOWN);
-  countInstances(-1);
+  Atomics.sub(words, CONTROL.instances, 1);
+  dropSqlite();
 }
 
-function countInstances(change: number): void {
-  Atomics.add(words, CONTROL.instances, change);
+function hasActors(of: "service" | "environmentId", value: string | number): boolean {
+  return [...actors.values()].some(({ spec }) => spec[of] === value);
+}
+
+/** SQLite's memory of environments that have neither actors nor processes here any more. */
+function dropSqlite(): void {
+  runtime.host.sqlites.keep((id) => runtime.environments.has(id) || hasActors("environmentId", id));
 }
 
 /** A process that failed by itself is told of, one whose end the main thread waits for, and a request's. */
@@ -279,15 +289,4 @@ function onExit({ process, task }: Member, exit: Exit): void {
   } else if (isOwnFault || task.isReported) reports.end(KIND.exited, process.environment, process.pid, exit);
   else return;
   bell.ring();
-}
-
-function payload(): [Uint8Array, number, number] {
-  if ((requests.kind & KIND.ticket) === 0) return [requests.bytes, requests.offset, requests.length];
-  const bytes = new Uint8Array(takeBlock());
-  return [bytes, 0, bytes.length];
-}
-
-/** The block that the shown frame names. */
-function takeBlock(): ArrayBuffer {
-  return inbox.takeBlock(requests.bytes.readUInt32LE(requests.offset));
 }

@@ -1,22 +1,34 @@
 // Control calls of a carrier in their order, also when one must wait until SQLite is loaded. In a carrier.
-import type { SqliteLoader } from "./abi/sqlite/loader.ts";
+import type { SqliteLoaders } from "./abi/sqlite/loader.ts";
 
 export class ControlOrder {
-  readonly #sqlite: SqliteLoader;
-  #loading: Promise<void> | null = null;
+  readonly #sqlite: SqliteLoaders;
+  /** The last call, if it or one before it waits. */
+  #last: Promise<unknown> | null = null;
 
-  constructor(sqlite: SqliteLoader) {
+  constructor(sqlite: SqliteLoaders) {
     this.#sqlite = sqlite;
   }
 
-  /** @param module that runs afterwards; null: none */
-  run<T>(module: WebAssembly.Module | null, call: () => T): T | Promise<T> {
-    if (module !== null && this.#loading === null) {
-      const loading = this.#sqlite.prepare(module)?.then(() => {
-        this.#loading = null;
-      });
-      this.#loading = loading ?? null;
-    }
-    return this.#loading === null ? call() : this.#loading.then(call);
+  /** A call that only needs its turn. */
+  run<T>(call: () => T): T | Promise<T> {
+    return this.#last === null ? call() : this.#queue(this.#last.then(call));
+  }
+
+  /** A call that starts a module in an environment. */
+  start<T>(module: WebAssembly.Module, environment: number, call: () => T): T | Promise<T> {
+    const load = (): Promise<void> | null => this.#sqlite.prepare(module, environment);
+    if (this.#last !== null) return this.#queue(this.#last.then(load).then(call));
+    const loading = load();
+    return loading === null ? call() : this.#queue(loading.then(call));
+  }
+
+  #queue<T>(result: Promise<T>): Promise<T> {
+    const nothing = (): void => {};
+    const last = result.then(nothing, nothing).then(() => {
+      if (this.#last === last) this.#last = null;
+    });
+    this.#last = last;
+    return result;
   }
 }

@@ -1,7 +1,8 @@
 // What the main thread sends a carrier beside its ring: payloads that are too large for it, and modules. In a carrier.
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import type { SentModule } from "./control.ts";
-import type { CarrierModule, Ticket } from "./wire.ts";
+import type { RingReader } from "./ring.ts";
+import { type CarrierModule, KIND, type Ticket } from "./wire.ts";
 
 export class Inbox {
   readonly #port: MessagePort;
@@ -12,15 +13,11 @@ export class Inbox {
     this.#port = port;
   }
 
-  /** The block that a frame names. It was posted before the frame was committed, so it is in the port. */
-  takeBlock(ticket: number): ArrayBuffer {
-    for (let block = this.#blocks.get(ticket); ; block = this.#blocks.get(ticket)) {
-      if (block !== undefined) {
-        this.#blocks.delete(ticket);
-        return block;
-      }
-      if (!this.#receive()) throw new Error(`ticket ${ticket} is not in the port`);
-    }
+  /** What the frame that the ring shows carries: bytes, start, length. Once a frame. */
+  payload({ kind, bytes, offset, length }: RingReader): [Uint8Array, number, number] {
+    if ((kind & KIND.ticket) === 0) return [bytes, offset, length];
+    const block = new Uint8Array(this.#takeBlock(bytes.readUInt32LE(offset)));
+    return [block, 0, block.length];
   }
 
   /** A module that was posted under that name; undefined: none. */
@@ -29,6 +26,17 @@ export class Inbox {
     const module = this.#modules.get(key);
     this.#modules.delete(key);
     return module;
+  }
+
+  /** The block that a frame names. It was posted before the frame was committed, so it is in the port. */
+  #takeBlock(ticket: number): ArrayBuffer {
+    for (let block = this.#blocks.get(ticket); ; block = this.#blocks.get(ticket)) {
+      if (block !== undefined) {
+        this.#blocks.delete(ticket);
+        return block;
+      }
+      if (!this.#receive()) throw new Error(`ticket ${ticket} is not in the port`);
+    }
   }
 
   #receive(): boolean {

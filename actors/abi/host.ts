@@ -11,7 +11,7 @@ import type { Processes } from "../processes.ts";
 import type { Stdin } from "../stdin.ts";
 import type { Guest } from "../wire.ts";
 import { DESCRIPTORS_MAX, type FileBudget, FileTable } from "./files.ts";
-import { SqliteLoader } from "./sqlite/loader.ts";
+import { type SqliteLoader, SqliteLoaders } from "./sqlite/loader.ts";
 
 /** What a carrier does for the processes in it. */
 export interface Services {
@@ -82,7 +82,7 @@ export class Host {
   pidAsked = false;
   /** Descriptors that the guests of this carrier hold open. */
   readonly fileBudget: FileBudget = { open: 0, max: DESCRIPTORS_MAX };
-  readonly sqlite = new SqliteLoader();
+  readonly sqlites = new SqliteLoaders();
   /** True while a host function runs code of the guest that cannot be unwound. */
   isCalledBack = false;
   readonly #trap: () => void;
@@ -218,6 +218,11 @@ export class Host {
   files(): FileTable {
     this.process.files ??= new FileTable(this.guest.preopens, this.fileBudget);
     return this.process.files;
+  }
+
+  /** SQLite for the running process. */
+  get sqlite(): SqliteLoader {
+    return this.sqlites.of(this.process.environment);
   }
 
   /** The guest's memory as bytes. Valid until the guest runs again: growing detaches it. */

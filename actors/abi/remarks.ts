@@ -58,7 +58,7 @@ export const remarks: Remarks = {
     send: "traps for any other node",
   },
   "lunatic::sqlite": {
-    open: "files in the directories of the policy, and memory: 64 MiB for all of a carrier; no URIs, no WAL; needs the optional package @sqlite.org/sqlite-wasm",
+    open: "files in the directories of the policy, and memory: 64 MiB for all of a service in a carrier; no URIs, no WAL; needs the optional package @sqlite.org/sqlite-wasm",
     execute:
       "locks never wait: SQLITE_BUSY (5) at once, and a busy time-out has no effect; 2 s a call in a light process",
     query_prepare: "the first statement of the text; an expression has a depth of at most 200",

@@ -24,11 +24,11 @@ const LOOK_MS = 5;
 /** One call of a light process, whose carrier runs nothing else meanwhile. ms */
 const CALL_MS = 2000;
 const TYPE = { integer: 1, double: 2, text: 3, blob: 4 } as const;
-const NOT_LOADED = "SQLite is not loaded in its carrier: a module that was compiled at run time needs its light form";
+const NOT_LOADED = "SQLite is not loaded in its carrier yet; it is once this process has ended or waited";
 
 export function sqliteFunctions(host: Host): HostFunctions {
   let untilMs = Number.POSITIVE_INFINITY;
-  host.sqlite.mustStop = () => {
+  host.sqlites.mustStop = () => {
     host.services.mayGoOn(host.process);
     return host.process.dying !== null || performance.now() > untilMs;
   };
@@ -40,7 +40,7 @@ export function sqliteFunctions(host: Host): HostFunctions {
     untilMs = instance?.stack == null ? Number.POSITIVE_INFINITY : performance.now() + CALL_MS;
     let result: T;
     try {
-      if (databases.library.isBroken) throw new Error("another call of its carrier broke it");
+      if (databases.library.isBroken) throw new Error("another call of its service broke it");
       result = databases.run(call);
     } catch (thrown) {
       return host.trap(`SQLite failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`);

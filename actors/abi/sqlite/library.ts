@@ -1,13 +1,14 @@
-// SQLite itself: npm's @sqlite.org/sqlite-wasm, loaded when a guest of the carrier needs it, and what of it we call.
+// SQLite itself: npm's @sqlite.org/sqlite-wasm, and what of it we call.
 //
-// All databases of a carrier share its memory, as those of a process share malloc's. If it ever throws (its stack is
-// the guest's, which may be nearly used up) its state is unknown: it is given up with all its connections.
+// All databases of an environment in a carrier share its memory, as those of a process share malloc's. If it ever
+// throws (its stack is the guest's, which may be nearly used up) its state is unknown: it is given up with all its
+// connections.
 import { CODE, type Functions, type Sqlite3 } from "./c-api.ts";
 import type { HostFiles } from "./host-files.ts";
 
 type Package = { readonly default: (options: object) => Promise<Sqlite3> };
 
-/** Bytes that SQLite may use in a carrier. */
+/** Bytes that SQLite may use for an environment in a carrier. */
 const HEAP_BYTES = 64 * 2 ** 20;
 const CONFIG_URI = 17;
 const READWRITE_CREATE = 6;
@@ -40,7 +41,7 @@ export class Library {
     this.c = wasm.exports;
     this.dealloc = capi.SQLITE_WASM_DEALLOC;
     this.files = files;
-    // A name is a name: "file:x?vfs=memdb" would be a database that all guests of the carrier share.
+    // A name is a name: "file:x?vfs=memdb" would be a database that all processes share.
     const { c } = this;
     c.sqlite3_shutdown();
     c.sqlite3__wasm_config_i(CONFIG_URI, 0);
@@ -138,7 +139,7 @@ export class Library {
   }
 }
 
-/** What would change the carrier's SQLite for others is refused; locks never wait, so that time has no effect. */
+/** What would change SQLite for others is refused; locks never wait, so that time has no effect. */
 function pragma(name: string): number {
   if (/^(hard|soft)_heap_limit$/i.test(name)) return AUTH.deny;
   return /^busy_timeout$/i.test(name) ? AUTH.ignore : AUTH.ok;

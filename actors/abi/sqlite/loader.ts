@@ -1,4 +1,5 @@
-// SQLite in a carrier: loaded when the first guest comes that imports lunatic::sqlite, anew when it broke.
+// SQLite in a carrier: an instance for each environment whose modules import lunatic::sqlite, so that no service can
+// use up, break or read another's. Loaded before the first of them starts; anew when it broke.
 import type { Sqlite3 } from "./c-api.ts";
 import { HostFiles } from "./host-files.ts";
 import { Library, loadSqlite3, type MustStop } from "./library.ts";
@@ -6,31 +7,21 @@ import { FileLocks, LOCKS_BYTES } from "./locks.ts";
 
 const MODULE = "lunatic::sqlite";
 
+/** SQLite for the processes of one environment. */
 export class SqliteLoader {
-  /** Locks of all carriers; by itself a carrier has its own. */
-  locks = new FileLocks(new SharedArrayBuffer(LOCKS_BYTES), 1);
-  /** Asked while a statement runs. */
-  mustStop: MustStop = () => false;
-  /** Why it could not be loaded; null: it could, or was not tried. */
+  readonly #make: () => Promise<Library>;
+  /** Why it could not be loaded the last time; null: it could, or was not tried. */
   failure: string | null = null;
-  readonly #load: () => Promise<Sqlite3>;
   #library: Library | null = null;
   #loading: Promise<void> | null = null;
 
-  /** @param load of the package */
-  constructor(load: () => Promise<Sqlite3> = loadSqlite3) {
-    this.#load = load;
+  constructor(make: () => Promise<Library>) {
+    this.#make = make;
   }
 
   /** What is loaded, if it is of use. */
   get library(): Library | null {
     return this.#library?.isBroken === false ? this.#library : null;
-  }
-
-  /** Loads it for a module that imports it; null: nothing is to be waited for. Never rejects. */
-  prepare(module: WebAssembly.Module): Promise<void> | null {
-    if (this.library !== null || this.failure !== null) return null;
-    return WebAssembly.Module.imports(module).some((each) => each.module === MODULE) ? this.load() : null;
   }
 
   /** Never rejects. Resolves when `library` or `failure` is there. */
@@ -42,12 +33,53 @@ export class SqliteLoader {
   }
 
   async #begin(): Promise<void> {
+    this.failure = null;
     try {
-      this.#library = new Library(await this.#load(), new HostFiles(this.locks), () => this.mustStop());
+      this.#library = await this.#make();
     } catch (thrown) {
       const isMissing = thrown instanceof Error && "code" in thrown && thrown.code === "ERR_MODULE_NOT_FOUND";
       const why = thrown instanceof Error ? thrown.message : String(thrown);
       this.failure = isMissing ? "npm's package @sqlite.org/sqlite-wasm is not installed" : why;
+    }
+  }
+}
+
+/** Those of a carrier, by their environment's number. */
+export class SqliteLoaders {
+  /** Locks of all carriers; by itself a carrier has its own. */
+  locks = new FileLocks(new SharedArrayBuffer(LOCKS_BYTES), 1);
+  /** Asked while a statement runs. */
+  mustStop: MustStop = () => false;
+  readonly #load: () => Promise<Sqlite3>;
+  readonly #loaders = new Map<number, SqliteLoader>();
+
+  /** @param load of the package */
+  constructor(load: () => Promise<Sqlite3> = loadSqlite3) {
+    this.#load = load;
+  }
+
+  of(environment: number): SqliteLoader {
+    let loader = this.#loaders.get(environment);
+    if (loader === undefined) {
+      loader = new SqliteLoader(
+        async () => new Library(await this.#load(), new HostFiles(this.locks), () => this.mustStop()),
+      );
+      this.#loaders.set(environment, loader);
+    }
+    return loader;
+  }
+
+  /** Loads it for a module of an environment that imports it; null: nothing is to be waited for. Never rejects. */
+  prepare(module: WebAssembly.Module, environment: number): Promise<void> | null {
+    if (!WebAssembly.Module.imports(module).some((each) => each.module === MODULE)) return null;
+    const loader = this.of(environment);
+    return loader.library === null ? loader.load() : null;
+  }
+
+  /** Forgets those of environments that are not here any more. */
+  keep(isHere: (environment: number) => boolean): void {
+    for (const environment of this.#loaders.keys()) {
+      if (!isHere(environment)) this.#loaders.delete(environment);
     }
   }
 }

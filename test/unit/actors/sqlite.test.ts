@@ -4,9 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { HostFiles } from "../../../actors/abi/sqlite/host-files.ts";
-import { Library, loadSqlite3 } from "../../../actors/abi/sqlite/library.ts";
-import { SqliteLoader } from "../../../actors/abi/sqlite/loader.ts";
+import { SqliteLoaders } from "../../../actors/abi/sqlite/loader.ts";
 import { clearLocks, FileLocks, LEVEL, LOCKS_BYTES, type LockHolder } from "../../../actors/abi/sqlite/locks.ts";
 import { decodeBindings } from "../../../actors/abi/sqlite/values.ts";
 import type { Preopen } from "../../../actors/wire.ts";
@@ -14,9 +12,13 @@ import { bundle } from "../../bundle.ts";
 import { type Inside, inside, type Ran } from "./local-carrier.ts";
 import { result } from "./threads.ts";
 
-const loader = new SqliteLoader();
+/** The number of the environment that local-carrier.ts gives its guests. */
+const ENVIRONMENT = 1;
+
+/** Of a carrier whose guests run here. */
+const loaders = new SqliteLoaders();
 let folder: string;
-beforeAll(() => loader.load());
+beforeAll(() => loaders.of(ENVIRONMENT).load());
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "sqlite-"));
   mkdirSync(join(folder, "data"));
@@ -127,13 +129,15 @@ function readRow(bytes: Buffer): Sql[] {
   return row;
 }
 
+function use({ carrier: { host } }: Inside, sqlites: SqliteLoaders): void {
+  Object.assign(host, { sqlites: Object.assign(sqlites, { mustStop: host.sqlites.mustStop }) });
+}
+
 function withSqlite(step: (guest: Guest) => void, isReadOnly = false): Ran {
   const preopens: Preopen[] = [{ guest: "/data", host: join(folder, "data"), isReadOnly }];
   const ran = inside(
     (one) => {
-      Object.assign(one.carrier.host, {
-        sqlite: Object.assign(loader, { mustStop: one.carrier.host.sqlite.mustStop }),
-      });
+      use(one, loaders);
       step(new Guest(one));
     },
     { spec: { preopens, replyBytesMax: 1 << 16 } },
@@ -341,12 +345,12 @@ describe("a database in a file", () => {
 
 describe("without the package", () => {
   it("says what is missing", async () => {
-    const missing = new SqliteLoader(() =>
+    const missing = new SqliteLoaders(() =>
       Promise.reject(Object.assign(new Error("x"), { code: "ERR_MODULE_NOT_FOUND" })),
     );
-    await missing.load();
+    await missing.of(ENVIRONMENT).load();
     const { exit } = inside((one) => {
-      Object.assign(one.carrier.host, { sqlite: missing });
+      use(one, missing);
       expect(new Guest(one).open(":memory:")).toBe("npm's package @sqlite.org/sqlite-wasm is not installed");
     });
     expect(exit.reason).toBe("normal");
@@ -393,18 +397,18 @@ describe("locks of carriers", () => {
 
   it("keep a second SQLite out, until its carrier has ended: then the journal is rolled back", async () => {
     const block = new SharedArrayBuffer(LOCKS_BYTES);
-    const make = async (slot: number): Promise<SqliteLoader> => {
-      const made = new SqliteLoader();
+    const make = async (slot: number): Promise<SqliteLoaders> => {
+      const made = new SqliteLoaders();
       made.locks = new FileLocks(block, slot);
-      await made.load();
+      await made.of(ENVIRONMENT).load();
       return made;
     };
     const [one, two] = [await make(1), await make(2)];
     const preopens: Preopen[] = [{ guest: "/data", host: join(folder, "data"), isReadOnly: false }];
-    const run = (sqlite: SqliteLoader, step: (guest: Guest) => void): Ran =>
+    const run = (sqlites: SqliteLoaders, step: (guest: Guest) => void): Ran =>
       inside(
         (each) => {
-          Object.assign(each.carrier.host, { sqlite });
+          use(each, sqlites);
           step(new Guest(each));
         },
         { spec: { preopens } },
@@ -426,22 +430,58 @@ describe("locks of carriers", () => {
   });
 });
 
-it("a SQLite that throws is given up", async () => {
-  const library = new Library(
-    await loadSqlite3(),
-    new HostFiles(new FileLocks(new SharedArrayBuffer(LOCKS_BYTES), 1)),
-    () => {
-      throw new Error("its stack is used up");
-    },
-  );
-  const own = new SqliteLoader();
-  Object.defineProperty(own, "library", { get: () => (library.isBroken ? null : library) });
-  const { exit } = inside((one) => {
-    Object.assign(one.carrier.host, { sqlite: own });
-    const guest = new Guest(one);
-    guest.open(":memory:");
-    guest.execute("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c");
+describe("environments of a carrier", () => {
+  const OTHER = ENVIRONMENT + 1;
+  const FILL =
+    "CREATE TABLE t AS WITH c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT randomblob(60000) FROM c";
+
+  it("each have an SQLite of their own: one uses up its memory, and the other does not notice", async () => {
+    const both = new SqliteLoaders();
+    await Promise.all([ENVIRONMENT, OTHER].map((each) => both.of(each).load()));
+    const ran = inside((one) => {
+      use(one, both);
+      const full = new Guest(one);
+      full.open(":memory:");
+      expect(full.execute(FILL)).toBe(7);
+      full.execute("CREATE TABLE t AS SELECT 1");
+    });
+    expect(ran.exit.reason).toBe("normal");
+    const other = inside(
+      (one) => {
+        use(one, both);
+        const guest = new Guest(one);
+        guest.open(":memory:");
+        expect(guest.execute("CREATE TABLE t AS SELECT randomblob(60000)")).toBe(0);
+      },
+      { spec: { environmentId: OTHER, replyBytesMax: 1 << 16 } },
+    );
+    expect(other.exit.reason).toBe("normal");
   });
-  expect(exit).toEqual({ reason: "trap", text: "SQLite failed: its stack is used up" });
-  expect(library.isBroken).toBe(true);
+
+  it("are forgotten when they are not here any more", async () => {
+    const both = new SqliteLoaders();
+    await Promise.all([ENVIRONMENT, OTHER].map((each) => both.of(each).load()));
+    both.keep((environment) => environment === OTHER);
+    expect([both.of(ENVIRONMENT).library === null, both.of(OTHER).library === null]).toEqual([true, false]);
+  });
+
+  it("give an SQLite up that throws, and load another", async () => {
+    const own = new SqliteLoaders();
+    await own.of(ENVIRONMENT).load();
+    const run = (): Ran =>
+      inside((one) => {
+        use(one, own);
+        own.mustStop = () => {
+          throw new Error("its stack is used up");
+        };
+        const guest = new Guest(one);
+        expect(guest.open(":memory:")).toBe(0n);
+        guest.execute("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c");
+      });
+    expect(run().exit).toEqual({ reason: "trap", text: "SQLite failed: its stack is used up" });
+    const loader = own.of(ENVIRONMENT);
+    expect(loader.library).toBe(null);
+    await loader.load();
+    expect(run().exit).toEqual({ reason: "trap", text: "SQLite failed: its stack is used up" });
+  });
 });
