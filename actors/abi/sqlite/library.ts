@@ -12,7 +12,7 @@ type Package = { readonly default: (options: object) => Promise<Sqlite3> };
 const HEAP_BYTES = 64 * 2 ** 20;
 const CONFIG_URI = 17;
 const READWRITE_CREATE = 6;
-const DBCONFIG_DEFENSIVE = 1010;
+const DBCONFIG = { defensive: 1010, doubleQuotedDml: 1013, doubleQuotedDdl: 1014 } as const;
 const LIMIT = { length: 0, sqlLength: 1, exprDepth: 3, compound: 4, likeLength: 8, triggerDepth: 10 } as const;
 /** Steps between two looks for an end. */
 const STEPS = 10_000;
@@ -102,7 +102,10 @@ export class Library {
       if (db !== 0) c.sqlite3_close_v2(db);
       return { code, text };
     }
-    c.sqlite3__wasm_db_config_ip(db, DBCONFIG_DEFENSIVE, 1, 0);
+    c.sqlite3__wasm_db_config_ip(db, DBCONFIG.defensive, 1, 0);
+    // In lunatic's SQLite "x" is a text where there is no column x; the package is built without that.
+    c.sqlite3__wasm_db_config_ip(db, DBCONFIG.doubleQuotedDml, 1, 0);
+    c.sqlite3__wasm_db_config_ip(db, DBCONFIG.doubleQuotedDdl, 1, 0);
     c.sqlite3_limit(db, LIMIT.length, lengthMax);
     c.sqlite3_limit(db, LIMIT.sqlLength, lengthMax);
     // What these bound is recursion on the thread's stack, or work between two looks for an end.

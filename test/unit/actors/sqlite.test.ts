@@ -201,6 +201,16 @@ describe("a database in memory", () => {
     });
   });
 
+  it("takes a text in double quotes, as lunatic's SQLite does", () => {
+    normal((guest) => {
+      guest.open(":memory:");
+      expect(guest.all('SELECT "Hello"')).toEqual([["Hello"]]);
+      expect(guest.execute('CREATE TABLE t(a CHECK (a <> "x")); INSERT INTO t VALUES ("y")')).toBe(0);
+      expect(guest.all('SELECT "a" FROM t')).toEqual([["y"]]);
+      expect(guest.execute('INSERT INTO t VALUES ("x")')).toBe(19);
+    });
+  });
+
   it("traps where lunatic does, with SQLite's text", () => {
     const ends = (step: (guest: Guest) => void): string =>
       withSqlite((guest) => {
