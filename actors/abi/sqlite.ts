@@ -108,10 +108,12 @@ export function sqliteFunctions(host: Host): HostFunctions {
   const nameOf = (databases: Databases, pointer: number, column: number): Buffer =>
     run(databases, (library) => asUtf8(library.text(library.c.sqlite3_column_name(pointer, column))));
 
+  // lunatic-rs 0.14.1 passes a null pointer, takes 0 as the id, and does not ask for the text of an error.
+  const notOpened = (out: number, text: string): number => (out === 0 ? 1 : failure(host, out, text));
   const openNow = (path: string, out: number): number => {
     const { process } = host;
     const { library, failure: why } = host.sqlite;
-    if (library === null) return failure(host, out, why ?? NOT_LOADED);
+    if (library === null) return notOpened(out, why ?? NOT_LOADED);
     process.databases ??= new Databases(
       library,
       new Directories(host.guest.preopens, host.files()),
@@ -122,7 +124,7 @@ export function sqliteFunctions(host: Host): HostFunctions {
     const isInMemory = path === "" || path === ":memory:";
     if (!isInMemory && directories.find(path) === undefined) {
       const advice = "`dirs` of its policy, or --dir of `frenezulo run`, must name one that holds it";
-      return failure(host, out, `${path} lies in no directory of the process: ${advice}`);
+      return notOpened(out, `${path} lies in no directory of the process: ${advice}`);
     }
     const opened = run(databases, () => {
       directories.refused = null;
@@ -130,14 +132,13 @@ export function sqliteFunctions(host: Host): HostFunctions {
     });
     if (typeof opened === "object") {
       const { refused } = directories;
-      return failure(host, out, `${path}: ${opened.text}${refused === null ? "" : ` (${refused})`}`);
+      return notOpened(out, `${path}: ${opened.text}${refused === null ? "" : ` (${refused})`}`);
     }
     const id = databases.connections.add(opened);
     if (id === null) {
       run(databases, ({ c }) => c.sqlite3_close_v2(opened));
       return host.trap("it has too many connections");
     }
-    // lunatic-rs 0.14.1 passes a null pointer, and takes 0 as the id.
     if (out !== 0) host.writeU64(out, id);
     return 0;
   };

@@ -277,6 +277,20 @@ describe("a database in memory", () => {
   });
 });
 
+describe("a null pointer for the id", () => {
+  it("means 0: nothing is written or kept, however often a path is refused", () => {
+    normal((guest) => {
+      const { call, memory } = guest.inside;
+      memory().write("/elsewhere:memory:", 1024);
+      const before = Buffer.from(memory().subarray(0, 8));
+      for (let i = 0; i < 3000; i++) expect(call("sqlite.open", 1024, 10, 0)).toBe(1n);
+      expect(call("sqlite.open", 1034, 8, 0)).toBe(0n);
+      expect(memory().subarray(0, 8)).toEqual(before);
+      expect(guest.all("SELECT 1")).toEqual([[1n]]);
+    });
+  });
+});
+
 describe("a database in a file", () => {
   it("is there for the next process, and rolls back what one had not finished", () => {
     normal((guest) => {
