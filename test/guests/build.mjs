@@ -129,6 +129,7 @@ const rustPrograms = [
   "echo",
   "fan-out",
   "bench",
+  "sqlite",
   "crate-tests-14",
   "crate-tests-12",
   "crate-tests-11",

@@ -1,8 +1,9 @@
 // Programs built with the published lunatic crate, run by the built node: the crate's own tests of three eras, tests of
-// ours, a supervisor, TCP, and what `frenezulo run` gives a program.
-import { readFileSync } from "node:fs";
+// ours, a supervisor, TCP, SQLite by the crate's client, and what `frenezulo run` gives a program.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { whySkipped } from "../guests/guests.ts";
 import { frenezulo, type ProgramEnd } from "./frenezulo-run.ts";
 
@@ -137,18 +138,22 @@ describe.skipIf(missing !== undefined)("frenezulo test", () => {
   });
 });
 
-describe.skipIf(missing !== undefined).each(["matrix", ...crateTests.map((era) => `crate-tests-${era}`)])(
+describe.skipIf(missing !== undefined).each(["matrix", "sqlite", ...crateTests.map((era) => `crate-tests-${era}`)])(
   "%s",
   (name) => {
     const outcomes = new Map<string, string>();
     let last: ProgramEnd;
-
+    let folder: string;
     const allowed = ["--dir", ".", "--listen", "127.0.0.1:*", "--connect", "127.0.0.1:*"];
     // The crate's tests sleep 10 ms where something must have happened: what fails has two more tries by itself.
     beforeAll(async () => {
+      folder = mkdtempSync(join(tmpdir(), "frenezulo-rust-"));
       let filters: string[] = [];
       for (let tries = 0; tries < 3; tries++) {
-        last = await frenezulo(["test", "--timeout", "20s", ...allowed, module(name), ...filters], 900_000);
+        const files = join(folder, String(tries));
+        mkdirSync(files);
+        const options = ["--timeout", "20s", ...allowed, "--dir", `${files}::/db`];
+        last = await frenezulo(["test", ...options, module(name), ...filters], 900_000);
         for (const [, test, outcome] of last.stdout.matchAll(/^test (\S+)(?: - should panic)? \.\.\. (\w+)$/gm)) {
           outcomes.set(test!, outcome!);
         }
@@ -156,6 +161,8 @@ describe.skipIf(missing !== undefined).each(["matrix", ...crateTests.map((era) =
         if (filters.length === 0) return;
       }
     }, 1_000_000);
+
+    afterAll(() => rmSync(folder, { recursive: true }));
 
     it.each(testsOf(name).filter((test) => !notShown.some(([pattern]) => pattern.test(test))))("%s", (test) => {
       expect(outcomes.get(test), `${last.stdout}\n${last.stderr}`).toBe("ok");

@@ -10,8 +10,8 @@ macro_rules! published {
     };
 }
 
-// All but serializers (it connects to the internet) and sqlite (lunatic-sqlite-api is not among the vendored crates).
+// All but serializers: it connects to the internet.
 published! {
     abstract_process abstract_process_macro catch_panic config func_ref macros mailbox messaging process process_local
-    protocol supervisor task timer udp
+    protocol sqlite supervisor task timer udp
 }

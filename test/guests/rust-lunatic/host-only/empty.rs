@@ -1,0 +1,1 @@
+// Nothing of it: see ../Cargo.toml.
