@@ -15,6 +15,7 @@ export class Databases {
   /** SQLite's pointers. */
   readonly connections: ResourceTable<number>;
   readonly statements: ResourceTable<Statement>;
+  #isClosed = false;
 
   constructor(library: Library, directories: Directories, limit: number) {
     this.library = library;
@@ -39,8 +40,10 @@ export class Databases {
     }
   }
 
-  /** The process has ended: what it had begun is rolled back. */
+  /** The process has ended: what it had begun is rolled back. An actor's process is closed twice. */
   closeAll(): void {
+    if (this.#isClosed) return; // SQLite's pointers are freed
+    this.#isClosed = true;
     try {
       if (!this.library.isBroken) {
         this.run(({ c }) => {

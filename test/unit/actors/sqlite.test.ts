@@ -133,7 +133,7 @@ function use({ carrier: { host } }: Inside, sqlites: SqliteLoaders): void {
   Object.assign(host, { sqlites: Object.assign(sqlites, { mustStop: host.sqlites.mustStop }) });
 }
 
-function withSqlite(step: (guest: Guest) => void, isReadOnly = false): Ran {
+function withSqlite(step: (guest: Guest) => void, isReadOnly = false): ReturnType<typeof inside> {
   const preopens: Preopen[] = [{ guest: "/data", host: join(folder, "data"), isReadOnly }];
   const ran = inside(
     (one) => {
@@ -303,6 +303,18 @@ describe("a database in a file", () => {
       expect(guest.all("PRAGMA journal_mode = WAL")).toEqual([["delete"]]);
     });
     expect(readdirSync(join(folder, "data"))).toEqual(["x.db"]);
+  });
+
+  it("is closed once, however often its process is", () => {
+    for (let i = 0; i < 3; i++) {
+      const { exit, carrier } = withSqlite((guest) => {
+        expect(guest.open("/data/x.db")).toBe(0n);
+        guest.execute("CREATE TABLE IF NOT EXISTS t(a)");
+        guest.step(guest.prepare("SELECT count(*) FROM t"));
+      });
+      expect(exit).toEqual({ reason: "normal", text: "" });
+      carrier.host.process.closeAll(); // an actor closes it, and so does the kernel when it leaves the table
+    }
   });
 
   it("locks others out while it writes", () => {
