@@ -142,11 +142,11 @@ export function sqliteFunctions(host: Host): HostFunctions {
     if (out !== 0) host.writeU64(out, id);
     return 0;
   };
-  const whenLoaded = (path: string, out: number): number => {
+  const whenLoaded = (path: string, out: number): bigint => {
     const { sqlite } = host;
     const isThere = (): true | undefined => (sqlite.library !== null || sqlite.failure !== null ? true : undefined);
     if (isThere() !== true) void sqlite.load();
-    if (isThere() || host.instance?.stack == null) return openNow(path, out);
+    if (isThere() || host.instance?.stack == null) return BigInt(openNow(path, out));
     return host.wait(isThere, LOOK_MS, () => whenLoaded(path, out));
   };
 
@@ -156,7 +156,7 @@ export function sqliteFunctions(host: Host): HostFunctions {
       const path = host.text(pointer, Math.min(length >>> 0, PATH_BYTES_MAX + 1));
       if (out !== 0) host.range(out, 8);
       if (length >>> 0 > PATH_BYTES_MAX || path.includes("\0")) return host.trap("a path that is too long or has a 0");
-      return BigInt(whenLoaded(path, out));
+      return whenLoaded(path, out);
     },
     execute: (id: bigint, pointer: number, length: number) => {
       const { databases, db } = connection(id);
