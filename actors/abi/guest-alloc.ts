@@ -14,12 +14,14 @@ export function give(host: Host, bytes: Uint8Array, lengthOut: number): number {
   const before = stack?.reductions ?? 0;
   const isNested = host.isCalledBack;
   host.isCalledBack = true;
-  if (stack !== null) stack.reductions = REDUCTIONS;
+  // One that is called by another, through a host function, has what that one has left.
+  const given = isNested ? Math.min(before, REDUCTIONS) : REDUCTIONS;
+  if (stack !== null) stack.reductions = given;
   let pointer: number;
   try {
     pointer = Number(allocate(bytes.length));
-    if (stack !== null) stack.reductions = before - (REDUCTIONS - stack.reductions);
   } finally {
+    if (stack !== null) stack.reductions = before - (given - stack.reductions); // a trap may be caught
     host.isCalledBack = isNested;
   }
   host.enter();

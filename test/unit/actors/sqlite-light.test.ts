@@ -7,6 +7,10 @@ import { lighten } from "../../../src/modules/lighten.ts";
 import { wasm } from "../modules-fixtures.ts";
 import { Alone, environment } from "./alone.ts";
 
+/**
+ * `opens`: opens a database in memory. `nests(levels, spins)`: takes a column's name, whose place is allocated by a
+ * function that spins, and takes the name again, so many levels deep.
+ */
 const source = `(module
   (import "lunatic::sqlite" "open" (func $open (param i32 i32 i32) (result i64)))
   (import "lunatic::sqlite" "query_prepare" (func $prepare (param i64 i32 i32) (result i64)))
@@ -56,5 +60,13 @@ async function run(alone: Alone, name: string, params: number[] = []): Promise<E
 describe("a light process", () => {
   it("waits until SQLite is loaded", async () => {
     expect(await run(new Alone(), "opens")).toEqual({ reason: "normal", text: "" });
+  });
+
+  it("has no more work for allocators that call each other than for one", async () => {
+    const alone = new Alone();
+    await alone.carrier.runtime.host.sqlite.load();
+    expect((await run(alone, "nests", [50, 1000]))?.reason).toBe("normal");
+    expect((await run(alone, "nests", [1, 10_000_000]))?.reason).toBe("normal");
+    expect((await run(alone, "nests", [8, 10_000_000]))?.text).toMatch(/works for too long/);
   });
 });
