@@ -62,7 +62,7 @@ export function sqliteFunctions(host: Host): HostFunctions {
     return found === undefined ? host.trap(`there is no statement ${u64(id)}`) : { databases: databasesOf(), ...found };
   };
   const refuse = (databases: Databases, db: number): never =>
-    host.trap(`SQLite: ${run(databases, (library) => library.errorText(db)).toString("utf8")}`);
+    host.trap(line(`SQLite: ${run(databases, (library) => library.errorText(db)).toString("utf8")}`));
 
   const bytesMax = (): number => host.process.limits.scratchBytesMax;
   const bounded = (length: number): number =>
@@ -180,7 +180,7 @@ export function sqliteFunctions(host: Host): HostFunctions {
       const { databases } = found;
       const problem = run(databases, (library) => bind(library, found, bindings));
       if (problem === "") refuse(databases, found.db);
-      else if (problem !== null) host.trap(problem);
+      else if (problem !== null) host.trap(line(problem));
     },
     sqlite3_step: (id: bigint) => {
       const { databases, pointer, db } = statement(id);
@@ -228,6 +228,12 @@ export function sqliteFunctions(host: Host): HostFunctions {
 }
 
 const PATH_BYTES_MAX = 1000;
+const LINE_MAX = 1024;
+
+/** An exit's text is one line: SQLite quotes the guest's SQL, and what comes after a line feed is the node's own note. */
+function line(text: string): string {
+  return text.slice(0, LINE_MAX).replace(/\p{Cc}/gu, " ");
+}
 
 function decoded(host: Host, bytes: Buffer): Binding[] {
   try {

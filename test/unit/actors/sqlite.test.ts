@@ -232,6 +232,10 @@ describe("a database in memory", () => {
     );
     expect(ends((guest) => guest.given("read_column", guest.prepare("SELECT 1"), 1))).toBe("there is no column 1");
     expect(ends((guest) => guest.all("SELECT zeroblob(200000)"))).toMatch(/too big|more than/);
+    const forged = (guest: Guest): void => void guest.prepare('SELECT "a\nwasm://forged"');
+    expect(ends(forged)).toMatch(/^SQLite: no such column: "a wasm:\/\/forged"/);
+    expect(ends((guest) => guest.prepare(`SELECT "${"a".repeat(30_000)}"`)).length).toBe(1024);
+    expect(ends((guest) => guest.bind(guest.prepare("SELECT ?"), [`:${"\n".repeat(30_000)}`, 1n]))).toMatch(/^.{1024}$/);
     const twice = (guest: Guest): void => {
       const statement = guest.prepare("SELECT 1");
       guest.inside.call("sqlite.sqlite3_finalize", statement);
