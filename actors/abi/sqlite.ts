@@ -24,7 +24,8 @@ const LOOK_MS = 5;
 /** One call of a light process, whose carrier runs nothing else meanwhile. ms */
 const CALL_MS = 2000;
 const TYPE = { integer: 1, double: 2, text: 3, blob: 4 } as const;
-const NOT_LOADED = "SQLite is not loaded in its carrier yet; it is once this process has ended or waited";
+const NOT_LOADED =
+  "SQLite is being loaded in its carrier, and a plain process cannot wait for that: a later one finds it";
 
 export function sqliteFunctions(host: Host): HostFunctions {
   let untilMs = Number.POSITIVE_INFINITY;
@@ -143,9 +144,7 @@ export function sqliteFunctions(host: Host): HostFunctions {
     return 0;
   };
   const whenLoaded = (path: string, out: number): bigint => {
-    const { sqlite } = host;
-    const isThere = (): true | undefined => (sqlite.library !== null || sqlite.failure !== null ? true : undefined);
-    if (isThere() !== true) void sqlite.load();
+    const isThere = (): true | undefined => (host.sqlite.isLoading ? undefined : true);
     if (isThere() || host.instance?.stack == null) return BigInt(openNow(path, out));
     return host.wait(isThere, LOOK_MS, () => whenLoaded(path, out));
   };
@@ -156,6 +155,7 @@ export function sqliteFunctions(host: Host): HostFunctions {
       const path = host.text(pointer, Math.min(length >>> 0, PATH_BYTES_MAX + 1));
       if (out !== 0) host.range(out, 8);
       if (length >>> 0 > PATH_BYTES_MAX || path.includes("\0")) return host.trap("a path that is too long or has a 0");
+      if (host.sqlite.library === null) void host.sqlite.load();
       return whenLoaded(path, out);
     },
     execute: (id: bigint, pointer: number, length: number) => {
@@ -230,7 +230,7 @@ export function sqliteFunctions(host: Host): HostFunctions {
 const PATH_BYTES_MAX = 1000;
 const LINE_MAX = 1024;
 
-/** An exit's text is one line: SQLite quotes the guest's SQL, and what comes after a line feed is the node's own note. */
+/** An exit's text is one line, after which the node's own note comes; SQLite quotes the guest's SQL. */
 function line(text: string): string {
   return text.slice(0, LINE_MAX).replace(/\p{Cc}/gu, " ");
 }

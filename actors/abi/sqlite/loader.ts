@@ -10,8 +10,10 @@ const MODULE = "lunatic::sqlite";
 /** SQLite for the processes of one environment. */
 export class SqliteLoader {
   readonly #make: () => Promise<Library>;
-  /** Why it could not be loaded the last time; null: it could, or was not tried. */
+  /** Why it could not be loaded when that was tried last; null: it could, or was not tried. */
   failure: string | null = null;
+  /** Without the package there is no use in trying again; descriptors or memory may be there later. */
+  #isMissing = false;
   #library: Library | null = null;
   #loading: Promise<void> | null = null;
 
@@ -24,8 +26,13 @@ export class SqliteLoader {
     return this.#library?.isBroken === false ? this.#library : null;
   }
 
+  get isLoading(): boolean {
+    return this.#loading !== null;
+  }
+
   /** Never rejects. Resolves when `library` or `failure` is there. */
   load(): Promise<void> {
+    if (this.#isMissing) return Promise.resolve();
     this.#loading ??= this.#begin().finally(() => {
       this.#loading = null;
     });
@@ -33,13 +40,13 @@ export class SqliteLoader {
   }
 
   async #begin(): Promise<void> {
-    this.failure = null;
     try {
       this.#library = await this.#make();
+      this.failure = null;
     } catch (thrown) {
-      const isMissing = thrown instanceof Error && "code" in thrown && thrown.code === "ERR_MODULE_NOT_FOUND";
+      this.#isMissing = thrown instanceof Error && "code" in thrown && thrown.code === "ERR_MODULE_NOT_FOUND";
       const why = thrown instanceof Error ? thrown.message : String(thrown);
-      this.failure = isMissing ? "npm's package @sqlite.org/sqlite-wasm is not installed" : why;
+      this.failure = this.#isMissing ? "npm's package @sqlite.org/sqlite-wasm is not installed" : why;
     }
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { loadSqlite3 } from "../../../actors/abi/sqlite/library.ts";
 import { SqliteLoaders } from "../../../actors/abi/sqlite/loader.ts";
 import { clearLocks, FileLocks, LEVEL, LOCKS_BYTES, type LockHolder } from "../../../actors/abi/sqlite/locks.ts";
 import { decodeBindings } from "../../../actors/abi/sqlite/values.ts";
@@ -232,10 +233,11 @@ describe("a database in memory", () => {
     );
     expect(ends((guest) => guest.given("read_column", guest.prepare("SELECT 1"), 1))).toBe("there is no column 1");
     expect(ends((guest) => guest.all("SELECT zeroblob(200000)"))).toMatch(/too big|more than/);
-    const forged = (guest: Guest): void => void guest.prepare('SELECT "a\nwasm://forged"');
-    expect(ends(forged)).toMatch(/^SQLite: no such column: "a wasm:\/\/forged"/);
-    expect(ends((guest) => guest.prepare(`SELECT "${"a".repeat(30_000)}"`)).length).toBe(1024);
-    expect(ends((guest) => guest.bind(guest.prepare("SELECT ?"), [`:${"\n".repeat(30_000)}`, 1n]))).toMatch(/^.{1024}$/);
+    const forged = (guest: Guest): void => void guest.prepare("SELECT [a\nwasm://forged]");
+    expect(ends(forged)).toMatch(/^SQLite: no such column: a wasm:\/\/forged/);
+    expect(ends((guest) => guest.prepare(`SELECT [${"a".repeat(30_000)}]`)).length).toBe(1024);
+    const nameless = ends((guest) => guest.bind(guest.prepare("SELECT ?"), [`:${"\n".repeat(30_000)}`, 1n]));
+    expect(nameless).toMatch(/^.{1024}$/);
     const twice = (guest: Guest): void => {
       const statement = guest.prepare("SELECT 1");
       guest.inside.call("sqlite.sqlite3_finalize", statement);
@@ -395,6 +397,28 @@ describe("without the package", () => {
     });
     expect(exit.reason).toBe("normal");
   });
+});
+
+it("is loaded later where that failed once, and a plain process is told to come again", async () => {
+  let tries = 0;
+  const later = new SqliteLoaders(() => (++tries === 1 ? Promise.reject(new Error("too many files")) : loadSqlite3()));
+  const loader = later.of(ENVIRONMENT);
+  const open = (expected: bigint | RegExp): void => {
+    const { exit } = inside((one) => {
+      use(one, later);
+      const given = new Guest(one).open(":memory:");
+      if (typeof expected === "bigint") expect(given).toBe(expected);
+      else expect(given).toMatch(expected);
+    });
+    expect(exit.reason).toBe("normal");
+  };
+  open(/^SQLite is being loaded in its carrier/);
+  await loader.load();
+  open(/^too many files$/);
+  expect(loader.isLoading).toBe(true);
+  await loader.load();
+  open(0n);
+  expect(tries).toBe(2);
 });
 
 describe("locks of carriers", () => {
