@@ -7,6 +7,8 @@ import { ERRNO, fail, systemCode, WasiFailure } from "../wasi/errno.ts";
 
 /** Before the umask. */
 const MODE = 0o666;
+/** The system's errors that say nothing of what is at a path. */
+const SHORTAGES: readonly string[] = ["EMFILE", "ENFILE", "ENOMEM", "EIO"];
 const HOW = constants.O_NONBLOCK | constants.O_NOCTTY | constants.O_NOFOLLOW;
 
 interface Found {
@@ -79,13 +81,15 @@ export class Directories {
     }
   }
 
-  /** True if a regular file that is not empty is there. */
+  /** True if a regular file that is not empty is there. @throws where it may be there: a journal must not be missed */
   has(path: string): boolean {
     try {
       return this.#in(path, (base, rest) =>
         reach(base, rest, false, (found) => found?.stat.isFile() === true && found.stat.size > 0n),
       );
-    } catch {
+    } catch (thrown) {
+      const isNotSeen = thrown instanceof WasiFailure && thrown.errno === ERRNO.nfile;
+      if (isNotSeen || SHORTAGES.includes(systemCode(thrown) ?? "")) throw thrown;
       return false;
     }
   }

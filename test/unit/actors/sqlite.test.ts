@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { FileTable } from "../../../actors/abi/files.ts";
+import { Directories } from "../../../actors/abi/sqlite/directories.ts";
 import { loadSqlite3 } from "../../../actors/abi/sqlite/library.ts";
 import { SqliteLoaders } from "../../../actors/abi/sqlite/loader.ts";
 import { clearLocks, FileLocks, LEVEL, LOCKS_BYTES, type LockHolder } from "../../../actors/abi/sqlite/locks.ts";
@@ -369,6 +371,20 @@ describe("a database in a file", () => {
     });
     expect(existsSync(join(folder, "stolen"))).toBe(false);
     expect(readdirSync(folder).sort()).toEqual(["data", "secret.db"]);
+  });
+
+  it("is not read past a journal that nobody could look for", () => {
+    const preopens: Preopen[] = [{ guest: "/data", host: join(folder, "data"), isReadOnly: false }];
+    writeFileSync(join(folder, "data/x.db-journal"), "hot");
+    const budget = { open: 0, max: 0 };
+    const directories = new Directories(preopens, new FileTable(preopens, budget));
+    expect(() => directories.has("/data/x.db-journal")).toThrow(); // too many files: it is there all the same
+    budget.max = 1;
+    expect(directories.has("/data/x.db-journal")).toBe(true);
+    for (const path of ["/data/y.db-journal", "/data/none/y.db", "/data/x.db-journal/y", "/data/../y.db", "/y.db"]) {
+      expect(directories.has(path), path).toBe(false);
+    }
+    directories.close();
   });
 
   it("is read only in a read-only directory", () => {
