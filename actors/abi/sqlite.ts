@@ -216,7 +216,13 @@ export function sqliteFunctions(host: Host): HostFunctions {
     column_names: (id: bigint, out: number) => {
       const { databases, pointer } = statement(id);
       const count = run(databases, ({ c }) => c.sqlite3_column_count(pointer));
-      return give(host, encodeTexts(Array.from({ length: count }, (_, i) => nameOf(databases, pointer, i))), out);
+      const names: Buffer[] = [];
+      for (let bytes = 0; names.length < count; bounded(bytes)) {
+        const name = nameOf(databases, pointer, names.length);
+        bytes += name.length;
+        names.push(name);
+      }
+      return give(host, encodeTexts(names), out);
     },
     column_name: (id: bigint, column: number, out: number) => {
       const { databases, pointer } = statement(id);

@@ -49,7 +49,7 @@ export class Directories {
    * Opens a regular file, and no link: its journal would lie beside the link.
    * @throws WasiFailure, what Node's file functions do
    */
-  open(path: string, isWriting: boolean, isCreating: boolean): { fd: number; isReadOnly: boolean } {
+  open(path: string, isWriting: boolean, isCreating: boolean): { fd: number; isReadOnly: boolean; isNew: boolean } {
     this.refused = null;
     try {
       return this.#in(path, (base, rest, { isReadOnly }) =>
@@ -58,17 +58,18 @@ export class Directories {
             if (isReadOnly && isCreating) this.#refuse("its directory is read-only", ERRNO.rofs);
             if (!isCreating || place.name === null) fail(ERRNO.noent);
             const how = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | HOW;
-            return { fd: this.files.hold(() => openSync(hostPath(place.parent, place.name), how, MODE)), isReadOnly };
+            const fd = this.files.hold(() => openSync(hostPath(place.parent, place.name), how, MODE));
+            return { fd, isReadOnly, isNew: true };
           }
           if (!found.stat.isFile()) this.#refuse("it is no regular file", ERRNO.notsup);
           const opened = (flags: number): number =>
             this.files.hold(() => openSync(hostPath(found.fd), flags | (HOW & ~constants.O_NOFOLLOW)));
-          if (!isWriting || isReadOnly) return { fd: opened(constants.O_RDONLY), isReadOnly: true };
+          if (!isWriting || isReadOnly) return { fd: opened(constants.O_RDONLY), isReadOnly: true, isNew: false };
           try {
-            return { fd: opened(constants.O_RDWR), isReadOnly: false };
+            return { fd: opened(constants.O_RDWR), isReadOnly: false, isNew: false };
           } catch (thrown) {
             if (!["EACCES", "EROFS", "EPERM"].includes(systemCode(thrown) ?? "")) throw thrown;
-            return { fd: opened(constants.O_RDONLY), isReadOnly: true };
+            return { fd: opened(constants.O_RDONLY), isReadOnly: true, isNew: false };
           }
         }),
       );
@@ -101,15 +102,14 @@ export class Directories {
       locate(base, rest, (place: Place) => {
         if (place.name === null) fail(ERRNO.isdir);
         unlinkSync(hostPath(place.parent, place.name));
-        if (!isSynced) return;
-        const directory = openSync(hostPath(place.parent), constants.O_RDONLY | constants.O_DIRECTORY);
-        try {
-          fsyncSync(directory);
-        } finally {
-          closeSync(directory);
-        }
+        if (isSynced) syncDirectory(place);
       });
     });
+  }
+
+  /** Has a file's directory on disk, so that a new file in it is there after a power loss. @throws as `open` */
+  sync(path: string): void {
+    this.#in(path, (base, rest) => locate(base, rest, syncDirectory));
   }
 
   /** The process has ended. */
@@ -132,6 +132,15 @@ export class Directories {
   #refuse(why: string, errno: number): never {
     this.refused = why;
     fail(errno);
+  }
+}
+
+function syncDirectory({ parent }: Place): void {
+  const directory = openSync(hostPath(parent), constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
   }
 }
 

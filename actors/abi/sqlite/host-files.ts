@@ -23,8 +23,10 @@ const DAY_MS = 86_400_000;
 interface OpenFile extends LockHolder {
   readonly fd: number;
   readonly owner: Directories;
-  /** What to unlink when it is closed. */
-  readonly name: string | null;
+  readonly path: string;
+  readonly isTemporary: boolean;
+  /** True until its directory is on disk, too: a journal must be there after a power loss. */
+  isNew: boolean;
 }
 
 export class HostFiles {
@@ -69,7 +71,7 @@ export class HostFiles {
           return CODE.ok;
         }),
       xTruncate: (at: number, size: bigint) => attempt(IOERR.truncate, () => ftruncateSync(file(at).fd, Number(size))),
-      xSync: (at: number) => attempt(IOERR.fsync, () => fsyncSync(file(at).fd)),
+      xSync: (at: number) => attempt(IOERR.fsync, () => this.#sync(file(at))),
       xFileSize: (at: number, out: number) =>
         attempt(IOERR.fstat, () => void memory().writeBigInt64LE(fstatSync(file(at).fd, { bigint: true }).size, out)),
       xLock: (at: number, level: number) => (this.#locks.lock(file(at), level) ? CODE.ok : CODE.busy),
@@ -138,12 +140,20 @@ export class HostFiles {
   /** @returns true if it could be opened for reading only */
   #openFile(at: number, path: string, flags: number): boolean {
     const owner = this.#owner;
-    const { fd, isReadOnly } = owner.open(path, (flags & OPEN.readWrite) !== 0, (flags & OPEN.create) !== 0);
+    const { fd, isReadOnly, isNew } = owner.open(path, (flags & OPEN.readWrite) !== 0, (flags & OPEN.create) !== 0);
     const { dev, ino } = fstatSync(fd, { bigint: true });
     const word = (value: bigint): number => Number(BigInt.asIntN(32, value));
     const file = [word(dev), word(dev >> 32n), word(ino), word(ino >> 32n)];
-    this.#open.set(at, { fd, owner, name: (flags & OPEN.deleteOnClose) === 0 ? null : path, file, entry: 0 });
+    const isTemporary = (flags & OPEN.deleteOnClose) !== 0;
+    this.#open.set(at, { fd, owner, path, isTemporary, isNew, file, entry: 0 });
     return isReadOnly;
+  }
+
+  #sync(file: OpenFile): void {
+    fsyncSync(file.fd);
+    if (!file.isNew) return;
+    file.owner.sync(file.path);
+    file.isNew = false;
   }
 
   #close(at: number): number {
@@ -153,7 +163,7 @@ export class HostFiles {
     this.#locks.unlock(file, LEVEL.none);
     return attempt(CODE.ioerr, () => {
       file.owner.files.release(() => closeSync(file.fd));
-      if (file.name !== null) file.owner.remove(file.name, false);
+      if (file.isTemporary) file.owner.remove(file.path, false);
     });
   }
 }

@@ -94,6 +94,7 @@ export class Library {
   open(path: string, lengthMax: number): number | { readonly code: number; readonly text: string } {
     const { c } = this;
     const name = this.cString(Buffer.from(path));
+    if (name === 0) return { code: CODE.nomem, text: "out of memory" };
     const code = c.sqlite3_open_v2(name, this.#out, READWRITE_CREATE, 0);
     const db = this.#opened;
     c.sqlite3_free(name);

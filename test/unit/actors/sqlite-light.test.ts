@@ -64,7 +64,7 @@ describe("a light process", () => {
 
   it("has no more work for allocators that call each other than for one", async () => {
     const alone = new Alone();
-    await alone.carrier.runtime.host.sqlite.load();
+    await alone.carrier.runtime.host.sqlites.of(environment().id).load();
     expect((await run(alone, "nests", [50, 1000]))?.reason).toBe("normal");
     expect((await run(alone, "nests", [1, 10_000_000]))?.reason).toBe("normal");
     expect((await run(alone, "nests", [8, 10_000_000]))?.text).toMatch(/works for too long/);
