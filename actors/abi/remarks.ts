@@ -13,6 +13,8 @@ const listens = "addresses that the policy's `network.listen` allows, else resul
 const slice = "at most 64 KiB a call";
 const writes = "at most 64 KiB and 1,024 vectors a call; after a time-out nothing was sent";
 const datagrams = "256 datagrams and 256 KiB wait, further ones are dropped";
+const otherNode = "traps for any other node than 0";
+const cluster = "traps, as lunatic's does without a cluster";
 const inMessage = "a socket that nobody takes from its message within a minute is closed";
 
 /** Functions with a remark differ; the others do what lunatic's documentation and the WASI specification say. */
@@ -51,11 +53,22 @@ export const remarks: Remarks = {
     decrement_gauge: names,
     histogram: `buckets from 0.001 to 10,000 whatever the unit, NaN is refused; ${names}`,
   },
+  "lunatic::registry": {
+    put: "a name ends with its process, and traps for any other node than 0",
+    get_or_put_later: "a name that is not there is the caller's to put, until it ends; who asks meanwhile waits",
+  },
   "lunatic::distributed": {
     node_id: "0: this node is in no cluster",
     nodes_count: "0",
     get_nodes: "0",
-    send: "traps for any other node",
+    exec_lookup_nodes: cluster,
+    copy_lookup_nodes_results: cluster,
+    spawn: otherNode,
+    send: otherNode,
+    send_receive_skip_search: otherNode,
+    test_root_cert: cluster,
+    default_server_certificates: cluster,
+    sign_node: cluster,
   },
   "lunatic::sqlite": {
     open: "files in the directories of the policy, and memory: 64 MiB for all of a service in a carrier; no URIs, no WAL; needs the optional package @sqlite.org/sqlite-wasm",

@@ -70,12 +70,73 @@ static void this_is_the_only_node(void) {
   module_id();
 }
 
-static void other_nodes_do_not_exist(void) {
-  EXPECT(fails("sends_abroad", 9));
+static uint32_t spawn_at(uint64_t node, const char *function, int64_t argument) {
+  struct parameters parameters = child_parameters(argument);
+  return spawn_on_node(node, INHERIT, INHERIT, function, length_of(function), parameters.bytes, parameters.length,
+                       &started);
 }
-CHILD(sends_abroad) {
-  create_data(0, 0);
-  send_to_node(argument, parent);
+
+// Answers one request with its number doubled, under the tag of the request.
+CHILD(doubles) {
+  if (receive(NULL, 0, NEVER) != DATA) __builtin_trap();
+  int64_t tag = get_tag();
+  send_number(parent, tag, 2 * read_number());
+}
+
+static void draft_number(int64_t tag, int64_t number) {
+  create_data(tag, 0);
+  write_data(&number, 8);
+}
+
+static void node_zero_is_here(void) {
+  EQUAL(spawn_at(0, "doubles", 0), 0);
+  draft_number(1, 21);
+  EQUAL(send_to_node(0, started), 0);
+  EQUAL(receive_number(1), 42);
+  EQUAL(spawn_at(0, "doubles", 0), 0);
+  draft_number(2, 4);
+  EQUAL(request_of_node(0, started, 2, NEVER), 0);
+  EQUAL(read_number(), 8);
+  EQUAL(spawn_at(0, "doubles", 0), 0);
+  draft_number(3, 5);
+  EQUAL(old_request_of_node(0, started, NEVER), 0);
+  EQUAL(read_number(), 10);
+  draft_number(4, 0);
+  EQUAL(request_of_node(0, started, 4, 1), TIMED_OUT);
+}
+
+static void nodes_spawn_without_links(void) {
+  die_when_link_dies(0);
+  EQUAL(spawn_at(0, "traps_at_once", 0), 0);
+  monitor(started);
+  EQUAL(receive(NULL, 0, NEVER), PROCESS_DIED);
+}
+CHILD(traps_at_once) { __builtin_trap(); }
+
+static void other_nodes_do_not_exist(void) {
+  for (int way = 0; way < 4; way++) EXPECT(fails("asks_abroad", way));
+  EXPECT(!fails("asks_abroad", 100));
+}
+CHILD(asks_abroad) {
+  create_data(1, 0);
+  if (argument == 0) send_to_node(9, parent);
+  if (argument == 1) request_of_node(9, parent, 1, 0);
+  if (argument == 2) old_request_of_node(9, parent, 0);
+  if (argument == 3) spawn_at(9, "doubles", 0);
+}
+
+static void there_is_no_cluster(void) {
+  for (int way = 0; way < 5; way++) EXPECT(fails("asks_the_cluster", way));
+  EXPECT(!fails("asks_the_cluster", 100));
+}
+CHILD(asks_the_cluster) {
+  uint64_t id, error;
+  uint32_t count;
+  if (argument == 0) exec_lookup_nodes("name=x", 6, &id, &count, &error);
+  if (argument == 1) copy_lookup_nodes(0, &id, 1, &error);
+  if (argument == 2) test_root_cert(&count);
+  if (argument == 3) server_certificates("", 0, "", 0, &count);
+  if (argument == 4) sign_node("", 0, "", 0, "", 0, &count);
 }
 
 TESTS(
@@ -85,5 +146,8 @@ TESTS(
   TEST("error 0 is always there", error_zero_is_there),
   TEST("errors are read, dropped and then unknown", errors_are_read_and_dropped),
   TEST("this node is the only one", this_is_the_only_node),
-  TEST("a message to another node traps", other_nodes_do_not_exist)
+  TEST("node 0 is this one: it spawns, takes messages and is asked", node_zero_is_here),
+  TEST("a spawn on a node links nobody", nodes_spawn_without_links),
+  TEST("what asks another node traps", other_nodes_do_not_exist),
+  TEST("what asks a cluster traps", there_is_no_cluster)
 )

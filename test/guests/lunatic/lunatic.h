@@ -69,6 +69,8 @@ PROCESS("exists") uint32_t exists(uint64_t process);
 REGISTRY("put") void registry_put(const char *name, uint32_t length, uint64_t node, uint64_t process);
 REGISTRY("get") uint32_t registry_get(const char *name, uint32_t length, uint64_t *node, uint64_t *process);
 REGISTRY("remove") void registry_remove(const char *name, uint32_t length);
+REGISTRY("get_or_put_later")
+uint32_t registry_get_or_put_later(const char *name, uint32_t length, uint64_t *node, uint64_t *process);
 
 TIMER("send_after") uint64_t send_after(uint64_t process, uint64_t ms);
 TIMER("cancel_timer") uint32_t cancel_timer(uint64_t timer);
@@ -99,7 +101,23 @@ DISTRIBUTED("node_id") uint64_t node_id(void);
 DISTRIBUTED("module_id") uint64_t module_id(void);
 DISTRIBUTED("nodes_count") uint32_t nodes_count(void);
 DISTRIBUTED("get_nodes") uint32_t get_nodes(uint64_t *to, uint32_t max);
+DISTRIBUTED("exec_lookup_nodes")
+uint32_t exec_lookup_nodes(const char *query, uint32_t length, uint64_t *id, uint32_t *count, uint64_t *error);
+DISTRIBUTED("copy_lookup_nodes_results")
+int32_t copy_lookup_nodes(uint64_t query, uint64_t *to, uint32_t max, uint64_t *error);
+DISTRIBUTED("test_root_cert") uint32_t test_root_cert(uint32_t *length);
+DISTRIBUTED("default_server_certificates")
+uint32_t server_certificates(const void *cert, uint32_t cert_length, const void *key, uint32_t key_length,
+                             uint32_t *length);
+DISTRIBUTED("sign_node")
+uint32_t sign_node(const void *cert, uint32_t cert_length, const void *key, uint32_t key_length, const void *request,
+                   uint32_t request_length, uint32_t *length);
 DISTRIBUTED("send") uint32_t send_to_node(uint64_t node, uint64_t process);
+DISTRIBUTED("send_receive_skip_search")
+uint32_t request_of_node(uint64_t node, uint64_t process, int64_t tag, uint64_t timeout_ms);
+// As lunatic 0.12 had it.
+DISTRIBUTED("send_receive_skip_search")
+uint32_t old_request_of_node(uint64_t node, uint64_t process, uint64_t timeout_ms);
 DISTRIBUTED("spawn") uint32_t spawn_on_node(uint64_t node, uint64_t config, uint64_t module, const char *function,
                                             uint32_t length, const void *params, uint32_t params_length, uint64_t *id);
 

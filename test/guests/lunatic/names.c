@@ -90,16 +90,62 @@ static void any_text_is_a_name(void) {
   EQUAL(find("\xe2\x82\xac"), process_id());
 }
 
+// The pid, or 0 if there is none: then the name is this process's to put, and others wait for that.
+static uint64_t find_or_claim(const char *name) {
+  uint64_t node = 77, process = 88;
+  uint32_t result = registry_get_or_put_later(name, length_of(name), &node, &process);
+  if (result == 1) return 0;
+  EQUAL(result, 0);
+  EQUAL(node, 0);
+  return process;
+}
+
+CHILD(asks_for_claimed) {
+  send_number(parent, 1, 0);
+  send_number(parent, 2, argument ? find_or_claim("claimed") : find("claimed"));
+}
+CHILD(claims) {
+  find_or_claim("claimed");
+  send_number(parent, 1, 0);
+  receive(NULL, 0, NEVER);
+}
+
+static void who_claims_a_name_puts_it(void) {
+  put("claimed", process_id());
+  EQUAL(find_or_claim("claimed"), process_id());
+  drop("claimed");
+  EQUAL(find_or_claim("claimed"), 0);
+  for (int i = 0; i < 2; i++) start("asks_for_claimed", i), receive_number(1);
+  int64_t tag = 2;
+  EQUAL(receive(&tag, 1, 50), TIMED_OUT); // both wait
+  put("claimed", process_id());
+  for (int i = 0; i < 2; i++) EQUAL(receive_number(2), process_id());
+  drop("claimed");
+}
+
+static void claims_end_with_their_process(void) {
+  uint64_t claimer = start("claims", 0);
+  receive_number(1);
+  start("asks_for_claimed", 0);
+  receive_number(1);
+  kill(claimer);
+  EQUAL(receive_number(2), 0);
+  EQUAL(find_or_claim("claimed"), 0);
+  drop("claimed");
+}
+
 CHILD(misuses) {
   uint64_t node, process;
   if (argument == 0) registry_put("\xff", 1, 0, process_id());
   if (argument == 1) registry_get("\xff", 1, &node, &process);
   if (argument == 2) registry_remove("\xff", 1);
   if (argument == 3) registry_get((char *)0xfffffff0, 100, &node, &process);
+  if (argument == 4) registry_get_or_put_later("\xff", 1, &node, &process);
+  if (argument == 5) registry_put("abroad", 6, 9, process_id());
 }
 static void misuse_traps(void) {
   EXPECT(!fails("misuses", 100));
-  for (int way = 0; way < 4; way++) EXPECT(fails("misuses", way));
+  for (int way = 0; way < 6; way++) EXPECT(fails("misuses", way));
 }
 
 TESTS(
@@ -107,6 +153,8 @@ TESTS(
   TEST("put overwrites", put_overwrites),
   TEST("names are shared by the processes of an environment", names_are_shared),
   TEST("names end with their process, before its end is told", names_end_with_their_process),
+  TEST("a name that is claimed is waited for", who_claims_a_name_puts_it),
+  TEST("a claim ends with its process", claims_end_with_their_process),
   TEST("any text is a name", any_text_is_a_name),
   TEST("what is no text traps", misuse_traps)
 )

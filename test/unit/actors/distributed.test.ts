@@ -1,4 +1,4 @@
-// lunatic::distributed without a cluster, and the registry's function of early 2023: what they say of themselves.
+// lunatic::distributed without a cluster: what it says of itself. What it does: test/guests/lunatic/facts.c.
 import { describe, expect, it } from "vitest";
 import { inside } from "./local-carrier.ts";
 
@@ -33,12 +33,5 @@ describe("a host that is no part of a cluster", () => {
     expect(text("distributed.test_root_cert", 0)).toBe(why);
     expect(text("distributed.default_server_certificates", 0, 0, 0, 0, 0)).toBe(why);
     expect(text("distributed.sign_node", 0, 0, 0, 0, 0, 0, 0)).toBe(why);
-  });
-});
-
-describe("registry.get_or_put_later", () => {
-  it("asks the main thread, as the others do", () => {
-    expect(text("registry.get_or_put_later", 0, 0, 0, 0)).toBe("a local carrier has no main thread to ask");
-    expect(text("registry.get", 0, 0, 0, 0)).toBe("a local carrier has no main thread to ask");
   });
 });
