@@ -50,5 +50,19 @@ function tell(error: unknown, isJson: boolean): number {
   return failure.code === "bad_usage" ? 2 : 1;
 }
 
+/** What a shell says of a program that SIGPIPE has ended. Node ignores that signal. */
+const READER_GONE = 128 + 13;
+
+/** Whoever read our output has gone, as in `frenezulo run FILE | head`: that ends us, without a word. */
+function endWithReader(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE") process.exit(READER_GONE);
+      if (stream === process.stdout) tell(error, false);
+      process.exit(1);
+    });
+}
+
 const args = process.argv.slice(2);
+if (args[0] !== "up") endWithReader(); // a node's log does without its reader (log/destination.ts)
 process.exitCode = await main(args).catch((error: unknown) => tell(error, args.includes("--json")));

@@ -34,6 +34,20 @@ it("waits for input that comes later", async () => {
   expect(output).toBe("one\ntwo\n");
 });
 
+it("ends without a word when nobody reads its output any more", async () => {
+  const child = spawn(process.execPath, args, { env });
+  let errors = "";
+  child.stderr.on("data", (text) => {
+    errors += text;
+  });
+  child.stdin.on("error", () => undefined);
+  child.stdout.once("data", () => child.stdout.destroy());
+  const lines = setInterval(() => child.stdin.write("x".repeat(10_000)), 20);
+  expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(141);
+  clearInterval(lines);
+  expect(errors).toBe("");
+});
+
 it("does not wait for the input of a program that reads none", async () => {
   const child = spawn(
     process.execPath,
