@@ -244,6 +244,32 @@ describe("a message", () => {
     expect(alone.exits.get(pid)?.text).toBe(`the mailbox of process ${deaf} was full for 5 ms`);
     expect(alone.carrier.runtime.kernel.waitedFor).toBe(0);
   });
+
+  it("ends a circle of senders that all wait for each other", async () => {
+    const alone = new Alone();
+    const spec = environment(1, { mailboxMessagesMax: 1, sendTimeoutMs: 20 });
+    const pids: number[] = [];
+    for (const place of [0, 1, 2]) {
+      const pid = alone.bear(spec, function* () {
+        for (let i = 0; i < 2; i++) {
+          yield* write(alone, 4);
+          yield alone.call("message", "send", BigInt(pids[(place + 1) % 3] as number));
+        }
+      });
+      pids.push(pid);
+    }
+    alone.run();
+    expect([alone.size, alone.carrier.runtime.kernel.waitedFor]).toEqual([3, 3]);
+    for (let i = 0; i < 1000 && alone.size > 0; i++) {
+      alone.run();
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    // The first whose time is over ends, and frees the one behind it, unless that one's time is over as well.
+    const texts = pids.map((pid) => alone.exits.get(pid)?.text);
+    expect(texts[0]).toBe(`the mailbox of process ${pids[1]} was full for 20 ms`);
+    for (const text of texts) expect(text).toMatch(/^$|was full for 20 ms$/);
+    expect([alone.size, alone.carrier.runtime.kernel.waitedFor]).toEqual([0, 0]);
+  });
 });
 
 describe("the memory of an environment", () => {
