@@ -182,9 +182,12 @@ function check(name, { light, threads }, { max, min, times }) {
 /** Resident memory of a process and all its threads, KiB. */
 const residentOf = (pid) => Number(/VmRSS:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
 
-/** @returns resident memory with so many idle processes and after their end, KiB, and what the program said */
+/**
+ * @returns resident memory, KiB, with so many idle processes, with as many made of what those left (their instances'
+ * pool), and after their end; and what the program said
+ */
 async function idle(file, count) {
-  const resident = {};
+  const resident = { ready: [], gone: [] };
   const waits = [];
   const lines = await run(
     [process.execPath, join(root, "dist/main.js"), "run", file, "idle", String(count), String(IDLE_MS)],
@@ -192,7 +195,7 @@ async function idle(file, count) {
       if (line !== "ready" && line !== "gone") return;
       const look = async () => {
         await sleep(IDLE_MS - 1500);
-        resident[line] = residentOf(pid);
+        resident[line].push(residentOf(pid));
       };
       waits.push(look());
     },
@@ -206,13 +209,14 @@ async function memory() {
   const count = 10_000;
   const without = await idle(file, 0);
   const { resident, lines } = await idle(file, count);
-  const [made, answered, killed] = lines;
+  const [made, answered, killed, , answeredAgain] = lines;
   const seconds = (made.us ?? made.ms * 1000) / 1e6;
-  const base = without.resident.ready;
-  const each = (resident.ready - base) / count;
-  const left = (resident.gone - base) / (resident.ready - base);
+  const [base] = without.resident.ready;
+  const [first, again] = resident.ready;
+  const [each, eachAgain] = [(first - base) / count, (again - base) / count];
+  const left = (resident.gone[0] - base) / (again - base);
   const guest = file === rust ? "Rust" : "C";
-  const figures = { guest, seconds, each, left, base, ...resident, answered, killed, load: loadavg()[0] };
+  const figures = { guest, seconds, each, eachAgain, left, base, ...resident, answered, killed, load: loadavg()[0] };
   say(`10,000 idle, ${guest}: ${JSON.stringify(figures)}`);
   return {
     name: `10,000 idle, ${guest}`,
@@ -222,7 +226,9 @@ async function memory() {
     checks: [
       { text: `10,000 idle: made in ${round1(seconds)} s, at most 10`, holds: seconds <= 10 },
       { text: `10,000 idle: ${round1(each)} KiB each, at most 66`, holds: each <= 66 },
+      { text: `10,000 idle, of a used pool: ${round1(eachAgain)} KiB each, at most 66`, holds: eachAgain <= 66 },
       { text: `10,000 idle: all answered (${answered.count})`, holds: answered.count === count },
+      { text: `10,000 idle, of a used pool: all answered`, holds: answeredAgain.count === count },
       { text: `10,000 idle: ${round1(left * 100)} % of it left after the end, at most 10`, holds: left <= 0.1 },
     ],
   };

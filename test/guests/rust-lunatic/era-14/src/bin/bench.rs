@@ -4,7 +4,8 @@
 //   alive K N          the same with K others alive
 //   ping N             N round trips between two processes
 //   ring P R           R rounds of a message through P processes
-//   idle N MS          N processes that wait: made, "ready", MS ms later all answer, are killed, "gone", MS ms to the end
+//   idle N MS          N processes that wait: made, "ready", MS ms later all answer and are killed, and at once N more
+//                      are made of what they left and do the same; "gone", MS ms to the end
 //   skynet LEAVES      a tree with ten children a process; the leaves' numbers are summed
 //   looper N           N processes answer in turns while one more spins: the slowest answer
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,7 +57,7 @@ fn all_answer(name: &str, processes: &[Process<u64>], mailbox: &Mailbox<u64>) {
     report(name, count, began);
 }
 
-fn idle(count: u64, wait: Duration, mailbox: &Mailbox<u64>) {
+fn generation(count: u64, wait: Duration, mailbox: &Mailbox<u64>) {
     let began = Instant::now();
     let processes = make(count, mailbox);
     report("idle made", count, began);
@@ -71,6 +72,12 @@ fn idle(count: u64, wait: Duration, mailbox: &Mailbox<u64>) {
         lunatic::sleep(Duration::from_millis(1));
     }
     report("idle killed", count, began);
+}
+
+fn idle(count: u64, wait: Duration, mailbox: &Mailbox<u64>) {
+    for _ in 0..2 {
+        generation(count, wait, mailbox);
+    }
     println!("gone");
     lunatic::sleep(wait);
 }
