@@ -65,7 +65,7 @@ function assemblyScript(file) {
   return {
     name: `test/guests/assemblyscript/${file}`,
     out: join(build, `as-${file.replace(".as.ts", ".wasm")}`),
-    inputs: [source, join(sdk, "lib"), config],
+    inputs: [source, join(here, "assemblyscript/lib"), join(sdk, "lib"), config],
     salt: versionOf("assemblyscript"),
     job: { compiler: "asc", args: [source, "--config", config] },
   };
@@ -157,7 +157,10 @@ export function buildGuests(say) {
       ...programs.filter((file) => file.endsWith(".c")).map(program),
       ...programs.filter((file) => file.endsWith(".wat")).map(textProgram),
       ...files.filter((file) => file.endsWith(".wat") && !shared.has(file)).map(text),
-      ...readdirSync(join(here, "assemblyscript")).sort().map(assemblyScript),
+      ...readdirSync(join(here, "assemblyscript"))
+        .filter((file) => file.endsWith(".as.ts"))
+        .sort()
+        .map(assemblyScript),
       ...rust("rust-frenezulo", ["rust-frenezulo"]),
       ...rust("rust-lunatic", rustPrograms),
       rustProgram("files.rs", "files-rust"),

@@ -9,9 +9,10 @@ import { servicePath } from "../guests/guests.ts";
 import { frenezulo, type ProgramEnd } from "./frenezulo-run.ts";
 
 const guests = join(import.meta.dirname, "../guests");
+const elsewhere = new Set(["networking.c", "networking.as.ts", "pack.as.ts"]); // networking.test.ts, sdk-pack.test.ts
 const folder = (name: string, extension: string): string[] =>
   readdirSync(join(guests, name))
-    .filter((file) => file.endsWith(extension) && file !== "networking.c") // networking.test.ts
+    .filter((file) => file.endsWith(extension) && !elsewhere.has(file))
     .map((file) => join(guests, name, file))
     .sort();
 
@@ -19,7 +20,7 @@ const folder = (name: string, extension: string): string[] =>
 const programs = new Map(
   [
     ...folder("lunatic", ".c").map((path) => [path, `lunatic-${basename(path, ".c")}.wasm`] as const),
-    [join(guests, "assemblyscript/processes.as.ts"), "as-processes.wasm"] as const,
+    ...folder("assemblyscript", ".as.ts").map((path) => [path, `as-${basename(path, ".as.ts")}.wasm`] as const),
   ].map(([source, module]) => [source, join(guests, "build", module)]),
 );
 

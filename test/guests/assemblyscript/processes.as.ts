@@ -4,7 +4,6 @@ import {
   Config,
   catchLinks,
   Kind,
-  log,
   lookup,
   Mailbox,
   newTag,
@@ -17,26 +16,7 @@ import {
   unregister,
   Writer,
 } from "frenezulo";
-
-// @ts-ignore: decorator
-@external("wasi_snapshot_preview1", "proc_exit")
-declare function exit(code: i32): void;
-
-let number = 0;
-let failures = 0;
-let why = "";
-
-function expect(holds: bool, what: string): void {
-  if (!holds && why == "") why = what;
-}
-
-function test(name: string, run: () => void): void {
-  why = "";
-  run();
-  number++;
-  if (why != "") failures++;
-  log(why == "" ? `ok ${number} ${name}` : `not ok ${number} ${name}: ${why}`);
-}
+import { done, expect, test } from "./lib/tap.as";
 
 /** Who is to be answered, with what, under which tag. */
 class Ask<T> {
@@ -210,5 +190,5 @@ export function _start(): void {
     spawn<i64, Ask<i64>>(tree, ask(4));
     expect(new Mailbox<i64>().receive() == 81, "its leaves");
   });
-  if (failures > 0) exit(1);
+  done();
 }
