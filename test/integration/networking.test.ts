@@ -12,34 +12,46 @@ import { HttpClient } from "./http-client.ts";
 import { NodeProcess } from "./node-process.ts";
 
 const mainFile = join(import.meta.dirname, "../../dist/main.js");
-const source = readFileSync(join(import.meta.dirname, "../guests/lunatic/networking.c"), "utf8");
-const program = join(import.meta.dirname, "../guests/build/lunatic-networking.wasm");
+const guests = join(import.meta.dirname, "../guests");
+const program = join(guests, "build/lunatic-networking.wasm");
+/** Source of a program → its module. */
+const programs = [
+  ["lunatic/networking.c", program],
+  ["assemblyscript/networking.as.ts", join(guests, "build/as-networking.wasm")],
+] as const;
+let folder: string;
 
-describe("a program that uses the network", () => {
-  let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "frenezulo-network-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function run(file: string, ...args: string[]): Promise<{ stdout: string }> {
+  const flags = ["--listen", "127.0.0.1:*", "--connect", "127.0.0.1:*"];
+  return promisify(execFile)(process.execPath, [mainFile, "run", ...flags, file, "--", ...args], {
+    env: { ...process.env, XDG_CACHE_HOME: folder },
+  });
+}
+
+describe.each(programs)("%s", (source, module) => {
+  const text = readFileSync(join(guests, source), "utf8");
+  const names = [...text.matchAll(/\b(?:TEST|test)\("([^"]+)"/g)].map(([, name]) => name as string);
   let lines: string[];
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), "frenezulo-network-"));
     const { ca, certificate, key } = makeCertificates(folder);
     const pem = [certificate, key, ca].map(String);
-    const { stdout } = await run(program, ...pem).catch((failed: { stdout: string }) => failed);
+    const { stdout } = await run(module, ...pem).catch((failed: { stdout: string }) => failed);
     lines = stdout.split("\n");
   }, 120_000);
-  afterAll(() => rmSync(folder, { recursive: true }));
 
-  const run = (file: string, ...args: string[]): Promise<{ stdout: string }> => {
-    const flags = ["--listen", "127.0.0.1:*", "--connect", "127.0.0.1:*"];
-    return promisify(execFile)(process.execPath, [mainFile, "run", ...flags, file, "--", ...args], {
-      env: { ...process.env, XDG_CACHE_HOME: folder },
-    });
-  };
-
-  it.each([...source.matchAll(/TEST\("([^"]+)"/g)].map(([, name]) => name as string))("%s", (name) => {
+  it.each(names)("%s", (name) => {
     const line = lines.find((each) => each.includes(name));
     expect(line ?? lines.join("\n")).toMatch(new RegExp(`^ok \\d+ ${name}$`));
   });
+});
 
+describe("a program that uses the network", () => {
   it("written in Rust with the lunatic crate serves and asks, a process for each connection", async ({ skip }) => {
     const echo = join(import.meta.dirname, "../guests/build/rust-echo.wasm");
     if (!existsSync(echo)) skip("its toolchain is not here (.ci/toolchains.sh)");
