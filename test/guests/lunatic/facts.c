@@ -139,6 +139,11 @@ CHILD(asks_the_cluster) {
   if (argument == 4) sign_node("", 0, "", 0, "", 0, &count);
 }
 
+HOST("env", "abort") void script_abort(const void *message, const void *file, uint32_t line, uint32_t column);
+
+static void abort_traps(void) { EXPECT(fails("aborts", 0)); }
+CHILD(aborts) { script_abort(NULL, NULL, 1, 2); }
+
 TESTS(
   TEST("the version is that of the functions", version_is_of_the_abi),
   TEST("metrics are taken", metrics_are_taken),
@@ -149,5 +154,6 @@ TESTS(
   TEST("node 0 is this one: it spawns, takes messages and is asked", node_zero_is_here),
   TEST("a spawn on a node links nobody", nodes_spawn_without_links),
   TEST("what asks another node traps", other_nodes_do_not_exist),
-  TEST("what asks a cluster traps", there_is_no_cluster)
+  TEST("what asks a cluster traps", there_is_no_cluster),
+  TEST("AssemblyScript's abort traps", abort_traps)
 )
