@@ -1,9 +1,13 @@
 // How the main thread and its carriers wake each other: once a turn of the loop, and not at all for a lone request.
 // Main thread.
+import { availableParallelism } from "node:os";
 import { Bell } from "../actors/bell.ts";
 import { Look } from "../actors/look.ts";
 import { BELL } from "../actors/wire.ts";
 import type { Carrier } from "./carrier.ts";
+
+/** A look takes a core from the carrier, or from the client if it is on this machine: with two it costs more (M). */
+const LOOK_CORES_MIN = 3;
 
 export interface DoorbellOptions {
   readonly carriers: ReadonlySet<Carrier>;
@@ -16,13 +20,13 @@ export interface DoorbellOptions {
 export class Doorbell {
   readonly #options: DoorbellOptions;
   readonly #bell: Bell;
-  readonly #look = new Look();
+  readonly #look = availableParallelism() >= LOOK_CORES_MIN ? new Look() : null;
   readonly #toWake: Carrier[] = [];
   #isClosed = false;
   readonly #wakeAll = (): void => {
     for (const carrier of this.#toWake) carrier.wake();
     const [first] = this.#toWake.splice(0);
-    if (first !== undefined && this.#isAlone) this.#awaitReply(first);
+    if (this.#look !== null && first !== undefined && this.#isAlone) this.#awaitReply(first, this.#look);
   };
   readonly #hasWork = (): boolean => {
     for (const { replies } of this.#options.carriers) if (replies.hasNext) return true;
@@ -65,9 +69,9 @@ export class Doorbell {
   }
 
   /** A quick reply is seen before a wake-up would have told of it. */
-  #awaitReply(carrier: Carrier): void {
+  #awaitReply(carrier: Carrier, look: Look): void {
     this.#bell.mute();
-    if (this.#look.at(carrier.replies)) this.#options.drain();
+    if (look.at(carrier.replies)) this.#options.drain();
     this.#bell.unmute();
     if (this.#hasWork()) this.#options.drain();
   }
