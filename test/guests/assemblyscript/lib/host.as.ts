@@ -1,25 +1,47 @@
-// lunatic's host functions of processes, messages and the node itself. lunatic-abi.md §1.1–1.3, §1.5.
-
-@external("lunatic::message", "create_data")
-export declare function createData(tag: i64, capacity: u64): void;
-
-@external("lunatic::message", "write_data")
-export declare function writeData(from: usize, length: u32): u32;
-
-@external("lunatic::message", "read_data")
-export declare function readData(to: usize, length: u32): u32;
+// lunatic's host functions of processes, messages and the node itself. lunatic-abi.md §1.1–1.3, §1.5. What the SDK calls
+// is declared there.
+export {
+  addArgument,
+  addVariable,
+  cancelTimer,
+  createConfig,
+  createData,
+  dataSize,
+  dieWhenLinkDies,
+  dropConfig,
+  errorDrop,
+  errorSize,
+  errorText,
+  getProcessId,
+  getTag,
+  killProcess as kill,
+  linkProcess as link,
+  monitorProcess as monitor,
+  preopenDir,
+  processExists as exists,
+  processId,
+  readData,
+  receive,
+  registryGet,
+  registryPut,
+  registryRemove,
+  send,
+  sendAfter,
+  sendToNode,
+  setCanCompileModules,
+  setCanCreateConfigs,
+  setCanSpawnProcesses,
+  setMaxFuel,
+  setMaxMemory,
+  sleepMs,
+  spawnProcess as spawn,
+  stopMonitoring,
+  unlinkProcess as unlink,
+  writeData,
+} from "frenezulo/host";
 
 @external("lunatic::message", "seek_data")
 export declare function seekData(position: u64): void;
-
-@external("lunatic::message", "get_tag")
-export declare function getTag(): i64;
-
-@external("lunatic::message", "get_process_id")
-export declare function getProcessId(): u64;
-
-@external("lunatic::message", "data_size")
-export declare function dataSize(): u64;
 
 @external("lunatic::message", "push_module")
 export declare function pushModule(module: u64): u64;
@@ -27,14 +49,8 @@ export declare function pushModule(module: u64): u64;
 @external("lunatic::message", "take_module")
 export declare function takeModule(index: u64): u64;
 
-@external("lunatic::message", "send")
-export declare function send(process: u64): u32;
-
 @external("lunatic::message", "send_receive_skip_search")
 export declare function sendReceive(process: u64, tag: i64, timeoutMs: u64): u32;
-
-@external("lunatic::message", "receive")
-export declare function receive(tags: usize, count: u32, timeoutMs: u64): u32;
 
 @external("lunatic::message", "push_tcp_stream")
 export declare function pushTcpStream(stream: u64): u64;
@@ -60,20 +76,8 @@ export declare function compileModule(bytes: usize, length: u32, id: usize): i32
 @external("lunatic::process", "drop_module")
 export declare function dropModule(module: u64): void;
 
-@external("lunatic::process", "create_config")
-export declare function createConfig(): i64;
-
-@external("lunatic::process", "drop_config")
-export declare function dropConfig(config: u64): void;
-
-@external("lunatic::process", "config_set_max_memory")
-export declare function setMaxMemory(config: u64, bytes: u64): void;
-
 @external("lunatic::process", "config_get_max_memory")
 export declare function getMaxMemory(config: u64): u64;
-
-@external("lunatic::process", "config_set_max_fuel")
-export declare function setMaxFuel(config: u64, units: u64): void;
 
 @external("lunatic::process", "config_get_max_fuel")
 export declare function getMaxFuel(config: u64): u64;
@@ -81,32 +85,11 @@ export declare function getMaxFuel(config: u64): u64;
 @external("lunatic::process", "config_can_compile_modules")
 export declare function canCompileModules(config: u64): u32;
 
-@external("lunatic::process", "config_set_can_compile_modules")
-export declare function setCanCompileModules(config: u64, can: u32): void;
-
 @external("lunatic::process", "config_can_create_configs")
 export declare function canCreateConfigs(config: u64): u32;
 
-@external("lunatic::process", "config_set_can_create_configs")
-export declare function setCanCreateConfigs(config: u64, can: u32): void;
-
 @external("lunatic::process", "config_can_spawn_processes")
 export declare function canSpawnProcesses(config: u64): u32;
-
-@external("lunatic::process", "config_set_can_spawn_processes")
-export declare function setCanSpawnProcesses(config: u64, can: u32): void;
-
-@external("lunatic::process", "spawn")
-export declare function spawn(
-  link: i64,
-  config: u64,
-  module: u64,
-  name: usize,
-  length: u32,
-  params: usize,
-  paramsLength: u32,
-  id: usize,
-): u32;
 
 @external("lunatic::process", "get_or_spawn")
 export declare function getOrSpawn(
@@ -123,62 +106,11 @@ export declare function getOrSpawn(
   id: usize,
 ): u32;
 
-@external("lunatic::process", "sleep_ms")
-export declare function sleepMs(ms: u64): void;
-
-@external("lunatic::process", "die_when_link_dies")
-export declare function dieWhenLinkDies(die: u32): void;
-
-@external("lunatic::process", "process_id")
-export declare function processId(): u64;
-
 @external("lunatic::process", "environment_id")
 export declare function environmentId(): u64;
 
-@external("lunatic::process", "link")
-export declare function link(tag: i64, process: u64): void;
-
-@external("lunatic::process", "unlink")
-export declare function unlink(process: u64): void;
-
-@external("lunatic::process", "monitor")
-export declare function monitor(process: u64): void;
-
-@external("lunatic::process", "stop_monitoring")
-export declare function stopMonitoring(process: u64): void;
-
-@external("lunatic::process", "kill")
-export declare function kill(process: u64): void;
-
-@external("lunatic::process", "exists")
-export declare function exists(process: u64): u32;
-
-@external("lunatic::registry", "put")
-export declare function registryPut(name: usize, length: u32, node: u64, process: u64): void;
-
-@external("lunatic::registry", "get")
-export declare function registryGet(name: usize, length: u32, node: usize, process: usize): u32;
-
-@external("lunatic::registry", "remove")
-export declare function registryRemove(name: usize, length: u32): void;
-
 @external("lunatic::registry", "get_or_put_later")
 export declare function registryGetOrPutLater(name: usize, length: u32, node: usize, process: usize): u32;
-
-@external("lunatic::timer", "send_after")
-export declare function sendAfter(process: u64, ms: u64): u64;
-
-@external("lunatic::timer", "cancel_timer")
-export declare function cancelTimer(timer: u64): u32;
-
-@external("lunatic::error", "string_size")
-export declare function errorSize(error: u64): u32;
-
-@external("lunatic::error", "to_string")
-export declare function errorText(error: u64, to: usize): void;
-
-@external("lunatic::error", "drop")
-export declare function errorDrop(error: u64): void;
 
 @external("lunatic::trap", "catch")
 export declare function catchTrap(name: i32, argument: i32): i32;
@@ -210,15 +142,6 @@ export declare function metricDecrementGauge(name: usize, length: u32, value: f6
 @external("lunatic::metrics", "histogram")
 export declare function metricHistogram(name: usize, length: u32, value: f64): void;
 
-@external("lunatic::wasi", "config_add_environment_variable")
-export declare function addVariable(config: u64, key: usize, keyLength: u32, value: usize, valueLength: u32): void;
-
-@external("lunatic::wasi", "config_add_command_line_argument")
-export declare function addArgument(config: u64, text: usize, length: u32): void;
-
-@external("lunatic::wasi", "config_preopen_dir")
-export declare function preopenDir(config: u64, path: usize, length: u32): void;
-
 @external("lunatic::distributed", "node_id")
 export declare function nodeId(): u64;
 
@@ -230,9 +153,6 @@ export declare function nodesCount(): u32;
 
 @external("lunatic::distributed", "get_nodes")
 export declare function getNodes(to: usize, max: u32): u32;
-
-@external("lunatic::distributed", "send")
-export declare function sendToNode(node: u64, process: u64): u32;
 
 @external("lunatic::distributed", "spawn")
 export declare function spawnOnNode(
