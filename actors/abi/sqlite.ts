@@ -53,14 +53,17 @@ export function sqliteFunctions(host: Host): HostFunctions {
     return result;
   };
 
-  const databasesOf = (): Databases => host.enter().databases ?? host.trap("it has no database");
   const connection = (id: bigint): { databases: Databases; db: number } => {
-    const db = host.enter().databases?.connections.get(u64(id));
-    return db === undefined ? host.trap(`there is no connection ${u64(id)}`) : { databases: databasesOf(), db };
+    const { databases } = host.enter();
+    const db = databases?.connections.get(u64(id));
+    if (databases === null || db === undefined) return host.trap(`there is no connection ${u64(id)}`);
+    return { databases, db };
   };
   const statement = (id: bigint): { databases: Databases } & Statement => {
-    const found = host.enter().databases?.statements.get(u64(id));
-    return found === undefined ? host.trap(`there is no statement ${u64(id)}`) : { databases: databasesOf(), ...found };
+    const { databases } = host.enter();
+    const found = databases?.statements.get(u64(id));
+    if (databases === null || found === undefined) return host.trap(`there is no statement ${u64(id)}`);
+    return { databases, ...found };
   };
   const refuse = (databases: Databases, db: number): never =>
     host.trap(line(`SQLite: ${run(databases, (library) => library.errorText(db)).toString("utf8")}`));
