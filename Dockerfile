@@ -7,6 +7,7 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY build.mjs frenezulo.toml ./
+COPY wire wire
 COPY actors actors
 COPY supervisors supervisors
 COPY src src

@@ -176,7 +176,7 @@ async function dev(args) {
     await node.ended;
     node = serve(args, ["--enable-source-maps"]);
   };
-  onChangeBelow(["src", "actors", "supervisors", "services"], (changed) => {
+  onChangeBelow(["src", "wire", "actors", "supervisors", "services"], (changed) => {
     clearTimeout(timer);
     timer = setTimeout(() => {
       queue = queue.then(() => again(changed));

@@ -1,11 +1,12 @@
 // The processes of an actor's requests in the table of processes, for those they spawn. In a carrier.
+
+import type { Exit } from "../wire/exits.ts";
+import type { ActorSpec, EnvironmentSpec } from "../wire/specs.ts";
 import type { Membership } from "./actor.ts";
-import type { Environment } from "./environment.ts";
-import type { Exit } from "./exits.ts";
-import type { Process } from "./process.ts";
-import type { ProcessConfig } from "./resources.ts";
-import type { Runtime } from "./runtime.ts";
-import type { ActorSpec, EnvironmentSpec } from "./wire.ts";
+import type { Environment } from "./processes/environment.ts";
+import type { Process } from "./processes/process.ts";
+import type { ProcessConfig } from "./processes/resources.ts";
+import type { Runtime } from "./runtime/runtime.ts";
 
 const MEMORY_MAX = 2 ** 32 - 1;
 

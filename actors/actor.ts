@@ -1,13 +1,14 @@
 // An actor inside its carrier: one service version's instance and process, made, run, put back or made anew.
+
+import type { Exit } from "../wire/exits.ts";
+import type { Pids } from "../wire/pids.ts";
+import type { ActorSpec } from "../wire/specs.ts";
 import { NORMAL_EXIT, trapExit } from "./abi/guest-exit.ts";
 import type { Host } from "./abi/host.ts";
-import type { Exit } from "./exits.ts";
-import { GuestInstance } from "./instance.ts";
-import type { Pids } from "./pids.ts";
-import type { PristineImage } from "./pristine.ts";
-import { Process } from "./process.ts";
-import type { ProcessLimits } from "./process-limits.ts";
-import type { ActorSpec } from "./wire.ts";
+import { GuestInstance } from "./instances/instance.ts";
+import type { PristineImage } from "./instances/pristine.ts";
+import type { ProcessLimits } from "./processes/limits.ts";
+import { Process } from "./processes/process.ts";
 
 /** Host memory a guest may use besides the message it writes (DECISIONS 3.4, reliability.md §6). */
 const SCRATCH_BYTES_OVER_REPLY = 64 * 1024;
@@ -153,9 +154,8 @@ export class Actor {
     const { spec } = this;
     if (spec.state === "kept" || spec.info.notResettable !== null) return;
     // What start code knows of its own process, or left in it, would be wrong or missing in the next one.
-    const { scratch, mailbox, files, databases } = this.process;
-    if (this.#host.pidAsked || scratch !== null || mailbox.arrived > 0 || files?.isTouched || databases !== null)
-      return;
+    const { scratch, mailbox, files, hasAttached } = this.process;
+    if (this.#host.pidAsked || scratch !== null || mailbox.arrived > 0 || files?.isTouched || hasAttached) return;
     const hasEntropy = this.#host.entropyAsked;
     if (hasEntropy && !spec.snapshotEntropy) return;
     // Start code without entropy always ends the same: the first image serves every later instance.

@@ -5,33 +5,13 @@
 import { workerData } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
-import { FileLocks } from "./abi/sqlite/locks.ts";
-import { Actor } from "./actor.ts";
-import { ActorMembers } from "./actor-members.ts";
-import { Bell } from "./bell.ts";
-import { bearSpec } from "./birth.ts";
-import { monotonicMs } from "./clock.ts";
-import type { BirthSpec, CarrierControl } from "./control.ts";
-import { ControlOrder } from "./control-order.ts";
-import { assertEngine } from "./engine-check.ts";
-import type { Exit } from "./exits.ts";
-import { Inbox } from "./inbox.ts";
-import { InstanceBudget } from "./instance-budget.ts";
-import type { Member } from "./kernel.ts";
-import { lightRequest } from "./light-request.ts";
-import { Look } from "./look.ts";
-import { Mesh } from "./mesh.ts";
-import { Metering } from "./metering.ts";
-import { Output } from "./output.ts";
-import { Pids } from "./pids.ts";
-import { Reports } from "./reports.ts";
-import { RingReader, RingWriter } from "./ring.ts";
-import { Runtime } from "./runtime.ts";
-import { Sender } from "./sender.ts";
+import { Bell } from "../wire/bell.ts";
+import { monotonicMs } from "../wire/clock.ts";
+import type { BirthSpec, CarrierControl } from "../wire/control.ts";
+import type { Exit } from "../wire/exits.ts";
+import { FileLocks } from "../wire/file-locks.ts";
 import {
-  type ActorSpec,
   BELL,
-  type CarrierData,
   CLAIM_PENDING,
   CLAIM_TAKEN,
   CONTROL,
@@ -39,7 +19,26 @@ import {
   SEQ_STARTING,
   SEQ_TURNS,
   STATE_IDLE,
-} from "./wire.ts";
+} from "../wire/layout.ts";
+import { Look } from "../wire/look.ts";
+import { Mesh } from "../wire/mesh.ts";
+import { Pids } from "../wire/pids.ts";
+import { RingReader, RingWriter } from "../wire/ring.ts";
+import type { ActorSpec, CarrierData } from "../wire/specs.ts";
+import { Actor } from "./actor.ts";
+import { ActorMembers } from "./actor-members.ts";
+import { ControlOrder } from "./control-order.ts";
+import { assertEngine } from "./engine-check.ts";
+import { Inbox } from "./inbox.ts";
+import { InstanceBudget } from "./instances/budget.ts";
+import { lightRequest } from "./light-request.ts";
+import { Metering } from "./metering.ts";
+import { Output } from "./output.ts";
+import { Reports } from "./reports.ts";
+import { bearSpec } from "./runtime/birth.ts";
+import type { Member } from "./runtime/kernel.ts";
+import { Runtime } from "./runtime/runtime.ts";
+import { Sender } from "./sender.ts";
 
 /** How long the thread blocks for the next request before it goes to its event loop. */
 const HOT_MS = 2;

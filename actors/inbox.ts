@@ -1,8 +1,9 @@
 // What the main thread sends a carrier beside its ring: payloads that are too large for it, and modules. In a carrier.
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import type { SentModule } from "./control.ts";
-import type { RingReader } from "./ring.ts";
-import { type CarrierModule, KIND, type Ticket } from "./wire.ts";
+import type { SentModule } from "../wire/control.ts";
+import { KIND } from "../wire/layout.ts";
+import type { RingReader } from "../wire/ring.ts";
+import type { CarrierModule, Ticket } from "../wire/specs.ts";
 
 export class Inbox {
   readonly #port: MessagePort;

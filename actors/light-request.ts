@@ -1,11 +1,12 @@
 // A request of a light actor: a process of its own that takes turns, so that its carrier can do other things.
 // In a carrier.
+
+import type { Pids } from "../wire/pids.ts";
+import type { ActorSpec } from "../wire/specs.ts";
 import type { ActorMembers } from "./actor-members.ts";
-import type { Pids } from "./pids.ts";
-import { Process } from "./process.ts";
-import type { Runtime } from "./runtime.ts";
-import { Task } from "./task.ts";
-import type { ActorSpec } from "./wire.ts";
+import { Process } from "./processes/process.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+import { Task } from "./runtime/task.ts";
 
 /** Where a request's bytes are, and whose it is. */
 export interface RequestFrame {

@@ -1,6 +1,7 @@
 // What a carrier's guests count, kept until there is a moment and room to tell the main thread; it never waits for
 // either. What a carrier has not told when it ends is lost.
-import type { Bell } from "./bell.ts";
+import type { Bell } from "../wire/bell.ts";
+import { KIND } from "../wire/layout.ts";
 import {
   bucketOf,
   encodeMetrics,
@@ -10,9 +11,8 @@ import {
   type MetricChange,
   type MetricType,
   newChange,
-} from "./metric-frames.ts";
-import type { RingWriter } from "./ring.ts";
-import { KIND } from "./wire.ts";
+} from "../wire/metrics.ts";
+import type { RingWriter } from "../wire/ring.ts";
 
 /** While a guest goes on counting it is told this often, in ms; at the end of a request it is told at once. */
 const FLUSH_MS = 100;

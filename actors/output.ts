@@ -1,8 +1,8 @@
 // A guest's output on its way to the log: bounded a request and a second, dropped and counted above (DECISIONS 3.3).
-import type { Bell } from "./bell.ts";
-import type { Process } from "./process.ts";
-import type { RingWriter } from "./ring.ts";
-import { CONTROL, KIND } from "./wire.ts";
+import type { Bell } from "../wire/bell.ts";
+import { CONTROL, KIND } from "../wire/layout.ts";
+import type { RingWriter } from "../wire/ring.ts";
+import type { Process } from "./processes/process.ts";
 
 const STDERR = 2;
 /** How long one wait for room lasts before the main thread is rung again. */

@@ -1,9 +1,9 @@
 // What a carrier tells the main thread beside replies and output. It waits for room, since none of it must be lost.
-import type { Bell } from "./bell.ts";
-import { type Exit, exitReasons } from "./exits.ts";
-import type { RingWriter } from "./ring.ts";
+import type { Bell } from "../wire/bell.ts";
+import { type Exit, exitReasons } from "../wire/exits.ts";
+import { DONE, KIND } from "../wire/layout.ts";
+import type { RingWriter } from "../wire/ring.ts";
 import type { Sender } from "./sender.ts";
-import { DONE, KIND } from "./wire.ts";
 
 const TEXT_BYTES_MAX = 2048;
 

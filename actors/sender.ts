@@ -1,11 +1,12 @@
 // Where a guest's messages go: the reply to the main thread, a message to itself, or nobody. Runs in a carrier.
 import type { MessagePort } from "node:worker_threads";
+import type { Bell } from "../wire/bell.ts";
+import { CONTROL, KIND } from "../wire/layout.ts";
+import type { RingWriter } from "../wire/ring.ts";
+import type { Ticket } from "../wire/specs.ts";
 import type { Host } from "./abi/host.ts";
-import type { Bell } from "./bell.ts";
-import { Message } from "./mailbox.ts";
-import type { Process } from "./process.ts";
-import type { RingWriter } from "./ring.ts";
-import { CONTROL, KIND, type Ticket } from "./wire.ts";
+import { Message } from "./processes/mailbox.ts";
+import type { Process } from "./processes/process.ts";
 
 /** How long one wait for room in the ring lasts before the main thread is rung again. */
 const ROOM_MS = 50;

@@ -1,8 +1,8 @@
 // Entry of the program `frenezulo`: picks the verb and prints what went wrong on one line. Main thread.
 import "./engine.ts"; // first: its flags hold for what is compiled after them
 
-import { nearest } from "./admin/nearest.ts";
 import { type Command, columns, runCommand } from "./cli/command.ts";
+import { nearest } from "./config/nearest.ts";
 import { assertEngine } from "./engine.ts";
 import { asFrenezuloError, FrenezuloError } from "./errors.ts";
 

@@ -1,5 +1,5 @@
 // One child as its supervisor sees it: the record, and what the supervisor may know of it at any time. Pure.
-import type { Exit } from "../actors/exits.ts";
+import type { Exit } from "../wire/exits.ts";
 import type { Report } from "./commands.ts";
 import type { ChildSpec } from "./spec.ts";
 

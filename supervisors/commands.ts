@@ -1,5 +1,5 @@
 // What a supervision tree asks of whoever carries it out, and what it reports. Types only.
-import type { Exit } from "../actors/exits.ts";
+import type { Exit } from "../wire/exits.ts";
 import type { ChildSpec } from "./spec.ts";
 
 /** As OTP's supervisor reports: the log's format is these four fields. */

@@ -1,5 +1,5 @@
 // One incarnation of a child: start, stop, kill, timer, end. Every change of a child's state passes through here. Pure.
-import type { Exit } from "../actors/exits.ts";
+import type { Exit } from "../wire/exits.ts";
 import { type Child, offender } from "./child.ts";
 import type { Report } from "./commands.ts";
 import type { Ambient, Supervisor, SupervisorCommand } from "./state.ts";

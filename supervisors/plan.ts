@@ -1,7 +1,7 @@
 // What takes a supervisor many events: stopping and starting several children one after the other, and ending. Pure.
 //
 // Nothing here judges exits; step() in supervisor.ts does, when no plan is under way.
-import type { Exit } from "../actors/exits.ts";
+import type { Exit } from "../wire/exits.ts";
 import { type Child, endedAsTold } from "./child.ts";
 import { afterStop, disarm, gone, killChild, launch, report, setState, stopChild, wait } from "./incarnation.ts";
 import type { Ambient, Plan, Supervisor, SupervisorCommand } from "./state.ts";

@@ -1,5 +1,5 @@
 // What a supervisor remembers between two events, and the order of its children. Pure.
-import type { Exit } from "../actors/exits.ts";
+import type { Exit } from "../wire/exits.ts";
 import type { Child } from "./child.ts";
 import type { Command } from "./commands.ts";
 import type { ChildSpec, SupervisorSpec } from "./spec.ts";

@@ -5,7 +5,7 @@
 // under way is a *plan*: first stop these, one after the other, then start those that wait, one after the other. An
 // exit that comes meanwhile is kept and judged after the plan, as OTP's would lie in the mailbox. one_for_one has no
 // plan once it runs: its children are independent, and a slow one holds up nobody.
-import type { Exit } from "../actors/exits.ts";
+import type { Exit } from "../wire/exits.ts";
 import { backoffDelayMs } from "./backoff.ts";
 import { type Child, endedAsTold, isNormal, newChild } from "./child.ts";
 import {

@@ -27,7 +27,7 @@
 // Events may come late, twice, or for a child that is gone: each names the generation of the start it is about, and
 // one that does not fit changes nothing. No event costs more than its supervisor's affected children; one_for_one:
 // O(1).
-import type { Exit } from "../actors/exits.ts";
+import type { Exit } from "../wire/exits.ts";
 import type { ChildState } from "./child.ts";
 import type { Command } from "./commands.ts";
 import {

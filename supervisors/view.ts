@@ -1,5 +1,5 @@
 // A picture of supervisors and children for people: GET /services/-/tree, frenezulo tree. Pure.
-import type { Exit } from "../actors/exits.ts";
+import type { Exit } from "../wire/exits.ts";
 import type { ChildState } from "./child.ts";
 import type { ChildSpec, SupervisorSpec } from "./spec.ts";
 import type { Supervisor } from "./state.ts";

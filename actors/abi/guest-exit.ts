@@ -1,5 +1,5 @@
 // How a guest ended, from what its call threw or did not throw.
-import type { Exit } from "../exits.ts";
+import type { Exit } from "../../wire/exits.ts";
 
 export const NORMAL_EXIT: Exit = { reason: "normal", text: "" };
 

@@ -2,15 +2,16 @@
 //
 // One Host a carrier; one import object serves all its instances, and the current process is switched instead of making
 // closures for each instance (design, fact 12).
-import type { Exit } from "../exits.ts";
-import type { GuestInstance } from "../instance.ts";
-import type { Message } from "../mailbox.ts";
+import type { Exit } from "../../wire/exits.ts";
+import type { Guest } from "../../wire/specs.ts";
+import { DESCRIPTORS_MAX } from "../../wire/specs.ts";
+import { type FileBudget, FileTable } from "../files/files.ts";
+import type { GuestInstance } from "../instances/instance.ts";
 import type { MetricEvent } from "../metering.ts";
-import type { Process } from "../process.ts";
-import type { Processes } from "../processes.ts";
-import type { Stdin } from "../stdin.ts";
-import type { Guest } from "../wire.ts";
-import { DESCRIPTORS_MAX, type FileBudget, FileTable } from "./files.ts";
+import type { Message } from "../processes/mailbox.ts";
+import type { Process } from "../processes/process.ts";
+import type { Stdin } from "../processes/stdin.ts";
+import type { Processes } from "./processes.ts";
 import { type SqliteLoader, SqliteLoaders } from "./sqlite/loader.ts";
 
 /** What a carrier does for the processes in it. */
@@ -29,8 +30,8 @@ export interface Services {
    */
   wait<T>(ready: () => T | undefined, ms: number): T | undefined;
   /**
-   * Asks the main thread to do something (wire.ts, ASK); the payload may be reused after the call. The answer comes
-   * later, while the process waits.
+   * Asks the main thread to do something (wire/asks.ts); the payload may be reused after the call. The answer
+   * comes later, while the process waits.
    * @returns what it answered, or undefined as long as it has not
    */
   ask(from: Process, op: number, payload: Uint8Array | null): () => Uint8Array | undefined;

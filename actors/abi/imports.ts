@@ -1,11 +1,11 @@
 // The one import object of a carrier: every host function of the case table, working or a stub that says it is not.
 
-import { blockingFunctions } from "./blocking.ts";
+import { blockingFunctions } from "../../wire/abi/blocking.ts";
+import { LIGHT_IMPORTS } from "../../wire/abi/light.ts";
+import { type AbiModule, abiTable } from "../../wire/abi/table.ts";
 import type { Host, HostFunctions } from "./host.ts";
-import { LIGHT_IMPORTS } from "./light.ts";
-import { lunaticFunctions } from "./lunatic.ts";
-import { type AbiModule, abiTable } from "./table.ts";
-import { wasiFunctions } from "./wasi.ts";
+import { lunaticFunctions } from "./lunatic/lunatic.ts";
+import { wasiFunctions } from "./wasi/wasi.ts";
 
 /** Made once a carrier and given to every instance; the host's current process says for whom a call works. */
 export function makeImports(host: Host): WebAssembly.Imports {

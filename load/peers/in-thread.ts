@@ -11,7 +11,7 @@ import {
   isGuestMethod,
   type RequestHead,
   TAIL_BYTES_MAX,
-} from "../../actors/codec.ts";
+} from "../../src/services/codec.ts";
 
 const REPLY_PID = 7;
 const [, , port, mode, modulePath] = process.argv;

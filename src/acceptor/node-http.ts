@@ -9,7 +9,6 @@ import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { FrenezuloError, reasonOf } from "../errors.ts";
-import { judge } from "../gate.ts";
 import { claimSocketPath, describeBindError, formatAddress, parseAddress, withSocketUmask } from "./address.ts";
 import {
   type Acceptor,
@@ -20,6 +19,7 @@ import {
   type MakeAcceptor,
   type Refusal,
 } from "./contract.ts";
+import { judge } from "./gate.ts";
 import { NodeExchange } from "./node-exchange.ts";
 import { SocketExchange } from "./socket-exchange.ts";
 

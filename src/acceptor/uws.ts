@@ -1,7 +1,7 @@
 // The default acceptor, on uWebSockets.js; the only file that loads it. Main thread.
 //
 // What uWS does by itself, before its handler runs or beside it (measured with the pinned file for Node 20; each is in
-// test/hostile/framing-probes.ts or test/integration/acceptor*.test.ts):
+// test/harness/framing-probes.ts or test/integration/acceptor*.test.ts):
 // - anything but HTTP/1.1 and origin-form → 505 with a page of HTML; also a request line that comes in two segments
 //   (uNetworking/uWebSockets#1776); both Content-Length and Transfer-Encoding, a Content-Length that is no number, a
 //   bad chunk size → 400 likewise; a head in several segments above HEAD_BUFFER_BYTES → 431.
@@ -21,7 +21,6 @@ import { readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { FrenezuloError, reasonOf } from "../errors.ts";
-import { judge } from "../gate.ts";
 import { claimSocketPath, formatAddress, parseAddress, whyNotBindable, withSocketUmask } from "./address.ts";
 import {
   type Acceptor,
@@ -31,6 +30,7 @@ import {
   Head,
   type MakeAcceptor,
 } from "./contract.ts";
+import { judge } from "./gate.ts";
 import { guarded, UwsExchange, type UwsResponse } from "./uws-exchange.ts";
 import { nativeFile, supportedPlatforms } from "./uws-platform.ts";
 

@@ -1,11 +1,11 @@
 // The admin routes behind /services: decides on the head alone, then runs the route. Main thread; never throws.
 import { asFrenezuloError, errorTable, FrenezuloError } from "../errors.ts";
-import { assertPrefix } from "../router.ts";
-import type { Verbs } from "../verbs.ts";
+import { assertPrefix } from "../services/router.ts";
 import { type AuthOptions, Door } from "./auth.ts";
 import type { AdminDecision, AdminHead, AdminLog, AdminRequest, AdminResponse } from "./contract.ts";
 import type { BodyKind, Outcome, Route } from "./route.ts";
 import { match } from "./routes.ts";
+import type { Verbs } from "./verbs.ts";
 
 /** Body limit of the routes that take JSON: a policy and an environment, not a module. */
 export const JSON_BODY_BYTES_MAX = 256 * 1024;

@@ -1,7 +1,7 @@
 // Bodies and queries of admin requests: bytes and text to checked values, with errors that say what was expected.
 import type * as z from "zod";
+import { nearest } from "../config/nearest.ts";
 import { FrenezuloError } from "../errors.ts";
-import { nearest } from "./nearest.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 

@@ -1,9 +1,9 @@
 // One row of the table of admin routes, and how its schemas are tied to its handler.
 import type * as z from "zod";
 import type { ErrorCode } from "../errors.ts";
-import type { Verbs } from "../verbs.ts";
 import type { Listener } from "./contract.ts";
 import { parseJsonBody, parseQuery } from "./parse.ts";
+import type { Verbs } from "./verbs.ts";
 
 /** What a handler is given besides its checked input. */
 export interface Call {

@@ -1,12 +1,12 @@
 // THE table of admin routes: method, path, who may, what goes in and out, handler. OpenAPI and tests come from it.
 import { createHash } from "node:crypto";
 import type { ErrorCode } from "../errors.ts";
-import { assertPrefix } from "../router.ts";
-import type { AddOptions } from "../verbs.ts";
+import { assertPrefix } from "../services/router.ts";
 import type { Listener } from "./contract.ts";
 import { openApi } from "./openapi.ts";
 import { type Audit, type Call, type Outcome, type Route, route } from "./route.ts";
 import * as schemas from "./schemas.ts";
+import type { AddOptions } from "./verbs.ts";
 
 /** The text format that Prometheus reads. */
 export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";

@@ -1,6 +1,6 @@
 // What admin requests and answers look like: zod schemas, each named for the OpenAPI document.
 import * as z from "zod";
-import type { AddResult } from "../verbs.ts";
+import type { AddResult } from "./verbs.ts";
 
 /** Every named schema; the OpenAPI document's components are made from it. */
 export const schemas = z.registry<{ id: string }>();

@@ -1,7 +1,7 @@
 // frenezulo add: gives a running node a module, from a file here or from a URL that the node loads.
 import { readFile } from "node:fs/promises";
+import type { AddResult } from "../admin/verbs.ts";
 import { FrenezuloError, reasonOf } from "../errors.ts";
-import type { AddResult } from "../verbs.ts";
 import { call, clientOptions, servicePath } from "./client.ts";
 import { type Command, json, textOf, textsOf, usageError } from "./command.ts";
 

@@ -2,10 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { assertAdminAddress } from "../admin/auth.ts";
+import type { NodeConfig, Policy, ServiceConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
-import type { NodeConfig, Policy, ServiceConfig } from "../config.ts";
 import { asFrenezuloError, FrenezuloError, reasonOf } from "../errors.ts";
-import { Modules } from "../modules.ts";
+import { Modules } from "../modules/modules.ts";
 import { type Command, json, textOf } from "./command.ts";
 
 /** What was found of one service, or of the node. */

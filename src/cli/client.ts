@@ -1,8 +1,8 @@
 // Speaks HTTP to the admin routes of a running node, for the verbs that change or list its services.
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
-import { readTokenFile } from "../admin/auth.ts";
 import { name } from "../config/forms.ts";
+import { readTokenFile } from "../config/token-file.ts";
 import { FrenezuloError, reasonOf } from "../errors.ts";
 import { type Option, textOf, type Values } from "./command.ts";
 

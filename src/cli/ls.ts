@@ -1,5 +1,5 @@
 // frenezulo ls: the services of a running node.
-import type { ServiceView } from "../verbs.ts";
+import type { ServiceView } from "../admin/verbs.ts";
 import { call, clientOptions } from "./client.ts";
 import { type Command, columns, json } from "./command.ts";
 

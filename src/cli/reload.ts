@@ -1,5 +1,5 @@
 // frenezulo reload: lets a running node read its config again.
-import type { ReloadResult } from "../verbs.ts";
+import type { ReloadResult } from "../admin/verbs.ts";
 import { call, clientOptions } from "./client.ts";
 import { type Command, json } from "./command.ts";
 

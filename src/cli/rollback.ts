@@ -1,5 +1,5 @@
 // frenezulo rollback: lets a running node serve an earlier version of a service again.
-import type { AddResult } from "../verbs.ts";
+import type { AddResult } from "../admin/verbs.ts";
 import { call, clientOptions, servicePath } from "./client.ts";
 import { type Command, json, usageError } from "./command.ts";
 

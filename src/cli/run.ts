@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
-import type { Exit } from "../../actors/exits.ts";
+import type { Exit } from "../../wire/exits.ts";
 import { preopensOf } from "../config/dirs.ts";
 import { networkProblems } from "../config/network.ts";
 import { parseSize } from "../config/units.ts";
@@ -10,7 +10,7 @@ import { FrenezuloError, reasonOf } from "../errors.ts";
 import { LightFiles } from "../modules/light-cache.ts";
 import { NODE_SOCKETS_MAX } from "../networking/limits.ts";
 import type { NetworkSettings } from "../networking/policy.ts";
-import { Program } from "../program.ts";
+import { Program } from "../processes/program.ts";
 import { type Command, textOf, textsOf } from "./command.ts";
 
 export const programOptions: Command["options"] = {

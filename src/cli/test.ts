@@ -1,8 +1,8 @@
 // frenezulo test: the tests that `#[lunatic::test]` makes of a crate, each in an environment of its own.
-import type { Exit } from "../../actors/exits.ts";
+import type { Exit } from "../../wire/exits.ts";
 import { parseDuration } from "../config/units.ts";
 import { FrenezuloError } from "../errors.ts";
-import type { Program } from "../program.ts";
+import type { Program } from "../processes/program.ts";
 import { after, sleep } from "../timer.ts";
 import { type Command, textOf } from "./command.ts";
 import { openProgram, programOptions } from "./run.ts";

@@ -1,5 +1,5 @@
 // frenezulo tree: the supervision tree of a running node.
-import type { TreeChild, TreeView } from "../verbs.ts";
+import type { TreeChild, TreeView } from "../admin/verbs.ts";
 import { call, clientOptions } from "./client.ts";
 import { type Command, json } from "./command.ts";
 

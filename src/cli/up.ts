@@ -4,7 +4,7 @@ import { basename, dirname } from "node:path";
 import { settingsTable } from "../config/describe.ts";
 import { type EffectiveSetting, type LoadedConfig, loadConfig } from "../config/load.ts";
 import { asFrenezuloError, FrenezuloError } from "../errors.ts";
-import { type Log, openLog } from "../log.ts";
+import { type Log, openLog } from "../log/log.ts";
 import { type Command, columns, textOf } from "./command.ts";
 
 /** A signal to a process group comes twice: from the group, and passed on by `npm start`. That is no second signal. */
@@ -78,7 +78,7 @@ async function serve(
   let reload = (): void => log.info({}, "SIGHUP while the node starts: the config has just been read");
   process.on("SIGHUP", () => reload());
   try {
-    const { startNode } = await import("../node.ts");
+    const { startNode } = await import("../node/node.ts");
     const node = await Promise.race([startNode(loaded, log, reread), stops.first.then(() => undefined)]);
     if (node === undefined) {
       log.warn({}, "stopped while it started");

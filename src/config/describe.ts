@@ -1,6 +1,6 @@
 // The table of settings for people: rows for README and --help, names of environment variables, the JSON Schema. Pure.
 import { z } from "zod";
-import { fileTable } from "../config.ts";
+import { fileTable } from "./config.ts";
 import type { Setting } from "./kinds.ts";
 import { schemaOf, settingsOf } from "./table.ts";
 
@@ -49,7 +49,7 @@ export function configSchema(): Record<string, unknown> {
   return {
     $schema,
     title: "frenezulo.toml",
-    description: "The config of a frenezulo node. Generated from src/config.ts by `node build.mjs docs`.",
+    description: "The config of a frenezulo node. Generated from src/config/config.ts by `node build.mjs docs`.",
     ...schema,
   };
 }

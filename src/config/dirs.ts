@@ -1,7 +1,7 @@
 // Directories that guests may use: how they are written, the setting, and whether they are there. Main thread.
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { isAbsolute, relative, resolve, sep } from "node:path";
-import type { Preopen } from "../../actors/wire.ts";
+import type { Preopen } from "../../wire/specs.ts";
 import { FrenezuloError, reasonOf } from "../errors.ts";
 import { type Setting, SettingProblem, show } from "./kinds.ts";
 import type { Problem } from "./table.ts";

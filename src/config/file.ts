@@ -2,8 +2,8 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { parse, TomlError } from "smol-toml";
-import { fileTable } from "../config.ts";
 import { FrenezuloError, reasonOf } from "../errors.ts";
+import { fileTable } from "./config.ts";
 import { name } from "./forms.ts";
 import { KeyPositions } from "./locate.ts";
 import { type PartOf, type Problem, readTable } from "./table.ts";

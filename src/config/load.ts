@@ -1,7 +1,6 @@
 // From flags, environment, file and defaults to the effective config, with the source of each value. At start.
 import { resolve } from "node:path";
-import { readTokenFile } from "../admin/auth.ts";
-import { nearest } from "../admin/nearest.ts";
+import { FrenezuloError } from "../errors.ts";
 import {
   defaultPolicy,
   type NodeConfig,
@@ -11,16 +10,17 @@ import {
   type ServiceConfig,
   type SupervisorConfig,
   supervisorTable,
-} from "../config.ts";
-import { FrenezuloError } from "../errors.ts";
+} from "./config.ts";
 import { environmentName } from "./describe.ts";
 import { canonicalPreopen } from "./dirs.ts";
 import { ConfigFile } from "./file.ts";
 import { type Setting, SettingProblem } from "./kinds.ts";
+import { nearest } from "./nearest.ts";
 import { networkProblems } from "./network.ts";
 import { applyPolicy, policyProblems } from "./policy.ts";
 import { supervisorProblems } from "./supervisors.ts";
 import { fill, type PartOf, type Problem, settingsOf } from "./table.ts";
+import { readTokenFile } from "./token-file.ts";
 
 export interface ConfigSources {
   /** The config file; undefined: FRENEZULO_CONFIG, else frenezulo.toml in `cwd` if there is one, else none. */

@@ -1,7 +1,7 @@
 // What the machine has, and how many threads a node makes on it unless told otherwise.
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { DESCRIPTORS_MAX } from "../../actors/abi/files.ts";
+import { DESCRIPTORS_MAX } from "../../wire/specs.ts";
 
 export const cores = availableParallelism();
 

@@ -1,5 +1,6 @@
 // From the part of a policy that a user gave to a whole one that fits the node.
-import { nearest } from "../admin/nearest.ts";
+
+import { FrenezuloError } from "../errors.ts";
 import {
   defaultPolicy,
   defaultSupervisor,
@@ -8,9 +9,9 @@ import {
   type Policy,
   type PolicyPart,
   policyTable,
-} from "../config.ts";
-import { FrenezuloError } from "../errors.ts";
+} from "./config.ts";
 import { granted, preopenProblems } from "./dirs.ts";
+import { nearest } from "./nearest.ts";
 import { networkProblems, ungranted } from "./network.ts";
 import { fill, type Problem, readTable } from "./table.ts";
 

@@ -1,6 +1,7 @@
 // What does not fit together in the [supervisors.NAME] tables of a config. Pure.
-import { nearest } from "../admin/nearest.ts";
-import { defaultSupervisor, type SupervisorConfig } from "../config.ts";
+
+import { defaultSupervisor, type SupervisorConfig } from "./config.ts";
+import { nearest } from "./nearest.ts";
 import type { Problem } from "./table.ts";
 
 /** Names that the supervision tree has already: the node and its parts. */

@@ -1,7 +1,7 @@
 // What can be made of a table of settings, whichever it is: its types, its validator, its values. Pure.
 import { z } from "zod";
-import { nearest } from "../admin/nearest.ts";
 import { type Setting, SettingProblem, show } from "./kinds.ts";
+import { nearest } from "./nearest.ts";
 
 /** Settings by name, in sections. */
 export interface Table {

@@ -5,7 +5,7 @@ import {
   METRIC_NAMES_MAX,
   type MetricChange,
   type MetricType,
-} from "../../actors/metric-frames.ts";
+} from "../../wire/metrics.ts";
 import { bucketsText, type Reading, readingLines } from "./text.ts";
 
 /** Series of all services together; a histogram has 23 lines. */

@@ -1,5 +1,5 @@
 // One intake job on a thread of its own: scan, rewrite, compile. tinypool runs it; bundled to dist/compile-worker.js.
-import type { ModuleInfo } from "../../actors/wire.ts";
+import type { ModuleInfo } from "../../wire/specs.ts";
 import { asFrenezuloError, type ErrorCode, type ErrorDetails, FrenezuloError, reasonOf } from "../errors.ts";
 import { explainCompileError } from "./proposals.ts";
 import { printable } from "./reader.ts";

@@ -1,6 +1,6 @@
 // Holds a module's imports against the case table: only known functions in their types. Any thread, pure.
-import { LIGHT_IMPORTS } from "../../actors/abi/light.ts";
-import { type AbiModule, abiTable, type Signature } from "../../actors/abi/table.ts";
+import { LIGHT_IMPORTS } from "../../wire/abi/light.ts";
+import { type AbiModule, abiTable, type Signature } from "../../wire/abi/table.ts";
 import { FrenezuloError } from "../errors.ts";
 import { printable, type Reader } from "./reader.ts";
 

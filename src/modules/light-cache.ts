@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { REWRITE_VERSION } from "../../actors/abi/light.ts";
+import { REWRITE_VERSION } from "../../wire/abi/light.ts";
 
 /** What became of a module: the light one, or why there is none. */
 export type Light = { readonly bytes: Uint8Array } | NotLight;

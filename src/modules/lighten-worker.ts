@@ -1,4 +1,4 @@
-// The process that makes modules light, one after the other; src/lightener.ts starts it. Bundled to
+// The process that makes modules light, one after the other; src/modules/lightener.ts starts it. Bundled to
 // dist/lighten-worker.js, npm's binaryen outside: it is loaded with the first module.
 import { setPriority } from "node:os";
 import process from "node:process";

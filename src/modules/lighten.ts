@@ -1,7 +1,7 @@
 // Rewrites a module for light processes: a counter of reductions, and stacks that unwind and rewind (Asyncify).
 // Runs in a process of its own (lighten-worker.ts), since it takes seconds, much memory and can abort.
-import { blockingFunctions, callingBack } from "../../actors/abi/blocking.ts";
-import { LIGHT_IMPORTS } from "../../actors/abi/light.ts";
+import { blockingFunctions, callingBack } from "../../wire/abi/blocking.ts";
+import { LIGHT_IMPORTS } from "../../wire/abi/light.ts";
 import { FrenezuloError, reasonOf } from "../errors.ts";
 import { printable } from "./reader.ts";
 import { COUNTED, countReductions } from "./reductions.ts";
@@ -9,7 +9,7 @@ import { COUNTED, countReductions } from "./reductions.ts";
 type Binaryen = typeof import("binaryen")["default"];
 
 /**
- * The light module of `bytes`; its contract is in actors/abi/light.ts. Names in the name section stay; so do the
+ * The light module of `bytes`; its contract is in wire/abi/light.ts. Names in the name section stay; so do the
  * guest's exports and imports, but for its start section, which becomes an export.
  *
  * Binaryen optimises (level 1) what it has taken apart, and with it the functions that cannot unwind. Without that a

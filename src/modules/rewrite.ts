@@ -1,5 +1,5 @@
 // Writes the policy's maxima and the exports the carrier needs into a scanned module. Any thread, pure.
-import type { ModuleInfo } from "../../actors/wire.ts";
+import type { ModuleInfo } from "../../wire/specs.ts";
 import { leb } from "./reader.ts";
 import { RESERVED_PREFIX, type Scan } from "./scan.ts";
 import { readSection, replaceSections, SECTION, type Section } from "./sections.ts";

@@ -1,6 +1,6 @@
 // Checks a module's sections before V8 sees it, and finds what the rewrite and the carrier must know. Any thread, pure.
-import { LIGHT_EXPORTS } from "../../actors/abi/light.ts";
-import type { Signature } from "../../actors/abi/table.ts";
+import { LIGHT_EXPORTS } from "../../wire/abi/light.ts";
+import type { Signature } from "../../wire/abi/table.ts";
 import { FrenezuloError } from "../errors.ts";
 import { checkImports, typeText } from "./imports.ts";
 import { findIrreversible, skipConstant, skipValueType } from "./opcodes.ts";

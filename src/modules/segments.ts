@@ -1,5 +1,5 @@
 // Where a module's data begins, and so where a light process's stack may be put for a moment. Any thread, pure.
-import { BORROW_BYTES } from "../../actors/abi/light.ts";
+import { BORROW_BYTES } from "../../wire/abi/light.ts";
 import { skipConstant } from "./opcodes.ts";
 import type { Reader } from "./reader.ts";
 import { PAGE_BYTES } from "./storage.ts";

@@ -11,7 +11,7 @@ export interface ScanLimits {
   readonly tableElements: number;
   /**
    * The module is what our own rewrite made for light processes: only there may the names stand that belong to it
-   * (actors/abi/light.ts).
+   * (wire/abi/light.ts).
    */
   readonly light?: boolean;
   /** False for a module that is only spawned from, by names of its exports: it needs no entry. */

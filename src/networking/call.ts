@@ -1,6 +1,6 @@
 // One thing a process asked about the network, from the ask to its answer; it ends early if the process does.
-import { PayloadWriter, STATUS } from "../../actors/network-wire.ts";
-import type { Asker } from "../asks.ts";
+import { PayloadWriter, STATUS } from "../../wire/network.ts";
+import type { Asker } from "../carriers/answering.ts";
 
 export class Call implements Asker {
   readonly environment: number;

@@ -1,6 +1,6 @@
 // A connected TCP or TLS stream of guests: reads, peeks and writes that wait, within bounded memory.
 import type { Socket } from "node:net";
-import { SLICE_BYTES_MAX, STATUS } from "../../actors/network-wire.ts";
+import { SLICE_BYTES_MAX, STATUS } from "../../wire/network.ts";
 import { after } from "../timer.ts";
 import { type Call, millisecondsOf, NEVER, NetworkError, ok } from "./call.ts";
 import type { Held } from "./handles.ts";

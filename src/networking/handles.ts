@@ -1,5 +1,5 @@
 // Who holds which socket: handles of processes, counted, closed with whoever held them.
-import type { Asker } from "../asks.ts";
+import type { Asker } from "../carriers/answering.ts";
 import { after, type Timer } from "../timer.ts";
 import { NetworkError } from "./call.ts";
 import { NODE_SOCKETS_MAX } from "./limits.ts";

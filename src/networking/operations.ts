@@ -1,7 +1,7 @@
-// What each operation of a guest does: an ask's payload to its answer (actors/network-wire.ts has both).
+// What each operation of a guest does: an ask's payload to its answer (wire/network.ts has both).
 import type { Socket } from "node:net";
 import { isIP } from "node:net";
-import { NETWORK, OPTION, type PayloadReader, SLICE_BYTES_MAX, STATUS, TIMEOUT } from "../../actors/network-wire.ts";
+import { NETWORK, OPTION, type PayloadReader, SLICE_BYTES_MAX, STATUS, TIMEOUT } from "../../wire/network.ts";
 import { after } from "../timer.ts";
 import { type Endpoint, octetsOf, textOf } from "./address-text.ts";
 import { Abandoned, type Call, millisecondsOf, NetworkError, ok, TimedOut } from "./call.ts";

@@ -4,7 +4,7 @@
 // Databases: "light" digest → row (JSON), "light_modules" digest → bytes.
 import type { Database, RootDatabase } from "lmdb";
 import { z } from "zod";
-import { REWRITE_VERSION } from "../../actors/abi/light.ts";
+import { REWRITE_VERSION } from "../../wire/abi/light.ts";
 import type { Light } from "../modules/light-cache.ts";
 import { moduleBytesOf, rowBytes } from "./space.ts";
 

@@ -2,7 +2,7 @@
 // For tests of guests.
 import { randomFillSync } from "node:crypto";
 import { Packr, Unpackr } from "msgpackr";
-import { LIGHT_EXPORTS } from "../../actors/abi/light.ts";
+import { LIGHT_EXPORTS } from "../../wire/abi/light.ts";
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: false });

@@ -1,5 +1,5 @@
 // Behaves as a service of 2022 does: its import section and types (send without a result), its order of calls, its many small reads.
-// The oracle is rust-frenezulo, the same in Rust with the published crates; test/unit/guests.test.ts compares the two where Rust is there.
+// The oracle is rust-frenezulo, the same in Rust with the published crates; test/unit/guests/guests.test.ts compares the two where Rust is there.
 #include <stdint.h>
 
 #define HOST(space, name) __attribute__((import_module(space), import_name(name)))

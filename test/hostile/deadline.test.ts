@@ -1,9 +1,9 @@
 // Deadlines, time in the queue, and clients that leave: who wins the race does not matter, each request has one answer.
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { guestPath, servicePath } from "../guests/guests.ts";
-import { Bystander, HttpClient, runLanes } from "../integration/http-client.ts";
-import { NodeProcess } from "../integration/node-process.ts";
-import { sleep } from "../integration/raw-http.ts";
+import { Bystander, HttpClient, runLanes } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
+import { sleep } from "../harness/raw-http.ts";
 
 const isLong = process.env.TEST_LONG === "1";
 vi.setConfig({ testTimeout: isLong ? 1_800_000 : 300_000 });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { OFLAGS, READ, type WasiGuest, WRITE, withFiles } from "../unit/actors/wasi-guest.ts";
+import { OFLAGS, READ, type WasiGuest, WRITE, withFiles } from "../harness/wasi-guest.ts";
 
 const MS = process.env.TEST_LONG === "1" ? 20_000 : 1_500;
 const [LOOP, NOENT, NOTDIR, NOTSUP, PERM] = [32, 44, 54, 58, 63];

@@ -1,7 +1,8 @@
 // Sends raw bytes to an acceptor with a front of its own and tells what became of them.
-import { RawClient } from "../integration/raw-http.ts";
-import { type AcceptorName, acceptors, start, type Under } from "../integration/tiny-front.ts";
-import type { Verdict } from "./framing-probes.ts";
+
+import type { Verdict } from "../harness/framing-probes.ts";
+import { RawClient } from "../harness/raw-http.ts";
+import { type AcceptorName, acceptors, start, type Under } from "../harness/tiny-front.ts";
 
 export interface Outcome {
   readonly verdict: Verdict;

@@ -1,19 +1,13 @@
-// Covers src/gate.ts and src/acceptor: probes split at each byte, random mutations, and both acceptors side by side.
+// Covers src/acceptor/gate.ts and src/acceptor: probes split at each byte, random mutations, and both acceptors side by
+// side.
 //
 // FRENEZULO_LONG=1: 30,000 mutations instead of 1,500. FRENEZULO_SEED repeats a run.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { errorTable } from "../../src/errors.ts";
-import { RawClient } from "../integration/raw-http.ts";
-import {
-  type AcceptorName,
-  acceptors,
-  closeAfterEach,
-  type Seen,
-  start,
-  type Under,
-} from "../integration/tiny-front.ts";
-import { framingProbes } from "./framing-probes.ts";
+import { framingProbes } from "../harness/framing-probes.ts";
+import { RawClient } from "../harness/raw-http.ts";
+import { type AcceptorName, acceptors, closeAfterEach, type Seen, start, type Under } from "../harness/tiny-front.ts";
 
 const SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 const LANES = 50;

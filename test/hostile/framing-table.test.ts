@@ -1,8 +1,8 @@
-// Covers src/gate.ts and src/acceptor: the table of framing probes, alone and followed by a smuggled request.
+// Covers src/acceptor/gate.ts and src/acceptor: the table of framing probes, alone and followed by a smuggled request.
 import { describe, expect, it } from "vitest";
-import { acceptors, closeAfterEach } from "../integration/tiny-front.ts";
+import { framingProbes } from "../harness/framing-probes.ts";
+import { acceptors, closeAfterEach } from "../harness/tiny-front.ts";
 import { startBench, tryBytes } from "./framing-outcome.ts";
-import { framingProbes } from "./framing-probes.ts";
 
 const SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 

@@ -3,8 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { ErrorCode } from "../../src/errors.ts";
 import { badReplies, connectionHeaders, doubtfulReplies, oddReplies } from "../guests/bad-replies.ts";
 import { type GuestName, guest, guestPath, guests, servicePath } from "../guests/guests.ts";
-import { type Asked, Bystander, HttpClient, type Reply } from "../integration/http-client.ts";
-import { NodeProcess } from "../integration/node-process.ts";
+import { type Asked, Bystander, HttpClient, type Reply } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 const MIB = 1 << 20;
 const PAGE = 65_536;

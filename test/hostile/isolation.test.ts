@@ -1,9 +1,9 @@
 // What one service does stays its own: memory to its cap, state by its policy, traps, the breaker.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { guest, guestPath, servicePath } from "../guests/guests.ts";
-import { Bystander, HttpClient, type Reply, runLanes } from "../integration/http-client.ts";
-import { NodeProcess } from "../integration/node-process.ts";
-import { sleep } from "../integration/raw-http.ts";
+import { Bystander, HttpClient, type Reply, runLanes } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
+import { sleep } from "../harness/raw-http.ts";
 
 const PAGE = 65_536;
 const CAP_PAGES = 48;

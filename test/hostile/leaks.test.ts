@@ -1,9 +1,9 @@
 // Hundreds of kills, traps and replacements leave nothing: threads, descriptors and memory are back where they were.
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { guest, guestPath, service, servicePath } from "../guests/guests.ts";
-import { type Asked, HttpClient, runLanes } from "../integration/http-client.ts";
-import { NodeProcess, type Usage } from "../integration/node-process.ts";
-import { sleep } from "../integration/raw-http.ts";
+import { type Asked, HttpClient, runLanes } from "../harness/http-client.ts";
+import { NodeProcess, type Usage } from "../harness/node-process.ts";
+import { sleep } from "../harness/raw-http.ts";
 
 const isLong = process.env.TEST_LONG === "1";
 vi.setConfig({ testTimeout: isLong ? 1_800_000 : 300_000 });

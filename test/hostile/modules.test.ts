@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { type errorTable, FrenezuloError } from "../../src/errors.ts";
+import { type IntakeLimits, Modules } from "../../src/modules/modules.ts";
 import { rewrite } from "../../src/modules/rewrite.ts";
 import { type Scan, scan } from "../../src/modules/scan.ts";
-import { type IntakeLimits, Modules } from "../../src/modules.ts";
 import {
   code,
   fromSections,
@@ -15,7 +15,7 @@ import {
   repeat,
   unitType,
   validGuests,
-} from "../unit/modules-fixtures.ts";
+} from "../harness/modules-fixtures.ts";
 
 const isLong = process.env.TEST_LONG === "1";
 if (isLong) vi.setConfig({ testTimeout: 1_800_000 });

@@ -3,10 +3,10 @@
 // agree: the client's, the guests' (their log says what they began), and the node's (its metrics).
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { guestPath } from "../guests/guests.ts";
-import { HttpClient, runLanes } from "../integration/http-client.ts";
-import { NodeProcess } from "../integration/node-process.ts";
-import { sleep } from "../integration/raw-http.ts";
-import { Random } from "../simulation/random.ts";
+import { HttpClient, runLanes } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
+import { Random } from "../harness/random.ts";
+import { sleep } from "../harness/raw-http.ts";
 
 const isLong = process.env.TEST_LONG === "1";
 vi.setConfig({ testTimeout: isLong ? 1_800_000 : 300_000 });

@@ -3,9 +3,9 @@
 // swallows that flag, so that the program itself needs no switch for it.
 import { describe, expect, it } from "vitest";
 import { guestPath, servicePath } from "../guests/guests.ts";
-import { Bystander, HttpClient } from "../integration/http-client.ts";
-import { NodeProcess } from "../integration/node-process.ts";
-import { sleep } from "../integration/raw-http.ts";
+import { Bystander, HttpClient } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
+import { sleep } from "../harness/raw-http.ts";
 
 const swallowFlag = `
   import v8 from "node:v8";

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Answer } from "../../src/acceptor/contract.ts";
-import { RawClient, sleep, valuesOf } from "./raw-http.ts";
-import { acceptors, closeAfterEach, start } from "./tiny-front.ts";
+import { RawClient, sleep, valuesOf } from "../harness/raw-http.ts";
+import { acceptors, closeAfterEach, start } from "../harness/tiny-front.ts";
 
 const HOST = "Host: a\r\n";
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\n${HOST}\r\n`;

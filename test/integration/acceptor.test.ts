@@ -1,8 +1,8 @@
 // Covers src/acceptor: one table of behaviour over both implementations.
 import { describe, expect, it } from "vitest";
 import { Answer, BodyBudget } from "../../src/acceptor/contract.ts";
-import { RawClient, valuesOf } from "./raw-http.ts";
-import { acceptors, closeAfterEach, start } from "./tiny-front.ts";
+import { RawClient, valuesOf } from "../harness/raw-http.ts";
+import { acceptors, closeAfterEach, start } from "../harness/tiny-front.ts";
 
 const HOST = "Host: a\r\n";
 const get = (path: string, headers = ""): string => `GET ${path} HTTP/1.1\r\n${HOST}${headers}\r\n`;

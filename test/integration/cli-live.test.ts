@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { guestPath, servicePath } from "../guests/guests.ts";
-import { digestOf, helloSaying } from "./hello-versions.ts";
-import { ModuleServer } from "./module-server.ts";
-import { NodeProcess } from "./node-process.ts";
+import { digestOf, helloSaying } from "../harness/hello-versions.ts";
+import { ModuleServer } from "../harness/module-server.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 const mainFile = join(import.meta.dirname, "../../dist/main.js");
 const folder = mkdtempSync(join(tmpdir(), "frenezulo-cli-"));

@@ -2,7 +2,7 @@
 // thread can show is held by test/simulation/processes.test.ts.
 import { expect, it } from "vitest";
 import { guestPath } from "../guests/guests.ts";
-import { frenezulo } from "./frenezulo-run.ts";
+import { frenezulo } from "../harness/frenezulo-run.ts";
 
 it.each([
   [30, 2000, 1],

@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import { guestPath, servicePath } from "../guests/guests.ts";
-import { HttpClient } from "./http-client.ts";
-import { type Http, NodeProcess } from "./node-process.ts";
-import { type RawAnswer, RawClient, sleep, valuesOf } from "./raw-http.ts";
-import { acceptors } from "./tiny-front.ts";
+import { HttpClient } from "../harness/http-client.ts";
+import { type Http, NodeProcess } from "../harness/node-process.ts";
+import { type RawAnswer, RawClient, sleep, valuesOf } from "../harness/raw-http.ts";
+import { acceptors } from "../harness/tiny-front.ts";
 
 const services = {
   hello: { source: servicePath("hello") },

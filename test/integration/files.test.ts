@@ -13,9 +13,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { guest, guestPath } from "../guests/guests.ts";
-import { AdminClient } from "./admin-client.ts";
-import { HttpClient } from "./http-client.ts";
-import { NodeProcess } from "./node-process.ts";
+import { AdminClient } from "../harness/admin-client.ts";
+import { HttpClient } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "frenezulo-served-"));
 let node: NodeProcess;

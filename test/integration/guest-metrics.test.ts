@@ -1,9 +1,9 @@
 // What a guest counts by lunatic::metrics shows in the metrics of the built program.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { guestPath } from "../guests/guests.ts";
-import { AdminClient } from "./admin-client.ts";
-import { HttpClient } from "./http-client.ts";
-import { NodeProcess } from "./node-process.ts";
+import { AdminClient } from "../harness/admin-client.ts";
+import { HttpClient } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 let node: NodeProcess;
 let client: HttpClient;

@@ -3,10 +3,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type ErrorCode, errorTable } from "../../src/errors.ts";
 import { fields } from "../guests/bad-replies.ts";
 import { guestPath, servicePath } from "../guests/guests.ts";
-import { HttpClient } from "./http-client.ts";
-import { NodeProcess } from "./node-process.ts";
-import { type RawAnswer, RawClient, valuesOf } from "./raw-http.ts";
-import { acceptors } from "./tiny-front.ts";
+import { HttpClient } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
+import { type RawAnswer, RawClient, valuesOf } from "../harness/raw-http.ts";
+import { acceptors } from "../harness/tiny-front.ts";
 
 const HEAD = "HTTP/1.1\r\nHost: a\r\n";
 const get = (path: string, lines = ""): string => `GET ${path} ${HEAD}${lines}\r\n`;

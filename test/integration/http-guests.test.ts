@@ -3,11 +3,11 @@ import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Asked as AskedOfStatus, fields } from "../guests/bad-replies.ts";
 import { guestPath, servicePath } from "../guests/guests.ts";
-import { HttpClient } from "./http-client.ts";
-import { NodeProcess } from "./node-process.ts";
-import { type RawAnswer, RawClient, valuesOf } from "./raw-http.ts";
-import { readSeen, type SeenRequest } from "./seen-request.ts";
-import { acceptors } from "./tiny-front.ts";
+import { HttpClient } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
+import { type RawAnswer, RawClient, valuesOf } from "../harness/raw-http.ts";
+import { readSeen, type SeenRequest } from "../harness/seen-request.ts";
+import { acceptors } from "../harness/tiny-front.ts";
 
 const MIB = 1 << 20;
 const HEAD = "HTTP/1.1\r\nHost: a\r\n";

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { call } from "../../src/cli/client.ts";
 import { servicePath } from "../guests/guests.ts";
-import { AdminClient } from "./admin-client.ts";
-import { NodeProcess } from "./node-process.ts";
-import { RawClient } from "./raw-http.ts";
-import { acceptors } from "./tiny-front.ts";
+import { AdminClient } from "../harness/admin-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
+import { RawClient } from "../harness/raw-http.ts";
+import { acceptors } from "../harness/tiny-front.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "frenezulo-listeners-"));
 const cert = join(folder, "cert.pem");

@@ -1,11 +1,11 @@
 // The whole node over both acceptors: whatever an ambiguous request is followed by, no service ever sees that.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { guestPath } from "../guests/guests.ts";
-import { framingProbes } from "../hostile/framing-probes.ts";
-import { HttpClient } from "./http-client.ts";
-import { NodeProcess } from "./node-process.ts";
-import { RawClient } from "./raw-http.ts";
-import { acceptors } from "./tiny-front.ts";
+import { framingProbes } from "../harness/framing-probes.ts";
+import { HttpClient } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
+import { RawClient } from "../harness/raw-http.ts";
+import { acceptors } from "../harness/tiny-front.ts";
 
 /** Every so many-th probe: test/hostile/framing-table.test.ts runs all of them against the acceptors alone. */
 const EVERY = process.env.TEST_LONG === "1" ? 1 : 3;

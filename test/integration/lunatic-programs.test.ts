@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { servicePath } from "../guests/guests.ts";
-import { frenezulo, type ProgramEnd } from "./frenezulo-run.ts";
+import { frenezulo, type ProgramEnd } from "../harness/frenezulo-run.ts";
 
 const guests = join(import.meta.dirname, "../guests");
 const elsewhere = new Set(["networking.c", "networking.as.ts", "pack.as.ts"]); // networking.test.ts, sdk-pack.test.ts

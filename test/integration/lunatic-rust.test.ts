@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { whySkipped } from "../guests/guests.ts";
-import { frenezulo, type ProgramEnd } from "./frenezulo-run.ts";
+import { frenezulo, type ProgramEnd } from "../harness/frenezulo-run.ts";
 
 const here = import.meta.dirname;
 const build = join(here, "../guests/build");

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { service } from "../guests/guests.ts";
-import { AdminClient } from "./admin-client.ts";
-import { digestOf } from "./hello-versions.ts";
-import { runLanes } from "./http-client.ts";
-import { NodeProcess } from "./node-process.ts";
+import { AdminClient } from "../harness/admin-client.ts";
+import { digestOf } from "../harness/hello-versions.ts";
+import { runLanes } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 const SERVICES = process.env.TEST_LONG === "1" ? 10_000 : 1_000;
 const MODULES = 100;

@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { makeCertificates } from "../certificates.ts";
 import { guestPath } from "../guests/guests.ts";
-import { HttpClient } from "./http-client.ts";
-import { NodeProcess } from "./node-process.ts";
+import { makeCertificates } from "../harness/certificates.ts";
+import { HttpClient } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 const mainFile = join(import.meta.dirname, "../../dist/main.js");
 const guests = join(import.meta.dirname, "../guests");

@@ -2,9 +2,9 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { servicePath, whySkipped } from "../guests/guests.ts";
-import { frenezulo } from "./frenezulo-run.ts";
-import { HttpClient } from "./http-client.ts";
-import { NodeProcess } from "./node-process.ts";
+import { frenezulo } from "../harness/frenezulo-run.ts";
+import { HttpClient } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 const rust = join(import.meta.dirname, "../guests/build/rust-fan-out.wasm");
 const missing = whySkipped("rust-fan-out");

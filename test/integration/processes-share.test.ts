@@ -1,8 +1,8 @@
 // Children that need carriers of their own, where carriers are few: what their service may take of them.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { guest, service } from "../guests/guests.ts";
-import { AdminClient } from "./admin-client.ts";
-import { NodeProcess } from "./node-process.ts";
+import { AdminClient } from "../harness/admin-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 const CARRIERS = 8;
 let node: NodeProcess;

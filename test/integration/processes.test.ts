@@ -1,8 +1,8 @@
 // The whole node: services whose requests spawn processes, whose children answer, fail, stay, and are limited.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { guest } from "../guests/guests.ts";
-import { AdminClient } from "./admin-client.ts";
-import { NodeProcess } from "./node-process.ts";
+import { AdminClient } from "../harness/admin-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 const DEADLINE_MS = 5000;
 const policy = { limits: { deadline: `${DEADLINE_MS}ms` } };

@@ -1,10 +1,10 @@
 // The whole node: actors that idle end, those that die are replaced, and there may be more services than threads.
 import { afterEach, describe, expect, it } from "vitest";
-import type { ServiceDetail } from "../../src/verbs.ts";
+import type { ServiceDetail } from "../../src/admin/verbs.ts";
 import { guestPath, service, servicePath } from "../guests/guests.ts";
-import { AdminClient } from "./admin-client.ts";
-import { Bystander, HttpClient, runLanes } from "./http-client.ts";
-import { NodeProcess } from "./node-process.ts";
+import { AdminClient } from "../harness/admin-client.ts";
+import { Bystander, HttpClient, runLanes } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 let node: NodeProcess | undefined;
 

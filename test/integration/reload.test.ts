@@ -6,11 +6,11 @@ import { promisify } from "node:util";
 import { stringify } from "smol-toml";
 import { afterEach, describe, expect, it } from "vitest";
 import { guest, guestPath, service, servicePath } from "../guests/guests.ts";
-import { AdminClient } from "./admin-client.ts";
-import { digestOf, helloSaying } from "./hello-versions.ts";
-import { Bystander } from "./http-client.ts";
-import { type NodeOptions, NodeProcess } from "./node-process.ts";
-import { sleep } from "./raw-http.ts";
+import { AdminClient } from "../harness/admin-client.ts";
+import { digestOf, helloSaying } from "../harness/hello-versions.ts";
+import { Bystander } from "../harness/http-client.ts";
+import { type NodeOptions, NodeProcess } from "../harness/node-process.ts";
+import { sleep } from "../harness/raw-http.ts";
 import {
   eventually,
   type FileConfig,
@@ -21,7 +21,7 @@ import {
   wholeConfig,
   writeConfig,
   writeConfigText,
-} from "./tree-client.ts";
+} from "../harness/tree-client.ts";
 
 const mainFile = join(import.meta.dirname, "../../dist/main.js");
 const nothing = { added: [], changed: [], removed: [], supervisors: [], restart_needed: [] };

@@ -1,12 +1,12 @@
 // The whole node: services replaced, rolled back and removed under load, without a failed request.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { guest, service } from "../guests/guests.ts";
-import { AdminClient } from "./admin-client.ts";
-import { helloSaying } from "./hello-versions.ts";
-import { HttpClient } from "./http-client.ts";
-import { NodeProcess } from "./node-process.ts";
-import { RawClient, sleep } from "./raw-http.ts";
-import { acceptors } from "./tiny-front.ts";
+import { AdminClient } from "../harness/admin-client.ts";
+import { helloSaying } from "../harness/hello-versions.ts";
+import { HttpClient } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
+import { RawClient, sleep } from "../harness/raw-http.ts";
+import { acceptors } from "../harness/tiny-front.ts";
 
 const CONNECTIONS = 16;
 const REPLACEMENTS = process.env.TEST_LONG === "1" ? 500 : 50;

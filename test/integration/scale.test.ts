@@ -1,11 +1,11 @@
 // The whole node: from nothing to max and back, shared and dedicated carriers, fair shares, breakers, overload.
 import { afterEach, describe, expect, it } from "vitest";
 import { guestPath, service, servicePath } from "../guests/guests.ts";
-import { AdminClient } from "./admin-client.ts";
-import { Bystander, HttpClient, type Reply, runLanes } from "./http-client.ts";
-import { NodeProcess } from "./node-process.ts";
-import { sleep } from "./raw-http.ts";
-import { actorsOf, eventually, pidsOf, supervisorIn, treeOf } from "./tree-client.ts";
+import { AdminClient } from "../harness/admin-client.ts";
+import { Bystander, HttpClient, type Reply, runLanes } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
+import { sleep } from "../harness/raw-http.ts";
+import { actorsOf, eventually, pidsOf, supervisorIn, treeOf } from "../harness/tree-client.ts";
 
 type Part = Readonly<Record<string, unknown>>;
 

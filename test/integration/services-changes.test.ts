@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { guest, guestPath, service, servicePath } from "../guests/guests.ts";
-import { type AdminAnswer, AdminClient } from "./admin-client.ts";
-import { digestOf, helloSaying } from "./hello-versions.ts";
-import { HttpClient } from "./http-client.ts";
-import { ModuleServer } from "./module-server.ts";
-import { NodeProcess } from "./node-process.ts";
+import { type AdminAnswer, AdminClient } from "../harness/admin-client.ts";
+import { digestOf, helloSaying } from "../harness/hello-versions.ts";
+import { HttpClient } from "../harness/http-client.ts";
+import { ModuleServer } from "../harness/module-server.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "frenezulo-sources-"));
 let node: NodeProcess;

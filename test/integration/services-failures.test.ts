@@ -6,11 +6,11 @@ import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type ErrorCode, errorTable } from "../../src/errors.ts";
 import { type GuestName, guest, notModules, service } from "../guests/guests.ts";
-import { type AdminAnswer, AdminClient, type With } from "./admin-client.ts";
-import { digestOf, helloSaying } from "./hello-versions.ts";
-import { Bystander } from "./http-client.ts";
-import { ModuleServer } from "./module-server.ts";
-import { NodeProcess } from "./node-process.ts";
+import { type AdminAnswer, AdminClient, type With } from "../harness/admin-client.ts";
+import { digestOf, helloSaying } from "../harness/hello-versions.ts";
+import { Bystander } from "../harness/http-client.ts";
+import { ModuleServer } from "../harness/module-server.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 const MODULE_BYTES = 300_000;
 const folder = mkdtempSync(join(tmpdir(), "frenezulo-sources-"));

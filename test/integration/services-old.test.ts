@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type GuestName, guest, guestPath, whySkipped } from "../guests/guests.ts";
-import { AdminClient } from "./admin-client.ts";
-import { HttpClient, runLanes } from "./http-client.ts";
-import { ModuleServer } from "./module-server.ts";
-import { NodeProcess } from "./node-process.ts";
-import { acceptors } from "./tiny-front.ts";
+import { AdminClient } from "../harness/admin-client.ts";
+import { HttpClient, runLanes } from "../harness/http-client.ts";
+import { ModuleServer } from "../harness/module-server.ts";
+import { NodeProcess } from "../harness/node-process.ts";
+import { acceptors } from "../harness/tiny-front.ts";
 
 const oldServices: GuestName[] = ["old-service", "rust-frenezulo"];
 

@@ -1,11 +1,11 @@
 // Threads' numbers over a node's life: more carriers than it ever has at once come and go, and processes are counted.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { guest, guestPath } from "../guests/guests.ts";
-import { AdminClient } from "./admin-client.ts";
-import { NodeProcess } from "./node-process.ts";
+import { AdminClient } from "../harness/admin-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 const CARRIERS = 4;
-/** One carrier each: more than there are slots (src/slots.ts). */
+/** One carrier each: more than there are slots (src/carriers/slots.ts). */
 const KILLS = CARRIERS + 64 + 10;
 let node: NodeProcess;
 

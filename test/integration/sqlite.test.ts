@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { guestPath } from "../guests/guests.ts";
-import { HttpClient, type Reply } from "./http-client.ts";
-import { NodeProcess } from "./node-process.ts";
+import { HttpClient, type Reply } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 /** Nodes that are killed in a transaction. */
 const ROUNDS = 5;

@@ -1,4 +1,5 @@
-// Covers src/store.ts under kill -9: what was acknowledged is there, what was not is wholly absent or wholly there.
+// Covers src/store/store.ts under kill -9: what was acknowledged is there, what was not is wholly absent or wholly
+// there.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -6,10 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import type { StoredService } from "../../src/store/row.ts";
-import { Store } from "../../src/store.ts";
-import { bundle } from "../bundle.ts";
+import { Store } from "../../src/store/store.ts";
+import { bundle } from "../harness/bundle.ts";
 
-const script = await bundle("test/integration/store-child.ts");
+const script = await bundle("test/harness/store-child.ts");
 const folder = mkdtempSync(join(tmpdir(), "frenezulo-kill-"));
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const rounds = 100;

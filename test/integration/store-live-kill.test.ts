@@ -1,12 +1,12 @@
 // The whole node under kill -9: what was acknowledged over HTTP is there and served after the restart, what was not is
 // wholly absent or wholly there, and the node starts every time.
 import { expect, it } from "vitest";
-import type { ServiceDetail } from "../../src/verbs.ts";
-import { type AdminAnswer, AdminClient } from "./admin-client.ts";
-import { digestOf, helloSaying } from "./hello-versions.ts";
-import { HttpClient } from "./http-client.ts";
-import { NodeProcess } from "./node-process.ts";
-import { sleep } from "./raw-http.ts";
+import type { ServiceDetail } from "../../src/admin/verbs.ts";
+import { type AdminAnswer, AdminClient } from "../harness/admin-client.ts";
+import { digestOf, helloSaying } from "../harness/hello-versions.ts";
+import { HttpClient } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
+import { sleep } from "../harness/raw-http.ts";
 
 const isLong = process.env.TEST_LONG === "1";
 /** Each round ends with a SIGKILL. */

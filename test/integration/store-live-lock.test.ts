@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { service } from "../guests/guests.ts";
-import { AdminClient } from "./admin-client.ts";
-import { NodeProcess } from "./node-process.ts";
+import { AdminClient } from "../harness/admin-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
 
 it("a second node on the same folder is told the pid of the first, and the first goes on", async () => {
   const first = await NodeProcess.start();

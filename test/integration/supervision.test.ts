@@ -2,11 +2,11 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { Report } from "../../supervisors/commands.ts";
 import { guest, guestPath, service, servicePath } from "../guests/guests.ts";
-import { AdminClient } from "./admin-client.ts";
-import { HttpClient } from "./http-client.ts";
-import { NodeProcess } from "./node-process.ts";
-import { sleep } from "./raw-http.ts";
-import { eventually, pidsOf, reload, supervisorIn, treeOf, writeConfig } from "./tree-client.ts";
+import { AdminClient } from "../harness/admin-client.ts";
+import { HttpClient } from "../harness/http-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
+import { sleep } from "../harness/raw-http.ts";
+import { eventually, pidsOf, reload, supervisorIn, treeOf, writeConfig } from "../harness/tree-client.ts";
 
 type Part = Readonly<Record<string, unknown>>;
 

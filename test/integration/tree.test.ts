@@ -3,10 +3,10 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { TreeView } from "../../src/verbs.ts";
+import type { TreeView } from "../../src/admin/verbs.ts";
 import { guestPath, servicePath } from "../guests/guests.ts";
-import { NodeProcess } from "./node-process.ts";
-import { actorsOf, childrenOf, eventually, supervisorIn, treeOf } from "./tree-client.ts";
+import { NodeProcess } from "../harness/node-process.ts";
+import { actorsOf, childrenOf, eventually, supervisorIn, treeOf } from "../harness/tree-client.ts";
 
 const mainFile = join(import.meta.dirname, "../../dist/main.js");
 let node: NodeProcess;

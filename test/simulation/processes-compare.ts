@@ -1,9 +1,9 @@
 // Holds the real processes of a simulation against the model: who lives, links, monitors, mailboxes, who waits.
 import assert, { AssertionError } from "node:assert/strict";
-import { Message } from "../../actors/mailbox.ts";
-import type { Process } from "../../actors/process.ts";
-import type { Task } from "../../actors/task.ts";
-import type { SimCarrier } from "./processes-carrier.ts";
+import { Message } from "../../actors/processes/mailbox.ts";
+import type { Process } from "../../actors/processes/process.ts";
+import type { Task } from "../../actors/runtime/task.ts";
+import type { SimCarrier } from "../harness/processes-carrier.ts";
 import { type GuestPrograms, keyOf, type Limits } from "./processes-guest.ts";
 import { type Death, fits, type Item, type ModelProcess, type ProcessesModel, slot } from "./processes-model.ts";
 

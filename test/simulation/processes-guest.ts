@@ -1,9 +1,9 @@
 // What a guest of the simulation does: random host calls, each told to the model, and each result checked against it.
 import assert from "node:assert/strict";
-import type { Message } from "../../actors/mailbox.ts";
-import type { Program, SimCarrier } from "./processes-carrier.ts";
+import type { Message } from "../../actors/processes/mailbox.ts";
+import type { Program, SimCarrier } from "../harness/processes-carrier.ts";
+import type { Random } from "../harness/random.ts";
 import { fits, type Intent, type Item, type ProcessesModel, slot } from "./processes-model.ts";
-import type { Random } from "./random.ts";
 
 const TIMED_OUT = 9027;
 const NEVER = -1n;

@@ -1,18 +1,18 @@
 // One random history of processes on three carriers under a virtual clock: the real runtimes (processes-carrier.ts) and
 // the model side by side, compared after every step.
 import assert from "node:assert/strict";
-import { ASK, SPAWNED } from "../../actors/asks.ts";
-import { isNormalExit } from "../../actors/exits.ts";
-import { pidEnd } from "../../actors/pids.ts";
-import { decodeSignal } from "../../actors/signals.ts";
-import { BELL, SIGNAL } from "../../actors/wire.ts";
-import type { Carrier } from "../../src/carrier.ts";
-import { Environments, type MainEnvironment } from "../../src/environments.ts";
-import { type Frame, type Net, type OnWay, SimCarrier } from "./processes-carrier.ts";
+import { decodeSignal } from "../../actors/processes/signals.ts";
+import type { Carrier } from "../../src/carriers/carrier.ts";
+import { Environments, type MainEnvironment } from "../../src/processes/environments.ts";
+import { ASK, SPAWNED } from "../../wire/asks.ts";
+import { isNormalExit } from "../../wire/exits.ts";
+import { BELL, SIGNAL } from "../../wire/layout.ts";
+import { pidEnd } from "../../wire/pids.ts";
+import { type Frame, type Net, type OnWay, SimCarrier } from "../harness/processes-carrier.ts";
+import { Random } from "../harness/random.ts";
 import { Comparison } from "./processes-compare.ts";
 import { GuestPrograms, SEND_TIMEOUT_MS } from "./processes-guest.ts";
 import { type Death, ProcessesModel, slot } from "./processes-model.ts";
-import { Random } from "./random.ts";
 
 const SLOTS = [1, 2, 3] as const;
 /** Slots that something can come from: the main thread's, and one where there was never anybody. */

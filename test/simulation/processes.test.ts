@@ -1,5 +1,5 @@
-// Covers actors/process.ts, kernel.ts, scheduler.ts, runtime.ts and the host functions on them: random histories of
-// processes on three carriers under a virtual clock, compared with a pure model after every step.
+// Covers actors/processes/process.ts, kernel.ts, scheduler.ts, runtime.ts and the host functions on them: random
+// histories of processes on three carriers under a virtual clock, compared with a pure model after every step.
 //
 // As many as fit into 20 s of the processor; FRENEZULO_PROCESS_HISTORIES sets how many instead; FRENEZULO_SEED runs
 // that seed alone. A seed that failed, be it on a fault put in on purpose, goes into test/corpus/process-seeds.json

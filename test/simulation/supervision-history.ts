@@ -1,10 +1,11 @@
 // One random history of a supervision tree under a virtual clock: start failures, crashes, hangs, kills, late and
 // doubled messages, children that come and go, drain. model.ts checks every step.
-import type { Exit, ExitReason } from "../../actors/exits.ts";
+
 import type { Command } from "../../supervisors/commands.ts";
 import { type ChildSpec, childSpec, type SupervisorSpec, supervisorSpec } from "../../supervisors/spec.ts";
 import { Tree } from "../../supervisors/tree.ts";
-import { Random } from "./random.ts";
+import type { Exit, ExitReason } from "../../wire/exits.ts";
+import { Random } from "../harness/random.ts";
 import { type Incarnation, Model } from "./supervision-model.ts";
 
 /** Something that will happen to a worker. `timer`: the tree is told although the timer was disarmed. */

@@ -1,9 +1,9 @@
 // What must be true of a supervision tree, checked from outside: from its commands and from what really runs.
 import assert, { AssertionError } from "node:assert/strict";
-import type { Exit } from "../../actors/exits.ts";
 import type { Command, Report } from "../../supervisors/commands.ts";
 import type { ChildSpec, SupervisorSpec } from "../../supervisors/spec.ts";
 import type { Tree } from "../../supervisors/tree.ts";
+import type { Exit } from "../../wire/exits.ts";
 
 /** A worker that was started and whose end has not been told to the tree. */
 export interface Incarnation {

@@ -1,5 +1,5 @@
 // The databases of one process: its connections and statements, by number; closed with it.
-import { ResourceTable } from "../../resources.ts";
+import { ResourceTable } from "../../processes/resources.ts";
 import type { Directories } from "./directories.ts";
 import type { Library } from "./library.ts";
 
@@ -15,7 +15,6 @@ export class Databases {
   /** SQLite's pointers. */
   readonly connections: ResourceTable<number>;
   readonly statements: ResourceTable<Statement>;
-  #isClosed = false;
 
   constructor(library: Library, directories: Directories, limit: number) {
     this.library = library;
@@ -40,10 +39,8 @@ export class Databases {
     }
   }
 
-  /** The process has ended: what it had begun is rolled back. An actor's process is closed twice. */
+  /** The process has ended: what it had begun is rolled back. Once only: SQLite's pointers are freed. */
   closeAll(): void {
-    if (this.#isClosed) return; // SQLite's pointers are freed
-    this.#isClosed = true;
     try {
       if (!this.library.isBroken) {
         this.run(({ c }) => {

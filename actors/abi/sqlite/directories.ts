@@ -1,9 +1,9 @@
 // A process's preopened directories as SQLite uses them: by the guest's path, and never out of them.
 import { closeSync, constants, fsyncSync, openSync, unlinkSync } from "node:fs";
-import type { Preopen } from "../../wire.ts";
-import { hostPath, locate, openPreopen, type Place, pathText, reach } from "../beneath.ts";
-import type { FileTable } from "../files.ts";
-import { ERRNO, fail, systemCode, WasiFailure } from "../wasi/errno.ts";
+import type { Preopen } from "../../../wire/specs.ts";
+import { hostPath, locate, openPreopen, type Place, pathText, reach } from "../../files/beneath.ts";
+import { ERRNO, fail, systemCode, WasiFailure } from "../../files/errno.ts";
+import type { FileTable } from "../../files/files.ts";
 
 /** Before the umask. */
 const MODE = 0o666;

@@ -4,11 +4,10 @@
 // What the methods must do: sqlite.org/c3ref/vfs.html and io_methods.html.
 import { randomFillSync } from "node:crypto";
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, readSync, writeSync } from "node:fs";
-import { systemCode } from "../wasi/errno.ts";
+import { type FileLocks, LEVEL, type LockHolder } from "../../../wire/file-locks.ts";
+import { systemCode } from "../../files/errno.ts";
 import { CODE, type Sqlite3 } from "./c-api.ts";
 import type { Directories } from "./directories.ts";
-
-import { type FileLocks, LEVEL, type LockHolder } from "./locks.ts";
 
 const OPEN = { readOnly: 1, readWrite: 2, create: 4, deleteOnClose: 8, mainDb: 0x100 } as const;
 const IOERR = { read: 0x10a, shortRead: 0x20a, write: 0x30a, fsync: 0x40a, truncate: 0x60a, fstat: 0x70a } as const;

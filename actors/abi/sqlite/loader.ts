@@ -1,9 +1,10 @@
 // SQLite in a carrier: an instance for each environment whose modules import lunatic::sqlite, so that no service can
 // use up, break or read another's. Loaded before the first of them starts; anew when it broke.
+
+import { FileLocks, LOCKS_BYTES } from "../../../wire/file-locks.ts";
 import type { Sqlite3 } from "./c-api.ts";
 import { HostFiles } from "./host-files.ts";
 import { Library, loadSqlite3, type MustStop } from "./library.ts";
-import { FileLocks, LOCKS_BYTES } from "./locks.ts";
 
 const MODULE = "lunatic::sqlite";
 

@@ -1,6 +1,7 @@
 // WASI's clocks. They are rounded: a guest gets no high-resolution timer (reliability.md §3.12).
+
+import { ERRNO } from "../../files/errno.ts";
 import type { Host, HostFunctions } from "../host.ts";
-import { ERRNO } from "./errno.ts";
 
 const CLOCK_REALTIME = 0;
 const NANOS_PER_MS = 1_000_000n;

@@ -1,14 +1,14 @@
 // fd_*: what a descriptor is and can, its file's size and times, listing a directory, preopened directories, closing.
 import { closeSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, openSync } from "node:fs";
-import { hostPath } from "../beneath.ts";
-import { DirectoryStream } from "../directory-stream.ts";
-import type { Descriptor, UsableDirectory } from "../files.ts";
+import { hostPath } from "../../files/beneath.ts";
+import { DirectoryStream } from "../../files/directory-stream.ts";
+import { answering, ERRNO, fail } from "../../files/errno.ts";
+import type { Descriptor, UsableDirectory } from "../../files/files.ts";
+import { FILESTAT_BYTES, FILETYPE, writeFilestat } from "../../files/filestat.ts";
+import { RIGHT, rightsOf } from "../../files/rights.ts";
 import type { Host, HostFunctions } from "../host.ts";
-import { answering, ERRNO, fail } from "./errno.ts";
-import { FILESTAT_BYTES, FILETYPE, writeFilestat } from "./filestat.ts";
 import { fileOffset } from "./input-output.ts";
 import { openFlags } from "./open.ts";
-import { RIGHT, rightsOf } from "./rights.ts";
 import { setTimes } from "./times.ts";
 
 const FDFLAG_APPEND = 1;

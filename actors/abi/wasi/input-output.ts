@@ -1,9 +1,9 @@
 // Bytes in and out of descriptors: fd_read, fd_write and their kin, of files and of standard streams; seek and tell.
 import { fstatSync, readvSync, writevSync } from "node:fs";
-import type { OpenFile } from "../files.ts";
+import { answering, ERRNO, fail } from "../../files/errno.ts";
+import type { OpenFile } from "../../files/files.ts";
+import { RIGHT } from "../../files/rights.ts";
 import type { Host, HostFunctions } from "../host.ts";
-import { answering, ERRNO, fail } from "./errno.ts";
-import { RIGHT } from "./rights.ts";
 import { cut, fileVectors, vectors } from "./vectors.ts";
 
 /** Above every limit of output a request may have. */

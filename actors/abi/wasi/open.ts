@@ -1,10 +1,10 @@
 // path_open: the flags of WASI become those of Linux, and only regular files and directories are opened.
 import { constants, openSync } from "node:fs";
-import { type Found, hostPath, type Place, pathText, reach } from "../beneath.ts";
-import type { Descriptor, FileTable, UsableDirectory } from "../files.ts";
+import { type Found, hostPath, type Place, pathText, reach } from "../../files/beneath.ts";
+import { answering, ERRNO, fail, systemCode } from "../../files/errno.ts";
+import type { Descriptor, FileTable, UsableDirectory } from "../../files/files.ts";
+import { DIRECTORY_RIGHTS, FILE_RIGHTS, RIGHT, rightsOf, withoutWriting } from "../../files/rights.ts";
 import type { Host, HostFunctions } from "../host.ts";
-import { answering, ERRNO, fail, systemCode } from "./errno.ts";
-import { DIRECTORY_RIGHTS, FILE_RIGHTS, RIGHT, rightsOf, withoutWriting } from "./rights.ts";
 
 const LOOKUP_FOLLOW = 1;
 const CREATE = 1;

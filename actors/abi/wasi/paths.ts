@@ -1,10 +1,10 @@
 // path_*: what is done to names in directories. path_open is in open.ts.
 import { linkSync, lstatSync, mkdirSync, readlinkSync, renameSync, rmdirSync, symlinkSync, unlinkSync } from "node:fs";
-import { hostPath, locate, type Place, pathText, reach } from "../beneath.ts";
+import { hostPath, locate, type Place, pathText, reach } from "../../files/beneath.ts";
+import { answering, ERRNO, fail } from "../../files/errno.ts";
+import { FILESTAT_BYTES, writeFilestat } from "../../files/filestat.ts";
+import { RIGHT } from "../../files/rights.ts";
 import type { Host, HostFunctions } from "../host.ts";
-import { answering, ERRNO, fail } from "./errno.ts";
-import { FILESTAT_BYTES, writeFilestat } from "./filestat.ts";
-import { RIGHT } from "./rights.ts";
 import { setTimes } from "./times.ts";
 
 const LOOKUP_FOLLOW = 1;

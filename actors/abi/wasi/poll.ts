@@ -1,9 +1,9 @@
 // poll_oneoff and sched_yield: waiting for clocks, and for standard input where there is one.
 import { fstatSync } from "node:fs";
+import { ERRNO } from "../../files/errno.ts";
+import { RIGHT } from "../../files/rights.ts";
 import { type Host, type HostFunctions, u64 } from "../host.ts";
 import { CLOCKS, now } from "./clocks.ts";
-import { ERRNO } from "./errno.ts";
-import { RIGHT } from "./rights.ts";
 
 const SUBSCRIPTIONS_MAX = 1024;
 const SUBSCRIPTION_BYTES = 48;

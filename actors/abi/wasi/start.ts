@@ -1,7 +1,7 @@
 // What a guest is born with, and its end: arguments, environment, randomness, proc_exit.
 import { randomFillSync } from "node:crypto";
+import { ERRNO } from "../../files/errno.ts";
 import type { Host, HostFunctions } from "../host.ts";
-import { ERRNO } from "./errno.ts";
 
 export function startFunctions(host: Host): HostFunctions {
   /** Both lists have one form: an array of pointers, and the strings with a NUL after each. */

@@ -1,6 +1,6 @@
 // Setting a file's times. Node takes seconds as a double: a time it is given is exact to a microsecond.
 import { type BigIntStats, lutimesSync, utimesSync } from "node:fs";
-import { ERRNO, fail } from "./errno.ts";
+import { ERRNO, fail } from "../../files/errno.ts";
 
 const ACCESSED = 1;
 const ACCESSED_NOW = 2;

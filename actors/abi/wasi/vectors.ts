@@ -1,6 +1,7 @@
 // Lists of vectors: the places in guest memory that one read or write works on.
+
+import { ERRNO, fail } from "../../files/errno.ts";
 import type { Host } from "../host.ts";
-import { ERRNO, fail } from "./errno.ts";
 
 const VECTORS_MAX = 1024;
 /** What one call may read or write of a file: a system call cannot be interrupted. More is a short read or write. */

@@ -1,4 +1,4 @@
-// Gives back what it receives, decoded and encoded by the SDK: an export for each type. For test/unit/sdk-pack.test.ts.
+// Gives back what it receives, decoded and encoded by the SDK: an export for each type. For test/unit/guests/sdk-pack.test.ts.
 import { Mailbox, Process, Reader, Writer } from "frenezulo";
 
 function echo<T>(): void {

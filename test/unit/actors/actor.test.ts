@@ -1,15 +1,15 @@
-// actors/actor.ts and actors/instance.ts: fresh is exact, kept keeps, and each way a guest can end costs that request
-// only.
+// actors/actor.ts and actors/instances/instance.ts: fresh is exact, kept keeps, and each way a guest can end costs that
+// request only.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Actor } from "../../../actors/actor.ts";
-import type { ActorSpec } from "../../../actors/wire.ts";
+import type { ActorSpec } from "../../../wire/specs.ts";
 import { type GuestName, type StateCommand, stateCommands, stateDigests } from "../../guests/guests.ts";
 import { readReply } from "../../guests/minimal-host.ts";
-import { wasm } from "../modules-fixtures.ts";
-import { type Compiled, compile, LocalCarrier, type Ran } from "./local-carrier.ts";
+import { type Compiled, compile, LocalCarrier, type Ran } from "../../harness/local-carrier.ts";
+import { wasm } from "../../harness/modules-fixtures.ts";
 
 const stateGuests = ["state-globals", "state-start", "state-table", "state-segments", "state-refs"] as const;
 const compiled = new Map<GuestName, Compiled>();

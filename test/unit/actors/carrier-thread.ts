@@ -1,17 +1,18 @@
 // A real carrier's thread, driven by hand over its rings as the main thread does, without any of src.
-import { LOCKS_BYTES } from "../../../actors/abi/sqlite/locks.ts";
+import { LOCKS_BYTES } from "../../../wire/file-locks.ts";
 import "../../../src/engine.ts"; // its V8 flags: a carrier refuses to run without them
 import { once } from "node:events";
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
-import { Bell } from "../../../actors/bell.ts";
-import type { CarrierControl } from "../../../actors/control.ts";
-import { type ExitReason, exitReasons } from "../../../actors/exits.ts";
-import { makeRing, RingReader, RingWriter } from "../../../actors/ring.ts";
-import { BELL, type CarrierData, CONTROL, DONE, KIND, type Ticket } from "../../../actors/wire.ts";
+import { Bell } from "../../../wire/bell.ts";
+import type { CarrierControl } from "../../../wire/control.ts";
+import { type ExitReason, exitReasons } from "../../../wire/exits.ts";
+import { BELL, CONTROL, DONE, KIND } from "../../../wire/layout.ts";
+import { makeRing, RingReader, RingWriter } from "../../../wire/ring.ts";
+import type { CarrierData, Ticket } from "../../../wire/specs.ts";
 import { requestMessage } from "../../guests/minimal-host.ts";
-import type { Frame } from "./local-carrier.ts";
+import type { Frame } from "../../harness/local-carrier.ts";
 
 /** What a done or ended frame says. */
 export interface Ended {

@@ -1,8 +1,6 @@
 // actors/carrier.ts as a real thread: requests and replies over its rings, control calls, kills at any moment.
 import { afterEach, describe, expect, it } from "vitest";
-import { claimFrame } from "../../../actors/ring.ts";
 import {
-  type ActorSpec,
   CLAIM_CANCELLED,
   CLAIM_PENDING,
   CONTROL,
@@ -10,12 +8,14 @@ import {
   SEQ_STARTING,
   STATE_CONDEMNED,
   STATE_IDLE,
-} from "../../../actors/wire.ts";
-import { bundle } from "../../bundle.ts";
+} from "../../../wire/layout.ts";
+import { claimFrame } from "../../../wire/ring.ts";
+import type { ActorSpec } from "../../../wire/specs.ts";
 import { readReply, requestMessage } from "../../guests/minimal-host.ts";
-import { wasm } from "../modules-fixtures.ts";
+import { bundle } from "../../harness/bundle.ts";
+import { type Compiled, compile, specOf } from "../../harness/local-carrier.ts";
+import { wasm } from "../../harness/modules-fixtures.ts";
 import { CarrierThread } from "./carrier-thread.ts";
-import { type Compiled, compile, specOf } from "./local-carrier.ts";
 
 const program = await bundle("actors/carrier.ts");
 const [echo, hostile, slow, log, bytes, status] = await Promise.all(

@@ -1,12 +1,12 @@
-// actors/waiting/light.ts, task.ts and instance-pool.ts with real light modules: what a guest keeps while it waits, and
-// that nobody finds anything of another.
+// actors/instances/stack.ts, task.ts and actors/instances/pool.ts with real light modules: what a guest keeps while it
+// waits, and that nobody finds anything of another.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { CarrierModule } from "../../../actors/wire.ts";
 import { compileModule } from "../../../src/modules/compile-worker.ts";
 import { lighten } from "../../../src/modules/lighten.ts";
-import { wasm } from "../modules-fixtures.ts";
-import { Alone, environment } from "./alone.ts";
+import type { CarrierModule } from "../../../wire/specs.ts";
+import { Alone, environment } from "../../harness/alone.ts";
+import { wasm } from "../../harness/modules-fixtures.ts";
 
 /**
  * `work(to, seed, steps, depth, fate)`: sends a digest of what it finds, changes memory and globals at random, waits

@@ -1,13 +1,13 @@
 // Guests' metrics from the host functions to the frame and the text: what is summed, bounded, and never waited for.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Bell } from "../../../actors/bell.ts";
 import { Metering, type MetricEvent } from "../../../actors/metering.ts";
-import { bucketOf, decodeMetrics, METRIC_BOUNDS } from "../../../actors/metric-frames.ts";
-import { makeRing, RingReader, RingWriter } from "../../../actors/ring.ts";
-import { BELL, KIND } from "../../../actors/wire.ts";
 import { GuestMetrics } from "../../../src/metrics/guest.ts";
-import { inside } from "./local-carrier.ts";
+import { Bell } from "../../../wire/bell.ts";
+import { BELL, KIND } from "../../../wire/layout.ts";
+import { bucketOf, decodeMetrics, METRIC_BOUNDS } from "../../../wire/metrics.ts";
+import { makeRing, RingReader, RingWriter } from "../../../wire/ring.ts";
+import { inside } from "../../harness/local-carrier.ts";
 
 const events: readonly MetricEvent[] = ["add", "set", "change", "observe"];
 

@@ -1,8 +1,8 @@
 // Covers supervisors/: OTP's test matrix.
 // 3 exits × 3 restart types × 4 strategies × {plain, escalation, other child fails}.
 import { describe, expect, test } from "vitest";
-import type { ExitReason } from "../../../actors/exits.ts";
 import type { Restart } from "../../../supervisors/spec.ts";
+import type { ExitReason } from "../../../wire/exits.ts";
 import { Stage } from "./stage.ts";
 
 const exits: readonly ExitReason[] = ["normal", "shutdown", "trap"];

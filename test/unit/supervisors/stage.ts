@@ -1,8 +1,9 @@
 // Carries out a tree's commands at once and writes down what was done: the workers of the supervisor tests.
-import type { ExitReason } from "../../../actors/exits.ts";
+
 import type { Command } from "../../../supervisors/commands.ts";
 import { type ChildSpec, childSpec, type SupervisorSpec, supervisorSpec } from "../../../supervisors/spec.ts";
 import { type SupervisorAsChild, Tree } from "../../../supervisors/tree.ts";
+import type { ExitReason } from "../../../wire/exits.ts";
 
 export class Stage {
   readonly tree: Tree;

@@ -1,0 +1,213 @@
+// Bytes → checked, rewritten, compiled module, kept by digest. Main thread; the work is done on tinypool's threads.
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Tinypool } from "tinypool";
+import type { ModuleInfo } from "../../wire/specs.ts";
+import { distFile } from "../dist-file.ts";
+import { FrenezuloError, reasonOf } from "../errors.ts";
+import { ModuleCache } from "./cache.ts";
+import type { CompileJob, CompileOutcome } from "./compile-worker.ts";
+import type { ScanLimits } from "./storage.ts";
+
+export interface IntakeLimits extends ScanLimits {
+  /** Bytes of the module as it is given. */
+  readonly moduleBytesMax: number;
+  /** Milliseconds for scan and compilation, from when a thread takes the job. */
+  readonly compileMs: number;
+}
+
+export interface CompiledModule {
+  /** sha256 of the bytes as they were given, hex. */
+  readonly digest: string;
+  /** Bytes as given. */
+  readonly bytes: number;
+  readonly module: WebAssembly.Module;
+  readonly info: ModuleInfo;
+  /** Bytes of the code section; V8 needs about five times as much for its machine code. */
+  readonly codeBytes: number;
+  /** True if it imports what has to do with other processes than its own request's. */
+  readonly usesProcesses: boolean;
+}
+
+/** A compilation that is running, and how many callers wait for it. */
+interface Flight {
+  readonly done: Promise<CompiledModule>;
+  readonly stop: AbortController;
+  waiting: number;
+}
+
+export class Modules {
+  /** Threads that compile at most at once; they count in the node's thread budget. */
+  readonly threads: number;
+  readonly #pool: Tinypool;
+  readonly #cache: ModuleCache<CompiledModule>;
+  readonly #flights = new Map<string, Flight>();
+  /** Starts of jobs that wait for a free thread. */
+  readonly #queue: (() => void)[] = [];
+  #running = 0;
+  #isClosed = false;
+
+  /**
+   * @param options.threads at least 1; one is started at once and kept
+   * @param options.cacheBytesMax bytes of all modules kept (as given; their code is a part of them)
+   * @throws Error if the bundled worker is missing
+   */
+  constructor(options: { readonly threads: number; readonly cacheBytesMax: number; readonly modulesMax: number }) {
+    const filename = fileURLToPath(distFile("compile-worker.js"));
+    if (!existsSync(filename)) throw new Error(`${filename} is missing: run npm run build`);
+    this.threads = options.threads;
+    this.#cache = new ModuleCache({ bytesMax: options.cacheBytesMax, countMax: options.modulesMax });
+    this.#pool = new Tinypool({
+      filename,
+      name: "compileModule",
+      runtime: "worker_threads",
+      minThreads: 1,
+      maxThreads: options.threads,
+      idleTimeout: 30_000,
+    });
+    // A thread that dies while it loads: without a listener the event throws here, and its job waits for ever.
+    this.#pool.on("error", (error) => this.#stopAll(new FrenezuloError("internal", {}, { cause: error })));
+  }
+
+  /** A module that is kept, compiled under the same memory and table limits, light or not. Counts as a use of it. */
+  get(digest: string, limits: ScanLimits): CompiledModule | undefined {
+    return this.#cache.get(cacheKey(digest, limits));
+  }
+
+  /** Forgets a module under all its limits. Actors that hold it go on. */
+  evict(digest: string): void {
+    this.#cache.deleteAll(`${digest}:`);
+  }
+
+  /**
+   * Checks and compiles, or returns what is kept. Callers with the same bytes and limits share one compilation.
+   * @param signal gives up waiting; the job itself ends when nobody waits for it any more
+   * @throws module_too_large, bad_module, unknown_import, missing_entry, module_limits, compile_timeout, draining, or
+   *   the signal's reason
+   */
+  async compile(bytes: Uint8Array, limits: IntakeLimits, signal?: AbortSignal): Promise<CompiledModule> {
+    signal?.throwIfAborted();
+    if (bytes.length > limits.moduleBytesMax) {
+      throw new FrenezuloError("module_too_large", { limit: limits.moduleBytesMax });
+    }
+    // A copy: what is digested is what is compiled, whatever the caller does meanwhile, and it moves to the thread.
+    const copy = new Uint8Array(bytes);
+    const digest = Buffer.from(await crypto.subtle.digest("SHA-256", copy)).toString("hex");
+    signal?.throwIfAborted();
+    const kept = this.get(digest, limits);
+    if (kept !== undefined) return kept;
+    if (this.#isClosed) throw new FrenezuloError("draining");
+
+    const key = cacheKey(digest, limits);
+    let flight = this.#flights.get(key);
+    if (flight === undefined) {
+      const stop = new AbortController();
+      flight = { done: this.#run(key, digest, copy, limits, stop), stop, waiting: 0 };
+      this.#flights.set(key, flight);
+    }
+    return this.#join(key, flight, signal);
+  }
+
+  /** Ends all threads; compilations that run reject with draining. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const flights = [...this.#flights.values()].map(({ done }) => done.catch(() => undefined));
+    this.#stopAll(new FrenezuloError("draining"));
+    await Promise.all(flights);
+    await this.#pool.destroy();
+  }
+
+  async #join(key: string, flight: Flight, signal: AbortSignal | undefined): Promise<CompiledModule> {
+    const left = new AbortController();
+    flight.waiting++;
+    try {
+      return await Promise.race([flight.done, ...rejections(signal, left.signal)]);
+    } finally {
+      left.abort();
+      flight.waiting--;
+      if (flight.waiting === 0) {
+        this.#leave(key, flight.stop);
+        flight.stop.abort(signal?.reason ?? new FrenezuloError("draining"));
+      }
+    }
+  }
+
+  /** Takes a flight out of the table, unless another with the same key has taken its place. */
+  #leave(key: string, stop: AbortController): void {
+    if (this.#flights.get(key)?.stop === stop) this.#flights.delete(key);
+  }
+
+  async #run(
+    key: string,
+    digest: string,
+    bytes: Uint8Array<ArrayBuffer>,
+    limits: IntakeLimits,
+    stop: AbortController,
+  ): Promise<CompiledModule> {
+    const size = bytes.length;
+    try {
+      await this.#takeThread();
+      const outcome = await this.#runJob({ bytes, limits: scanLimits(limits) }, limits.compileMs, stop);
+      if (!outcome.ok) throw new FrenezuloError(outcome.code, outcome.details);
+      const { module, info, codeBytes, usesProcesses } = outcome;
+      const compiled: CompiledModule = { digest, bytes: size, module, info, codeBytes, usesProcesses };
+      this.#cache.put(key, compiled, size);
+      return compiled;
+    } finally {
+      this.#leave(key, stop);
+      this.#releaseThread();
+    }
+  }
+
+  async #runJob(job: CompileJob, compileMs: number, stop: AbortController): Promise<CompileOutcome> {
+    const timer = setTimeout(() => stop.abort(new FrenezuloError("compile_timeout", { ms: compileMs })), compileMs);
+    try {
+      stop.signal.throwIfAborted();
+      // An abort terminates the thread and starts another (measured: 32 ms for a spinning one).
+      const options = { signal: stop.signal, transferList: [job.bytes.buffer] };
+      return (await this.#pool.run(job, options)) as CompileOutcome;
+    } catch (thrown) {
+      if (stop.signal.aborted) throw stop.signal.reason;
+      throw new FrenezuloError("bad_module", { why: `the compiling thread gave up: ${reasonOf(thrown)}` });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** tinypool has a queue too, but its tasks' deadlines would run while they wait. */
+  #takeThread(): Promise<void> | undefined {
+    if (this.#running < this.threads) {
+      this.#running++;
+      return undefined;
+    }
+    return new Promise((resolve) => this.#queue.push(resolve));
+  }
+
+  #releaseThread(): void {
+    const next = this.#queue.shift();
+    if (next === undefined) this.#running--;
+    else next();
+  }
+
+  #stopAll(error: FrenezuloError): void {
+    for (const { stop } of this.#flights.values()) stop.abort(error);
+  }
+}
+
+function scanLimits({ memoryBytes, tableElements, light = false, needsEntry = true }: ScanLimits): ScanLimits {
+  return { memoryBytes, tableElements, light, needsEntry };
+}
+
+function cacheKey(digest: string, limits: ScanLimits): string {
+  const form = `${limits.light === true ? ":light" : ""}${limits.needsEntry === false ? ":any" : ""}`;
+  return `${digest}:${limits.memoryBytes}:${limits.tableElements}${form}`;
+}
+
+/** A promise that rejects with the signal's reason; it lets go of the signal once `left` is aborted. */
+function rejections(signal: AbortSignal | undefined, left: AbortSignal): Promise<never>[] {
+  if (signal === undefined) return [];
+  const rejection = new Promise<never>((_resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true, signal: left });
+  });
+  return [rejection];
+}

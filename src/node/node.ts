@@ -1,0 +1,297 @@
+// Puts a node together: store, carriers, services, acceptors, in the order in which they start, and drains it.
+// Main thread.
+import { availableParallelism } from "node:os";
+import { Pids } from "../../wire/pids.ts";
+import { BodyBudget } from "../acceptor/contract.ts";
+import { Admin } from "../admin/admin.ts";
+import type { ListenAddress } from "../admin/auth.ts";
+import type { ReloadResult, Verbs } from "../admin/verbs.ts";
+import { Carriers } from "../carriers/carriers.ts";
+import type { NodeConfig } from "../config/config.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { COMPILE_THREADS, guestFilesMax, INSTANCES_MAX } from "../config/machine.ts";
+import { readTokenFile } from "../config/token-file.ts";
+import { type ErrorCode, FrenezuloError } from "../errors.ts";
+import { Actors } from "../hosting/actors.ts";
+import type { Log } from "../log/log.ts";
+import { Metrics } from "../metrics/metrics.ts";
+import { NodeLight } from "../modules/light-store.ts";
+import { Modules } from "../modules/modules.ts";
+import type { ServiceProcesses } from "../processes/of-services.ts";
+import { NodeProcesses } from "../processes/processes.ts";
+import { Registry } from "../registry/registry.ts";
+import { Reload, type Reread } from "../registry/reload.ts";
+import { Turnover } from "../registry/replacement.ts";
+import { RequestIds } from "../requests/answers.ts";
+import { Dispatch } from "../requests/dispatch.ts";
+import { NodeFront } from "../requests/front.ts";
+import { Ledger } from "../requests/ledger.ts";
+import { Router } from "../services/router.ts";
+import type { Service } from "../services/service.ts";
+import { Sources } from "../sources/sources.ts";
+import { Store } from "../store/store.ts";
+import type { NodePart, Parts } from "../supervision/node-parts.ts";
+import { SERVICES } from "../supervision/specs.ts";
+import { Supervision } from "../supervision/supervision.ts";
+import { actorLog } from "./actor-log.ts";
+import { drain } from "./drain.ts";
+import { registerGauges } from "./gauges.ts";
+import { Listeners } from "./listeners.ts";
+import { serviceDetail, serviceView, treeView } from "./views.ts";
+import { zombieLimit } from "./zombies.ts";
+
+/** A thread that has not ended this long after it was told to is a zombie. ms */
+const ZOMBIE_MS = 2000;
+const SOURCE_MS = 10_000;
+/** How a unix socket is made; only its owner gets in, so that it counts as loopback. */
+const SOCKET_MODE = 0o600;
+
+export interface RunningNode {
+  readonly addresses: { readonly listen: string; readonly admin: string | null };
+  reload(): Promise<ReloadResult>;
+  /** Stops in order (DECISIONS 7.3). `cut`: requests that had no answer at the deadline. */
+  drain(): Promise<{ cut: number }>;
+  /** Threads that could not be ended. process.exit() would wait for them for ever (M). */
+  readonly stuckThreads: number;
+  /** Resolves when the node must be drained and started anew: more threads than limits.zombies could not be ended. */
+  readonly failed: Promise<void>;
+}
+
+/** Starts a node. @throws every code of start-up; then nothing of it runs any more */
+export async function startNode(loaded: LoadedConfig, log: Log, reread: Reread | null): Promise<RunningNode> {
+  const node = new Node(loaded, log, reread, await adminToken(loaded.config));
+  await node.start();
+  return node;
+}
+
+async function adminToken({ admin }: NodeConfig): Promise<string | undefined> {
+  return admin.token ?? (admin.token_file === undefined ? undefined : await readTokenFile(admin.token_file));
+}
+
+class Node implements Verbs, RunningNode {
+  readonly #config: NodeConfig;
+  readonly #router = new Router<Service>();
+  readonly #metrics = new Metrics();
+  readonly #carriers: Carriers;
+  readonly #ledger: Ledger;
+  readonly #dispatch: Dispatch;
+  readonly #actors: Actors;
+  readonly #supervision: Supervision;
+  readonly #registry: Registry;
+  readonly #reload: Reload;
+  readonly #modules: Modules;
+  readonly #light: NodeLight;
+  readonly #processes: NodeProcesses;
+  readonly #serviceProcesses: ServiceProcesses;
+  readonly #admin: Admin;
+  readonly #listeners: Listeners;
+  readonly #refused = new Map<ErrorCode, number>();
+  #store: Store | null = null;
+  #isReady = false;
+  #isStopped = false;
+  readonly failed: Promise<void>;
+  #draining: Promise<{ cut: number }> | null = null;
+  #threadsEnd: Promise<void> | null = null;
+
+  constructor(loaded: LoadedConfig, log: Log, reread: Reread | null, token: string | undefined) {
+    const { config } = loaded;
+    this.#config = config;
+    const { limits, sources, admin, listen } = config;
+    const moduleBytesMax = limits.module_bytes;
+    const auth = { token, listen: listenAddress(listen.address), isPublic: admin.public };
+    const adminListen = admin.listen === undefined ? undefined : listenAddress(admin.listen);
+    this.#admin = new Admin({ verbs: this, auth: { ...auth, adminListen }, log, moduleBytesMax });
+    const kept = { cacheBytesMax: limits.code_bytes, modulesMax: limits.modules };
+    this.#modules = new Modules({ threads: COMPILE_THREADS, ...kept });
+    this.#light = new NodeLight({
+      data: config.store.data,
+      store: () => (this.#store as Store).light,
+      isDeclared: (digest) => this.#registry.declares(digest),
+    });
+    const shareMax = Math.max(1, Math.floor(limits.carriers * limits.share));
+    const share = { max: shareMax, isContended: () => this.#actors.waiting > 0 };
+    this.#processes = new NodeProcesses({ modules: this.#modules, cache: this.#light, limits, log, share });
+    const { server } = this.#processes;
+    const processes = this.#processes.ofServices({
+      log,
+      modules: this.#modules,
+      carriers: () => this.#carriers,
+      bytes: (digest) => this.#registry.moduleBytes(digest),
+      limits: ({ policy }) => this.#registry.limitsOf(policy),
+      onLight: (pool) => this.#actors.renew(pool),
+    });
+    this.#serviceProcesses = processes;
+    this.#actors = new Actors({
+      load: (pool) => this.#registry.load(pool),
+      environmentOf: (actor, carrier, compiled) => processes.environmentOf(actor, carrier, compiled),
+      onCarrierGone: (carrier, why) => server.carrierGone(carrier, why),
+      sharedMax: availableParallelism(),
+      shareMax,
+      instancesMax: limits.instances,
+      ...actorLog(log),
+    });
+    this.#ledger = new Ledger(this.#actors);
+    this.#dispatch = new Dispatch(this.#ledger, this.#actors, processes);
+    this.#supervision = new Supervision({
+      parts: this.#parts(),
+      groups: config.supervisors,
+      actors: this.#actors,
+      serviceOf: (prefix) => this.#router.get(prefix),
+      onReport: (report) => log.warn({ report }, `supervisor ${report.supervisor}: ${report.context}`),
+      onPoolGone: (pool) => processes.close(pool),
+      onBroken: (service, error) => this.#dispatch.queues.failAll(service.pool, error),
+    });
+    const { failed, onZombie } = zombieLimit(limits.zombies, log);
+    this.failed = failed;
+    this.#carriers = new Carriers(
+      {
+        threadsMax: limits.carriers,
+        spares: limits.spare,
+        graceMs: ZOMBIE_MS,
+        filesMax: guestFilesMax(limits.carriers),
+        lightInstancesMax: INSTANCES_MAX - limits.instances,
+        onZombie,
+        onMetrics: (bytes) => this.#metrics.guest.take(bytes),
+        onSignal: server.onSignal,
+      },
+      this.#dispatch,
+    );
+    this.#processes.attach(this.#carriers);
+    const pids = new Pids(this.#carriers.bellBlock, 0);
+    this.#ledger.attach(pids);
+    this.#dispatch.attach(this.#carriers);
+    this.#actors.attach(this.#supervision, this.#dispatch, this.#carriers, pids);
+    const { folder = null, allow } = sources;
+    const [router, supervision] = [this.#router, this.#supervision];
+    this.#registry = new Registry({
+      config,
+      log,
+      router,
+      modules: this.#modules,
+      sources: new Sources({ folder, allow, bytesMax: moduleBytesMax, timeoutMs: SOURCE_MS }),
+      turnover: new Turnover({ router, metrics: this.#metrics, dispatch: this.#dispatch, supervision }),
+    });
+    this.#reload = new Reload({ registry: this.#registry, supervision: this.#supervision, log, loaded, reread });
+    registerGauges(this.#metrics, {
+      carriers: this.#carriers,
+      ledger: this.#ledger,
+      dispatch: this.#dispatch,
+      actors: this.#actors,
+      supervision: this.#supervision,
+      router: this.#router,
+      log,
+      refused: this.#refused,
+      connections: () => this.#listeners.connections,
+      sockets: () => this.#processes.networking.sockets,
+      environments: this.#processes.environments,
+    });
+    const core = { router: this.#router, ledger: this.#ledger, dispatch: this.#dispatch, admin: this.#admin };
+    const fronts = {
+      ...core,
+      inFlightMax: limits.in_flight,
+      requestIds: new RequestIds(),
+      onRefused: (code: ErrorCode) => void this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1),
+    };
+    const bodyBudget = new BodyBudget(limits.body_bytes);
+    this.#listeners = new Listeners(config, bodyBudget, (listener) => new NodeFront({ listener, ...fronts }), log);
+  }
+
+  get addresses(): RunningNode["addresses"] {
+    return this.#listeners.addresses;
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#supervision.start();
+    } catch (thrown) {
+      // Where an earlier part failed, the part that has the threads did not start, and so was not stopped either.
+      await this.#stopThreads();
+      throw thrown;
+    }
+    this.#isReady = true;
+    this.#serviceProcesses.begin(this.#router.targets());
+  }
+
+  drain(): Promise<{ cut: number }> {
+    this.#draining ??= this.#drain();
+    return this.#draining;
+  }
+
+  // --- Verbs: what admin and the command line ask. ---
+
+  add: Verbs["add"] = (options) => this.#registry.add(options);
+  remove: Verbs["remove"] = (prefix) => this.#registry.remove(prefix);
+  rollback: Verbs["rollback"] = (prefix, version) => this.#registry.rollback(prefix, version);
+
+  list: Verbs["list"] = () => [...this.#router.targets()].map(serviceView);
+
+  describe: Verbs["describe"] = (prefix) => {
+    const service = this.#router.get(prefix);
+    if (service === undefined) throw new FrenezuloError("unknown_service", { service: prefix });
+    return serviceDetail(service, this.#registry);
+  };
+
+  tree: Verbs["tree"] = () => treeView(this.#supervision.view(), this.#actors.byId);
+  reload: Verbs["reload"] = () => this.#reload.run();
+  isReady: Verbs["isReady"] = () => this.#isReady && this.#carriers.warm > 0;
+  metrics: Verbs["metrics"] = () => this.#metrics.render();
+
+  // --- Start and stop. ---
+
+  /** In start order; they stop in reverse (design, "Supervision"). */
+  #parts(): Parts {
+    const { store } = this.#config;
+    return new Map<string, NodePart | typeof SERVICES>([
+      [
+        "store",
+        {
+          start: async () => {
+            this.#store = await Store.open({ folder: store.data, mapBytes: store.map_size, keep: store.versions });
+          },
+          stop: async () => this.#store?.close(),
+        },
+      ],
+      [
+        "carriers",
+        {
+          start: () => this.#carriers.open(),
+          stop: () => this.#stopThreads(),
+        },
+      ],
+      [SERVICES, SERVICES],
+      [
+        "routes",
+        {
+          start: () => this.#registry.open(this.#store as Store).then(() => this.#light.prune()),
+          stop: async () => {},
+        },
+      ],
+      ["acceptor", { start: () => this.#listeners.open(), stop: () => this.#listeners.close() }],
+    ]);
+  }
+
+  /** Ends all threads and the timers that serve them. */
+  #stopThreads(): Promise<void> {
+    this.#dispatch.watchdog.stop();
+    this.#actors.close();
+    const threads = [this.#carriers, this.#modules, this.#processes];
+    this.#threadsEnd ??= Promise.all(threads.map((each) => each.close())).then(() => {});
+    return this.#threadsEnd;
+  }
+
+  get stuckThreads(): number {
+    return this.#carriers.zombies + (this.#isStopped ? this.#carriers.all.size : 0);
+  }
+
+  async #drain(): Promise<{ cut: number }> {
+    this.#isReady = false;
+    const parts = { ledger: this.#ledger, listeners: this.#listeners, supervision: this.#supervision };
+    const drained = await drain(parts, this.#config.drain);
+    this.#isStopped = true;
+    return drained;
+  }
+}
+
+function listenAddress(address: string): ListenAddress {
+  return address.startsWith("unix:") ? { address, unixMode: SOCKET_MODE } : { address };
+}

@@ -1,0 +1,117 @@
+// Environments: the processes of a service version, or of a `frenezulo run`, as the main thread sees them. Main thread.
+//
+// Names, pids and limits are private to one. Its processes live in carriers; here is what must be in one place.
+import { COUNTS } from "../../wire/layout.ts";
+import type { EnvironmentSpec } from "../../wire/specs.ts";
+import type { Carrier } from "../carriers/carrier.ts";
+import { Births } from "./births.ts";
+import type { ProcessModule } from "./forms.ts";
+import { Names } from "./names.ts";
+
+/** What an environment is made of, beside its number and its counts. */
+export type EnvironmentOptions = Omit<EnvironmentSpec, "id" | "counts">;
+
+export interface EnvironmentParts {
+  /**
+   * A module that processes are spawned from, with its memory bounded.
+   * @param isPatient waits for a light form that is being made; else the plain one comes meanwhile
+   * @throws if there is none of that name
+   */
+  readonly load: (key: string, memoryBytesMax: number, isPatient: boolean) => Promise<ProcessModule>;
+  /** Takes the bytes of a module that a process gives. @returns its key. @throws as intake */
+  readonly compile: (bytes: Uint8Array) => Promise<string>;
+}
+
+/** Forms of one module, by the memory that configs give: carriers keep each as long as the environment lives. */
+const FORMS_MAX = 32;
+
+export class MainEnvironment {
+  readonly spec: EnvironmentSpec;
+  readonly names = new Names();
+  readonly births = new Births();
+  readonly parts: EnvironmentParts;
+  /** Carriers that have or had processes of it. */
+  readonly carriers = new Set<Carrier>();
+  readonly #words: Int32Array;
+  /** Keys of the forms of each module that processes were spawned from. */
+  readonly #forms = new Map<string, Set<string>>();
+
+  constructor(id: number, options: EnvironmentOptions, parts: EnvironmentParts, slots: number) {
+    const counts = new SharedArrayBuffer((COUNTS.shares + COUNTS.words * (slots + 1)) * 4);
+    this.spec = { ...options, id, counts };
+    this.parts = parts;
+    this.#words = new Int32Array(counts);
+  }
+
+  /** Living processes, those of requests apart. */
+  get processes(): number {
+    return Atomics.load(this.#words, COUNTS.processes);
+  }
+
+  /** A process is to be spawned from that form of a module. @throws Error if there would be too many */
+  addForm(module: string, key: string): void {
+    const forms = this.#forms.get(module) ?? new Set();
+    if (!forms.has(key) && forms.size >= FORMS_MAX) {
+      throw new Error(`processes of one module have more than ${FORMS_MAX} different limits of memory`);
+    }
+    this.#forms.set(module, forms.add(key));
+  }
+
+  /** Processes and armed timers in one carrier: with any it is not idle (DECISIONS 9.7). */
+  workIn({ slot }: Carrier): number {
+    const share = COUNTS.shares + COUNTS.words * slot;
+    return Atomics.load(this.#words, share + COUNTS.processes) + Atomics.load(this.#words, share + COUNTS.timers);
+  }
+
+  /** A carrier has ended, and what was in it. */
+  carrierGone(carrier: Carrier): void {
+    if (!this.carriers.delete(carrier)) return;
+    const share = COUNTS.shares + COUNTS.words * carrier.slot;
+    for (let word = 0; word < COUNTS.words; word++) {
+      Atomics.sub(this.#words, word, Atomics.exchange(this.#words, share + word, 0));
+    }
+    this.names.slotGone(carrier.slot);
+    this.births.carrierGone(carrier);
+  }
+}
+
+export class Environments {
+  readonly #all = new Map<number, MainEnvironment>();
+  readonly #slots: number;
+
+  /** @param slots of carriers, from `slotsFor` */
+  constructor(slots: number) {
+    this.#slots = slots;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  all(): Iterable<MainEnvironment> {
+    return this.#all.values();
+  }
+
+  get(id: number): MainEnvironment | undefined {
+    return this.#all.get(id);
+  }
+
+  /** @param id from nextEnvironmentId */
+  make(id: number, options: EnvironmentOptions, parts: EnvironmentParts): MainEnvironment {
+    const environment = new MainEnvironment(id, options, parts, this.#slots);
+    this.#all.set(id, environment);
+    return environment;
+  }
+
+  /** Ends all its processes. */
+  close(id: number): void {
+    const environment = this.#all.get(id);
+    if (environment === undefined) return;
+    this.#all.delete(id);
+    for (const carrier of environment.carriers) void carrier.closeEnvironment(id).catch(() => {});
+  }
+
+  carrierGone(carrier: Carrier): void {
+    for (const environment of this.#all.values()) environment.carrierGone(carrier);
+  }
+}

@@ -1,0 +1,178 @@
+// The processes of services: their environments, what they print, how they fail. Main thread.
+import type { Exit } from "../../wire/exits.ts";
+import { SIGNAL } from "../../wire/layout.ts";
+import { digestOf, moduleKey } from "../../wire/module-key.ts";
+import type { Carrier } from "../carriers/carrier.ts";
+import type { Carriers } from "../carriers/carriers.ts";
+import { reasonOf } from "../errors.ts";
+import type { ActorEnvironment } from "../hosting/actor-spec.ts";
+import type { Log } from "../log/log.ts";
+import type { CompiledModule, IntakeLimits, Modules } from "../modules/modules.ts";
+import type { Networking } from "../networking/networking.ts";
+import type { ProcessLife } from "../requests/events.ts";
+import type { Actor, InFlight, Pool, Service } from "../services/service.ts";
+import type { EnvironmentOptions, Environments } from "./environments.ts";
+import type { ProcessModules } from "./forms.ts";
+import type { ProcessServer } from "./server.ts";
+
+export interface ServiceProcessesParts {
+  readonly environments: Environments;
+  readonly server: ProcessServer;
+  readonly modules: Modules;
+  readonly networking: Networking;
+  readonly forms: ProcessModules;
+  readonly log: Log;
+  readonly carriers: () => Carriers;
+  /** Bytes of a version's module. */
+  readonly bytes: (digest: string) => Promise<Uint8Array>;
+  readonly limits: (pool: Pool) => IntakeLimits;
+  /** A pool's module has a light form now. */
+  readonly onLight: (pool: Pool) => void;
+}
+
+/** Beyond a reply's body, for its head and what surrounds it. */
+const REPLY_HEAD_BYTES = 64 * 1024;
+
+/** Modules that guests of one environment have given to be compiled; the oldest go first. */
+const GIVEN_MAX = 64;
+
+export class ServiceProcesses implements ProcessLife {
+  readonly #parts: ServiceProcessesParts;
+  /** Prefixes by environment. */
+  readonly #names = new Map<number, string>();
+
+  constructor(parts: ServiceProcessesParts) {
+    this.#parts = parts;
+  }
+
+  /** The node has started: modules that the config declares are rewritten before their first request. */
+  begin(services: Iterable<Service>): void {
+    for (const { origin, pool } of services) {
+      if (origin.kind !== "config") continue;
+      const compiled = this.#parts.modules.get(pool.digest, this.#parts.limits(pool));
+      if (compiled !== undefined && wantsLight(pool, compiled)) void this.#prepare(pool);
+    }
+  }
+
+  /** For an actor that starts in a carrier. */
+  async environmentOf(actor: Actor, carrier: Carrier, compiled: CompiledModule): Promise<ActorEnvironment> {
+    const { pool } = actor;
+    const { light: policy } = pool.policy;
+    const hasEnvironment = compiled.usesProcesses || policy === "always";
+    if (!hasEnvironment) return { environment: null, light: null, isLight: false };
+    const { environments, forms, limits } = this.#parts;
+    const id = pool.environmentId;
+    const environment = environments.get(id) ?? this.#open(pool);
+    environment.carriers.add(carrier);
+    const light = policy === "never" ? null : await forms.light(pool.digest, limits(pool));
+    if (light === null && policy !== "never") void this.#prepare(pool);
+    actor.work = () => environment.workIn(carrier);
+    // A carrier of its own is faster without unwinding, and a kept state is one process for all requests.
+    const isLight = light !== null && carrier.isShared && pool.policy.state === "fresh";
+    actor.isLight = isLight;
+    return { environment: environment.spec, light, isLight };
+  }
+
+  /** Living processes of a pool, those of its requests apart. */
+  count({ environmentId }: Pool): number {
+    return this.#parts.environments.get(environmentId)?.processes ?? 0;
+  }
+
+  /** A pool is no more, and its processes with it. */
+  close({ environmentId }: Pool): void {
+    this.#parts.environments.close(environmentId);
+    this.#parts.networking.closeEnvironment(environmentId);
+    this.#names.delete(environmentId);
+  }
+
+  processOutput(environment: number, stream: number, text: Buffer): void {
+    const prefix = this.#names.get(environment);
+    if (prefix !== undefined) this.#parts.log.guest(prefix, stream === 1 ? "stdout" : "stderr", text.toString("utf8"));
+  }
+
+  processExited(pid: number, environment: number, exit: Exit): void {
+    this.#parts.server.exited(pid, exit);
+    const service = this.#names.get(environment);
+    if (service !== undefined) this.#parts.log.debug({ service, pid, exit }, "a process ended");
+  }
+
+  livesElsewhere({ replyPid, pool }: InFlight): boolean {
+    return this.#parts.environments.get(pool.environmentId)?.births.has(replyPid) ?? false;
+  }
+
+  birthsOver(environment: number, replyPid: number, carrier: Carrier, births: number): void {
+    this.#parts.environments.get(environment)?.births.end(replyPid, carrier, births);
+  }
+
+  requestOver({ replyPid, pool }: InFlight): void {
+    const { environments, carriers } = this.#parts;
+    const text = Buffer.from("the deadline of the request that began it has passed");
+    for (const { slot } of environments.get(pool.environmentId)?.carriers ?? []) {
+      carriers().mesh.send(slot, SIGNAL.end_request, 0, replyPid, pool.environmentId, text, 0, text.length);
+    }
+  }
+
+  /** Makes the light form; actors that began without it make way for others. */
+  async #prepare(pool: Pool): Promise<void> {
+    const { forms, bytes, onLight, log } = this.#parts;
+    const service = pool.service.prefix;
+    try {
+      const isLight = await forms.prepare(pool.digest, await bytes(pool.digest));
+      if (isLight) onLight(pool);
+      log.debug({ service, isLight }, "the rewrite for light processes has ended");
+    } catch (thrown) {
+      // The node drains, or the module has gone; the next actor asks again.
+      log.debug({ service, why: reasonOf(thrown) }, "no rewrite for light processes");
+    }
+  }
+
+  #open(pool: Pool): ReturnType<Environments["make"]> {
+    const { environments, modules, forms, limits, bytes } = this.#parts;
+    const given = new Map<string, Uint8Array>();
+    this.#names.set(pool.environmentId, pool.service.prefix);
+    this.#parts.networking.openEnvironment(pool.environmentId, pool.policy.network);
+    return environments.make(pool.environmentId, environmentOf(pool, moduleKey(pool.digest, limits(pool))), {
+      load: (key, memoryBytesMax, isPatient) => {
+        const digest = digestOf(key);
+        const read = async (): Promise<Uint8Array> => given.get(digest) ?? bytes(digest);
+        const bounds = { limits: limits(pool), memoryBytesMax };
+        return pool.policy.light === "never"
+          ? forms.plain(digest, read, bounds, 'its policy says light = "never"')
+          : forms.load(digest, read, bounds, isPatient);
+      },
+      compile: async (moduleBytes) => {
+        const { digest } = await modules.compile(moduleBytes, { ...limits(pool), needsEntry: false });
+        given.set(digest, moduleBytes);
+        const oldest = given.keys().next().value;
+        if (given.size > GIVEN_MAX && oldest !== undefined) given.delete(oldest);
+        return moduleKey(digest, limits(pool));
+      },
+    });
+  }
+}
+
+/** The environment of a pool's processes. @param moduleKey the name of its module in carriers */
+function environmentOf({ policy, service }: Pool, moduleKey: string): EnvironmentOptions {
+  const { processes, limits, env } = policy;
+  return {
+    name: service.prefix,
+    moduleKey,
+    processesMax: processes.max,
+    memoryBytesMax: processes.memory,
+    mailboxMessagesMax: processes.mailbox,
+    mailboxBytesMax: processes.mailbox_bytes,
+    messageBytesMax: limits.body_out + REPLY_HEAD_BYTES,
+    sendTimeoutMs: processes.send_timeout,
+    canCompileModules: processes.compile,
+    hasStdin: false,
+    preopens: policy.dirs,
+    env,
+    args: [service.prefix],
+    outputRequestBytesMax: limits.output_request,
+    outputSecondBytesMax: limits.output_second,
+  };
+}
+
+function wantsLight({ policy }: Pool, { usesProcesses }: CompiledModule): boolean {
+  return policy.light === "always" || (policy.light === "auto" && usesProcesses);
+}

@@ -1,0 +1,64 @@
+// The parts of a node that lunatic processes need, put together: environments, light modules, what they ask for.
+// Main thread.
+import { availableParallelism } from "node:os";
+import { Asks } from "../carriers/answering.ts";
+import type { Carriers } from "../carriers/carriers.ts";
+import { slotsFor } from "../carriers/slots.ts";
+import type { NodeConfig } from "../config/config.ts";
+import type { Log } from "../log/log.ts";
+import type { LightCache } from "../modules/light-cache.ts";
+import { Lightener } from "../modules/lightener.ts";
+import type { Modules } from "../modules/modules.ts";
+import { Networking } from "../networking/networking.ts";
+import { Environments } from "./environments.ts";
+import { ProcessModules } from "./forms.ts";
+import { ServiceProcesses, type ServiceProcessesParts } from "./of-services.ts";
+import { type CarrierShare, ProcessServer } from "./server.ts";
+
+export interface NodeProcessesParts {
+  readonly modules: Modules;
+  readonly cache: LightCache;
+  readonly limits: Pick<NodeConfig["limits"], "rewrite" | "rewrite_bytes" | "carriers">;
+  readonly log: Log | null;
+  readonly share: CarrierShare | null;
+}
+
+/** Carriers for light processes alone. */
+const HOSTS_MAX = Math.max(2, availableParallelism());
+
+export class NodeProcesses {
+  readonly environments: Environments;
+  readonly asks = new Asks();
+  readonly server: ProcessServer;
+  readonly networking = new Networking();
+  readonly forms: ProcessModules;
+  readonly #lightener: Lightener;
+
+  constructor({ modules, cache, limits, log, share }: NodeProcessesParts) {
+    this.environments = new Environments(slotsFor(limits.carriers));
+    this.#lightener = new Lightener({
+      cache,
+      rewriteMs: limits.rewrite,
+      bytesMax: limits.rewrite_bytes,
+      onCacheFailure: (digest, error) => log?.warn({ digest, error: String(error) }, "a light module was not kept"),
+    });
+    this.forms = new ProcessModules(modules, this.#lightener);
+    this.server = new ProcessServer(this.environments, this.asks, HOSTS_MAX, share);
+    this.networking.serve(this.asks);
+  }
+
+  /** What a node's services need of it. */
+  ofServices(parts: Omit<ServiceProcessesParts, "environments" | "forms" | "server" | "networking">): ServiceProcesses {
+    const { environments, forms, server, networking } = this;
+    return new ServiceProcesses({ ...parts, environments, forms, server, networking });
+  }
+
+  attach(carriers: Carriers): void {
+    this.server.attach(carriers);
+  }
+
+  close(): Promise<void> {
+    this.server.close();
+    return this.#lightener.close();
+  }
+}

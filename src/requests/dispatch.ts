@@ -1,0 +1,300 @@
+// Request → actor → reply: who runs what, who takes over what another had not begun, and who fails for whom.
+// Main thread.
+//
+// The main thread owns a request until its reply is seen. Two words decide races with a carrier: its state word
+// (DECISIONS 2.2) says who ends a running request, and a claim word in each frame says who has a request that waits in
+// a ring. Whatever the order of events, each admitted request gets one answer or its client goes first.
+import type { Exit } from "../../wire/exits.ts";
+import { SEQ_TURNS } from "../../wire/layout.ts";
+import { Answer, type Head } from "../acceptor/contract.ts";
+import type { Carrier, CarrierEvents } from "../carriers/carrier.ts";
+import type { Carriers } from "../carriers/carriers.ts";
+import { type ErrorCode, FrenezuloError } from "../errors.ts";
+import type { Actor, InFlight } from "../services/service.ts";
+import { exitError, REQUEST_ID } from "./answers.ts";
+import { Cancellations } from "./cancellations.ts";
+import type { Life, ProcessLife } from "./events.ts";
+import { HandOver } from "./hand-over.ts";
+import type { Ledger } from "./ledger.ts";
+import { Orphans } from "./orphans.ts";
+import { Queues } from "./queues.ts";
+import { readReply } from "./reply/reply.ts";
+import { Suspended } from "./suspended.ts";
+import { Tenants } from "./tenants.ts";
+import { Watchdog } from "./watchdog.ts";
+
+export class Dispatch implements CarrierEvents {
+  readonly #actors = new Tenants();
+  readonly #cancellations: Cancellations;
+  readonly #answer = new Answer();
+  readonly #ledger: Ledger;
+  readonly #life: Life;
+  readonly #processes: ProcessLife;
+  readonly #watchdog: Watchdog;
+  readonly #handOver: HandOver;
+  readonly #orphans: Orphans;
+  readonly #suspended: Suspended;
+  /** Requests that no ring has. */
+  readonly queues: Queues;
+  #carriers!: Carriers;
+  /** Replies that nobody waited for. */
+  lateReplies = 0;
+
+  constructor(ledger: Ledger, life: Life, processes: ProcessLife) {
+    this.#ledger = ledger;
+    this.#life = life;
+    this.#processes = processes;
+    this.#watchdog = new Watchdog({
+      carriers: () => this.#carriers.all,
+      actorOf: (pid) => this.#actors.get(pid),
+      drain: () => this.#carriers.drain(),
+      actorStarting: (carrier, pid, ms) => life.actorStarting(carrier, pid, ms),
+      stuck: (carrier, why) => this.#stuck(carrier, why),
+      condemn: (actor, seq, exit, code) => this.#condemn(actor, seq, exit, code),
+      lingers: (actor) => this.#handOver.lingers(actor),
+      timeOut: (nowMs) => this.#timeOut(nowMs),
+    });
+    this.queues = new Queues(ledger, {
+      send: (actor, request) => this.#send(actor, request, null),
+      wantActor: (pool) => life.wantActor(pool),
+      waits: () => this.#watchdog.arm(),
+    });
+    this.#handOver = new HandOver(ledger, this.queues);
+    this.#cancellations = new Cancellations(ledger, life, () => this.#carriers.drain());
+    this.#suspended = new Suspended(ledger, processes);
+    this.#orphans = new Orphans(ledger, processes);
+  }
+
+  /** The carriers whose events this object takes; they need each other. */
+  attach(carriers: Carriers): void {
+    this.#carriers = carriers;
+  }
+
+  // --- From the front: inside an acceptor's handler, so nothing here answers. ---
+
+  /**
+   * Sends a complete request to an actor, or lets it wait for one.
+   * @param head the request's head if it is not yet encoded
+   * @returns what to answer if it can do neither
+   */
+  submit(request: InFlight, head: Head | null): FrenezuloError | null {
+    const pool = request.followService();
+    if (pool.waiting.length === 0 && pool.hasPermit) {
+      const actor = pool.pick();
+      if (actor !== null && this.#send(actor, request, head)) return null;
+    }
+    if (head !== null) request.keepHead(head);
+    if (this.queues.push(request)) return null;
+    const { concurrency, queue } = pool.policy.limits;
+    const { retryAfterSeconds } = pool;
+    const details = { service: pool.service.prefix, limit: concurrency + queue };
+    return new FrenezuloError("service_busy", details, { retryAfterSeconds });
+  }
+
+  /** The client has gone: the entry is released at once, the permit when the actor is done with it (DECISIONS 4.3). */
+  abandon(request: InFlight): void {
+    this.#ledger.abandon(request);
+    if (request.stage === "reading") this.#ledger.finish(request);
+    else if (request.stage === "waiting") {
+      request.pool.removeWaiting(request);
+      this.#ledger.finish(request);
+    } else if (request.stage === "sent") this.#cancellations.add(request);
+  }
+
+  // --- Actors come and go. ---
+
+  /** A started actor takes requests from now on. */
+  addActor(actor: Actor): void {
+    actor.state = "ready";
+    actor.pool.ready.push(actor);
+    this.#actors.add(actor);
+    this.queues.pump(actor.pool);
+  }
+
+  /** A ready actor takes no more requests; those it has not begun go to others. `actorIdle` tells when it has none. */
+  retire(actor: Actor): void {
+    actor.state = "stopping";
+    actor.pool.removeReady(actor);
+    this.#carriers.drain();
+    this.#handOver.takeBack(actor);
+    if (!actor.isBusy) this.#life.actorIdle(actor);
+  }
+
+  /** Forgets an actor that has no requests any more. */
+  removeActor(actor: Actor): void {
+    actor.state = "gone";
+    actor.pool.removeReady(actor);
+    this.#actors.remove(actor);
+  }
+
+  /** Ends an actor at once; if it runs, with its carrier: a request it had begun fails with `code`. */
+  killActor(actor: Actor, exit: Exit, code: ErrorCode): void {
+    const carrier = actor.carrier as Carrier;
+    this.#carriers.drain();
+    if (carrier.isShared && actor.sent.length === 0) {
+      for (const request of [...actor.suspended.values()]) {
+        this.#processes.requestOver(request);
+        this.#handOver.loseBegun(actor, request, exit, code);
+      }
+      this.removeActor(actor);
+      this.#life.actorEnded(actor, exit);
+      return;
+    }
+    // Whatever it is doing: once condemned it takes nothing more. It moves between states only between our reads.
+    while (carrier.state === "taken" && !carrier.condemn(carrier.running()?.seq ?? 0)) this.#carriers.drain();
+    this.#carriers.drain();
+    this.#lose(carrier, actor, exit, code);
+  }
+
+  /** It must also see that an actor starts. */
+  get watchdog(): Watchdog {
+    return this.#watchdog;
+  }
+
+  // --- From the carriers, while their rings are drained. ---
+
+  reply(environment: number, replyPid: number, bytes: Buffer, start: number, length: number): void {
+    const request = this.#ledger.get(replyPid);
+    if (request?.actor == null || request.pool.environmentId !== environment) {
+      this.lateReplies++;
+      return;
+    }
+    const { service, policy } = request.pool;
+    const answer = this.#answer;
+    const fault = readReply(bytes, start, length, request.tag, { bodyBytesMax: policy.limits.body_out }, answer);
+    if (fault === null) {
+      answer.add(REQUEST_ID, request.requestId);
+      const nowMs = performance.now();
+      service.breaker.record(request.ticket, true, nowMs);
+      this.#ledger.settle(request, answer, nowMs);
+    } else {
+      const details = { service: service.prefix, why: fault.why, limit: policy.limits.body_out };
+      this.#ledger.failGuest(request, new FrenezuloError(fault.code, details));
+    }
+  }
+
+  done(carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number, goesOn: number): void {
+    const actor = this.#actors.get(actorPid);
+    if (actor === undefined) return;
+    const request = actor.takeDone(seq, micros, this.#carriers.drainMs);
+    if (request === undefined) return;
+    const isOrphan = goesOn > 0 && exit.reason === "normal" && request.exchange !== null;
+    if (isOrphan) this.#orphans.add(request, goesOn === 2 ? carrier : null);
+    else if (request.exchange !== null) {
+      const [text = "", note = ""] = exit.text.split("\n");
+      const { service, policy } = actor.pool;
+      this.#ledger.failGuest(request, exitError(exit.reason, text, service.prefix, policy.limits.memory), note);
+    }
+    this.#ledger.finish(request);
+    if (actor.state === "stopping" && !actor.isBusy) this.#life.actorIdle(actor);
+    else if (actor.isBurst) this.#life.burstDone(actor);
+    if (exit.reason !== "normal" && actor.state === "ready") this.#life.guestExited(actor, exit);
+  }
+
+  output(_carrier: Carrier, actorPid: number, environment: number, stream: number, text: Buffer): void {
+    const actor = this.#actors.get(actorPid);
+    if (actor !== undefined) this.#life.output(actor, stream, text);
+    else this.#processes.processOutput(environment, stream, text);
+  }
+
+  suspended(_carrier: Carrier, actorPid: number, seq: number): void {
+    const actor = this.#actors.get(actorPid);
+    if (actor !== undefined) this.#suspended.add(actor, seq);
+  }
+
+  exited(_carrier: Carrier, pid: number, environment: number, exit: Exit): void {
+    this.#processes.processExited(pid, environment, exit);
+  }
+
+  orphaned(carrier: Carrier, environment: number, replyPid: number, births: number): void {
+    this.#processes.birthsOver(environment, replyPid, carrier, births);
+    this.#orphans.ended(replyPid, carrier);
+  }
+
+  /** An actor could not make its next instance. Its carrier is sound and skips the frames that are taken back here. */
+  ended(carrier: Carrier, actorPid: number, exit: Exit): void {
+    const actor = this.#actors.get(actorPid);
+    if (actor === undefined) return;
+    this.#handOver.takeBack(actor);
+    this.removeActor(actor);
+    carrier.wake();
+    this.#life.actorEnded(actor, exit);
+  }
+
+  gone(carrier: Carrier, why: string): void {
+    const culprit = this.#actors.get(carrier.running()?.pid ?? 0) ?? null;
+    this.#lose(carrier, culprit, { reason: "killed", text: why }, "carrier_lost");
+    this.#life.carrierGone(carrier, why);
+    this.#orphans.carrierGone(carrier);
+  }
+
+  spare(): void {
+    this.#life.spareCarrier();
+  }
+
+  drained(): void {
+    this.queues.pumpAll();
+  }
+
+  // --- Inside. ---
+
+  #send(actor: Actor, request: InFlight, head: Head | null): boolean {
+    const carrier = actor.carrier as Carrier;
+    const seq = carrier.nextSeq();
+    if (!request.send(carrier, actor.pid, seq, head)) {
+      // Say that we wait, and look again: the room may have come in between. Later the carrier rings (drained).
+      carrier.requests.starve();
+      if (!request.send(carrier, actor.pid, seq, head)) return false;
+    }
+    this.#carriers.wakeSoon(carrier);
+    request.actor = actor;
+    request.stage = "sent";
+    actor.add(request);
+    this.#watchdog.arm();
+    return true;
+  }
+
+  /**
+   * A carrier has gone or is condemned. Only the request that had begun pays for it: what its actors had not begun goes
+   * to others, and co-tenants of the culprit are started anew when they are needed.
+   */
+  #lose(carrier: Carrier, culprit: Actor | null, exit: Exit, code: ErrorCode): void {
+    const tenants = this.#actors.of(carrier);
+    for (const actor of tenants) {
+      this.#handOver.takeBack(actor);
+      for (const request of [...actor.sent, ...actor.suspended.values()]) {
+        this.#processes.requestOver(request); // what it began in other carriers ends with it
+        this.#handOver.loseBegun(actor, request, exit, code);
+      }
+      this.removeActor(actor);
+    }
+    this.#carriers.kill(carrier);
+    for (const actor of tenants) {
+      if (actor === culprit) this.#life.actorEnded(actor, exit);
+      else this.#life.actorDisplaced(actor);
+    }
+  }
+
+  /**
+   * Whoever wins the swap decides (DECISIONS 2.2): if the carrier ended the request first, its reply is in the ring.
+   */
+  #condemn(actor: Actor, seq: number, exit: Exit, code: ErrorCode): void {
+    const carrier = actor.carrier as Carrier;
+    if (!carrier.condemn(seq)) return;
+    this.#carriers.drain();
+    if (exit.reason === "deadline") actor.pool.isQuarantined = true;
+    this.#lose(carrier, actor, exit, code);
+  }
+
+  /** A light process does not give its carrier back: a turn has no such length but in one endless host or bulk call. */
+  #stuck(carrier: Carrier, why: string): void {
+    if (carrier.condemn(SEQ_TURNS)) this.#lose(carrier, null, { reason: "killed", text: why }, "carrier_lost");
+  }
+
+  /** What has waited too long gets 503, in a ring or here. True if something still waits. */
+  #timeOut(nowMs: number): boolean {
+    for (const actor of this.#actors.all()) if (actor.sent.length > 0) this.#handOver.timeOut(actor, nowMs);
+    const isWaiting = this.#suspended.timeOut(nowMs);
+    return this.queues.timeOut(nowMs) || isWaiting;
+  }
+}

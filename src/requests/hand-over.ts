@@ -1,0 +1,71 @@
+// What happens to an actor's requests when it takes no more of them: those it has not begun go to others. Main thread.
+import type { Exit } from "../../wire/exits.ts";
+import type { Carrier } from "../carriers/carrier.ts";
+import { type ErrorCode, FrenezuloError } from "../errors.ts";
+import type { Actor, InFlight } from "../services/service.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Queues } from "./queues.ts";
+
+export class HandOver {
+  readonly #ledger: Ledger;
+  readonly #queues: Queues;
+
+  constructor(ledger: Ledger, queues: Queues) {
+    this.#ledger = ledger;
+    this.#queues = queues;
+  }
+
+  /** Takes back what an actor has not begun, in order, so that others run it. */
+  takeBack(actor: Actor): void {
+    const carrier = actor.carrier as Carrier;
+    for (const request of [...actor.sent]) if (request.takeBack(carrier)) this.#putBack(actor, request);
+  }
+
+  /** An actor's request takes long: nothing waits behind it. */
+  lingers(actor: Actor): void {
+    actor.lingers = true;
+    this.takeBack(actor);
+  }
+
+  /** Fails what has waited in an actor's ring for too long. */
+  timeOut(actor: Actor, nowMs: number): void {
+    const limitMs = actor.pool.policy.limits.queue_timeout;
+    for (const request of [...actor.sent]) {
+      if (nowMs - request.admittedMs < limitMs) return;
+      if (!request.takeBack(actor.carrier as Carrier)) continue; // it has begun: its deadline counts
+      actor.remove(request);
+      request.stage = "waiting";
+      this.#queues.failTimedOut(request);
+    }
+  }
+
+  #putBack(actor: Actor, request: InFlight): void {
+    actor.remove(request);
+    if (request.exchange === null) {
+      this.#ledger.finish(request);
+      return;
+    }
+    request.actor = null;
+    request.followService();
+    this.#queues.putBack(request);
+  }
+
+  /**
+   * A request that had begun is never run twice unless its method is idempotent and its policy allows (DECISIONS 4).
+   */
+  loseBegun(actor: Actor, request: InFlight, exit: Exit, code: ErrorCode): void {
+    const mayRunAgain = request.isIdempotent && !request.hasRunAgain && request.pool.policy.retry === "idempotent";
+    if (code === "carrier_lost" && request.exchange !== null && mayRunAgain) {
+      this.#ledger.reopen(request, (replyPid) => request.runAgain(actor.carrier as Carrier, replyPid));
+      this.#putBack(actor, request);
+      return;
+    }
+    if (request.exchange !== null) {
+      const { service, policy } = actor.pool;
+      const details = { service: service.prefix, why: exit.text, ms: policy.limits.deadline };
+      this.#ledger.failGuest(request, new FrenezuloError(code, details));
+    }
+    actor.remove(request);
+    this.#ledger.finish(request);
+  }
+}

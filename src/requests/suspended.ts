@@ -1,0 +1,41 @@
+// Requests of light actors that wait in the middle: their carriers do other things meanwhile. Main thread.
+//
+// Their deadline ends their processes and not their carrier (DECISIONS 9.7).
+import { FrenezuloError } from "../errors.ts";
+import type { Actor } from "../services/service.ts";
+import type { ProcessLife } from "./events.ts";
+import type { Ledger } from "./ledger.ts";
+
+export class Suspended {
+  readonly #ledger: Ledger;
+  readonly #processes: ProcessLife;
+  /** Actors that have any. */
+  readonly #actors = new Set<Actor>();
+
+  constructor(ledger: Ledger, processes: ProcessLife) {
+    this.#ledger = ledger;
+    this.#processes = processes;
+  }
+
+  /** A request has begun and waits. */
+  add(actor: Actor, seq: number): void {
+    if (actor.suspend(seq)) this.#actors.add(actor);
+  }
+
+  /** Fails those whose deadline has passed. True if there are others. */
+  timeOut(nowMs: number): boolean {
+    for (const actor of this.#actors) {
+      if (actor.suspended.size === 0) this.#actors.delete(actor);
+      const { service, policy } = actor.pool;
+      const ms = policy.limits.deadline;
+      for (const request of actor.suspended.values()) {
+        if (request.isOver || nowMs - request.begunMs < ms) continue;
+        request.isOver = true;
+        this.#processes.requestOver(request);
+        const error = new FrenezuloError("deadline", { service: service.prefix, ms });
+        if (request.exchange !== null) this.#ledger.failGuest(request, error);
+      }
+    }
+    return this.#actors.size > 0;
+  }
+}

@@ -1,0 +1,284 @@
+// What survives the node: services, their versions and the bytes of their modules, in LMDB. Main thread; only rows are
+// kept in memory. Each change is one transaction, acknowledged when it is on disk, and changes take turns.
+//
+// Databases in the folder's one file: "services" prefix → row (JSON), "modules" sha256 → bytes, those of
+// store/light.ts; and the row "schema".
+import { mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type Database, open, type RootDatabase } from "lmdb";
+import { FrenezuloError, reasonOf } from "../errors.ts";
+import type { Light, LightCache } from "../modules/light-cache.ts";
+import { failureOf } from "./failure.ts";
+import { assertDatabase } from "./header.ts";
+import { LightModules } from "./light.ts";
+import { FolderLock } from "./lock.ts";
+import { rowSchema, type StoredService, type StoredVersion } from "./row.ts";
+import { moduleBytesOf, pageBytes, rowBytes } from "./space.ts";
+import { Uses } from "./uses.ts";
+
+const schemaVersion = 1;
+
+export interface StoreStats {
+  readonly services: number;
+  readonly versions: number;
+  readonly modules: number;
+  /** Bytes of modules and rows as they count against the limit. */
+  readonly usedBytes: number;
+  readonly limitBytes: number;
+  /** Size of the file; it does not shrink, freed pages are used again. */
+  readonly fileBytes: number;
+}
+
+export interface StoreOptions {
+  /** Made (mode 0700) if it is not there. */
+  readonly folder: string;
+  /** What modules and rows may take together. LMDB itself grows its map beyond what it is given (M), so we count. */
+  readonly mapBytes: number;
+  /** Versions kept for each service. */
+  readonly keep: number;
+}
+
+export class Store {
+  readonly #options: StoreOptions;
+  readonly #lock: FolderLock;
+  readonly #root: RootDatabase<unknown, string>;
+  readonly #rows: Database<StoredService, string>;
+  readonly #modules: Database<Uint8Array, string>;
+  /** The rows as committed. This process alone writes them (the folder's lock). */
+  readonly #services = new Map<string, StoredService>();
+  readonly #uses = new Uses();
+  readonly #light: LightModules;
+  #usedBytes = 0;
+  /** The change before, done or failed: the next begins after it. */
+  #last: Promise<unknown> = Promise.resolve();
+  #closed: Promise<void> | undefined;
+
+  private constructor(options: StoreOptions, lock: FolderLock) {
+    this.#options = options;
+    this.#lock = lock;
+    // overlappingSync would acknowledge before fdatasync; without it a commit is pwrite, fdatasync, meta page (O_DSYNC)
+    // (M, strace). With eventTurnBatching a failed commit rejects a promise out of reach, which ends the process (M).
+    this.#root = open({
+      path: options.folder,
+      noSubdir: false,
+      mapSize: options.mapBytes,
+      overlappingSync: false,
+      eventTurnBatching: false,
+      encoding: "json",
+    });
+    this.#rows = this.#root.openDB("services", { encoding: "json" });
+    this.#modules = this.#root.openDB("modules", { encoding: "binary" });
+    this.#light = new LightModules(this.#root);
+  }
+
+  /**
+   * Locks the folder and reads the rows (no module is read).
+   * @throws data_locked, bad_platform, store_failed (not a folder we can use, or written by a newer frenezulo)
+   */
+  static async open(options: StoreOptions): Promise<Store> {
+    try {
+      mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw new FrenezuloError("store_failed", {
+        why: `the data folder ${options.folder} cannot be made (${reasonOf(error)})`,
+      });
+    }
+    const lock = FolderLock.take(options.folder);
+    let store: Store | undefined;
+    try {
+      assertDatabase(options.folder);
+      store = new Store(options, lock);
+      await store.#load();
+      return store;
+    } catch (error) {
+      if (store !== undefined) await store.#root.close();
+      lock.release();
+      throw error instanceof FrenezuloError ? error : new FrenezuloError("store_failed", { why: reasonOf(error) });
+    }
+  }
+
+  async #load(): Promise<void> {
+    const found = this.#root.get("schema");
+    if (found === undefined) await this.#root.batch(() => void this.#root.put("schema", schemaVersion));
+    else if (found !== schemaVersion)
+      throw new FrenezuloError("store_failed", {
+        why: `the data folder has schema ${String(found)}, not ${schemaVersion}; use the frenezulo that wrote it`,
+      });
+    for (const { key, value } of this.#rows.getRange()) {
+      const row = rowSchema.safeParse(value);
+      if (!row.success)
+        throw new FrenezuloError("store_failed", {
+          why: `the row of service ${key} is not readable (${row.error.issues[0]?.message ?? ""})`,
+        });
+      this.#apply(key, row.data);
+    }
+    const useless = this.#light.load((digest) => this.#uses.has(digest));
+    if (useless.length > 0) await this.#root.batch(() => this.#light.remove(useless));
+  }
+
+  services(): Iterable<StoredService> {
+    return this.#services.values();
+  }
+
+  get(prefix: string): StoredService | undefined {
+    return this.#services.get(prefix);
+  }
+
+  /**
+   * Adds a version, which becomes the current one; the oldest beyond `keep` go. Whether the digest and policy are the
+   * current ones already is for the caller to see (`get`). `bytes` are those of the digest and must not change until
+   * this settles: LMDB writes from them.
+   * @throws store_full, store_failed; then nothing has changed
+   */
+  putVersion(prefix: string, version: Omit<StoredVersion, "version">, bytes: Uint8Array): Promise<StoredService> {
+    return this.#inTurn(async () => {
+      const before = this.#services.get(prefix);
+      const number = before?.next ?? 1;
+      const versions = [...(before?.versions ?? []), { version: number, ...version }].slice(-this.#options.keep);
+      const after: StoredService = { prefix, current: number, next: number + 1, versions };
+      const isNew = !this.#uses.has(version.digest);
+      this.#refuseBeyondLimit(rowBytes(after) - rowBytes(before) + (isNew ? moduleBytesOf(version) : 0));
+      await this.#commit(prefix, after, isNew ? { digest: version.digest, bytes } : undefined);
+      return after;
+    });
+  }
+
+  /** Changes the policy of a version that is there. Throws as `setCurrent`, and store_full. */
+  setPolicy(prefix: string, version: number, policy: Pick<StoredVersion, "policy" | "env">): Promise<StoredService> {
+    return this.#inTurn(async () => {
+      const before = this.#rowWith(prefix, version);
+      const versions = before.versions.map((each) => (each.version === version ? { ...each, ...policy } : each));
+      const after = { ...before, versions };
+      this.#refuseBeyondLimit(rowBytes(after) - rowBytes(before));
+      await this.#commit(prefix, after);
+      return after;
+    });
+  }
+
+  /** @throws unknown_service, unknown_version, store_failed; then nothing has changed */
+  setCurrent(prefix: string, version: number): Promise<StoredService> {
+    return this.#inTurn(async () => {
+      const before = this.#rowWith(prefix, version);
+      const after = { ...before, current: version };
+      await this.#commit(prefix, after);
+      return after;
+    });
+  }
+
+  /** Removes a service with its versions and the modules that nothing else uses. False if it was not there. */
+  remove(prefix: string): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (!this.#services.has(prefix)) return false;
+      await this.#commit(prefix, undefined);
+      return true;
+    });
+  }
+
+  /** The bytes of a module, a copy; page faults happen on another thread. Undefined if no version uses the digest. */
+  async moduleBytes(digest: string): Promise<Uint8Array | undefined> {
+    if (this.#closed === undefined) await this.#modules.prefetch([digest]);
+    if (this.#closed !== undefined) throw closedFailure();
+    return this.#modules.getBinary(digest);
+  }
+
+  /** Kept for as long as a version uses what they were made of. `put` throws store_full, store_failed. */
+  readonly light: LightCache = {
+    get: async (digest) => {
+      if (this.#closed !== undefined) throw closedFailure();
+      return this.#light.get(digest);
+    },
+    put: (digest, light) => this.#inTurn(() => this.#putLight(digest, light)),
+  };
+
+  async #putLight(digest: string, light: Light): Promise<void> {
+    if (!this.#uses.has(digest)) return; // its last version has gone meanwhile
+    this.#refuseBeyondLimit(this.#light.addedBytes(digest, light));
+    try {
+      await this.#root.batch(() => this.#light.write(digest, light));
+    } catch (error) {
+      throw await failureOf(error, this.#options.folder, "bytes" in light ? light.bytes.length : pageBytes);
+    }
+    this.#light.apply(digest, light);
+  }
+
+  stats(): StoreStats {
+    let versions = 0;
+    for (const service of this.#services.values()) versions += service.versions.length;
+    return {
+      services: this.#services.size,
+      versions,
+      modules: this.#uses.size,
+      usedBytes: this.#usedBytes + this.#light.usedBytes,
+      limitBytes: this.#options.mapBytes,
+      fileBytes: statSync(join(this.#options.folder, "data.mdb")).size,
+    };
+  }
+
+  /** Waits for the changes under way, then closes and gives the folder up. Later changes are refused. */
+  close(): Promise<void> {
+    this.#closed ??= this.#last.then(async () => {
+      await this.#root.close();
+      this.#lock.release();
+    });
+    return this.#closed;
+  }
+
+  /** Runs changes one after the other, whatever became of the ones before. */
+  #inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
+    if (this.#closed !== undefined) return Promise.reject(closedFailure());
+    const done = this.#last.then(change);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  /** The row of a service that has the version. @throws unknown_service, unknown_version */
+  #rowWith(prefix: string, version: number): StoredService {
+    const row = this.#services.get(prefix);
+    if (row === undefined) throw new FrenezuloError("unknown_service", { service: prefix });
+    if (row.versions.some((each) => each.version === version)) return row;
+    throw new FrenezuloError("unknown_version", { service: prefix, version });
+  }
+
+  #refuseBeyondLimit(addedBytes: number): void {
+    const limit = this.#options.mapBytes;
+    const used = this.#usedBytes + this.#light.usedBytes;
+    if (used + addedBytes > limit)
+      throw new FrenezuloError("store_full", {
+        why: `${used} of ${limit} bytes (store.map_size) are used and ${addedBytes} more are needed`,
+      });
+  }
+
+  /** One transaction: the row, the module if it is new, and the modules that go. In memory once it is on disk. */
+  async #commit(
+    prefix: string,
+    after: StoredService | undefined,
+    module?: { digest: string; bytes: Uint8Array },
+  ): Promise<void> {
+    const unused = this.#uses.unusedAfter(this.#services.get(prefix), after);
+    try {
+      await this.#root.batch(() => {
+        if (module !== undefined) void this.#modules.put(module.digest, module.bytes);
+        if (after === undefined) void this.#rows.remove(prefix);
+        else void this.#rows.put(prefix, after);
+        for (const digest of unused) void this.#modules.remove(digest);
+        this.#light.remove(unused);
+      });
+    } catch (error) {
+      throw await failureOf(error, this.#options.folder, module?.bytes.length ?? pageBytes);
+    }
+    this.#light.forget(unused);
+    this.#apply(prefix, after);
+  }
+
+  #apply(prefix: string, after: StoredService | undefined): void {
+    const before = this.#services.get(prefix);
+    this.#usedBytes += this.#uses.apply(before, after);
+    this.#usedBytes += rowBytes(after) - rowBytes(before);
+    if (after === undefined) this.#services.delete(prefix);
+    else this.#services.set(prefix, after);
+  }
+}
+
+function closedFailure(): FrenezuloError {
+  return new FrenezuloError("store_failed", { why: "it is closed" });
+}

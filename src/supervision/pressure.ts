@@ -1,0 +1,29 @@
+// Whether a pool is under pressure now, and what would help. Main thread; asked when a request has to wait.
+import { type Scaling, scale } from "../../supervisors/scaling.ts";
+import type { Pool } from "../services/service.ts";
+
+/**
+ * Children that wait out a backoff count: they are actors that are coming. While none is, the time that the oldest
+ * request has waited tells more than what requests took before.
+ */
+export function wantedActor(pool: Pool, nowMs: number): Scaling {
+  const { min, max, pressure } = pool.policy.scale;
+  const oldest = pool.ready.length < pool.children ? undefined : pool.waiting[0];
+  const waitedMs = oldest === undefined ? 0 : nowMs - oldest.admittedMs;
+  const inFlight = Math.min(pool.sent, pool.ready.length);
+  const load = {
+    residents: pool.children - pool.burstIds.size,
+    bursts: pool.burstIds.size,
+    starting: startingOf(pool),
+    inFlight,
+    queued: pool.waiting.length + pool.sent - inFlight,
+    serviceTimeMs: Math.max(pool.serviceMs, waitedMs),
+  };
+  return scale(load, { min, max, pressure: { depth: pressure.depth, waitMs: pressure.wait } });
+}
+
+function startingOf({ actors }: Pool): number {
+  let starting = 0;
+  for (const { state } of actors) if (state === "starting") starting++;
+  return starting;
+}
