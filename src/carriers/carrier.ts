@@ -57,6 +57,14 @@ export interface CarrierEvents {
   drained(): void;
 }
 
+export interface CarrierOptions extends Pick<CarrierData, "slot" | "bell" | "locks" | "filesMax"> {
+  readonly id: number;
+  /** Makes the thread. */
+  readonly start: (id: number, data: CarrierData) => Worker;
+  /** Told when the thread has ended, or was given up as a zombie. */
+  readonly onEnd: (carrier: Carrier, why: string) => void;
+}
+
 export class Carrier {
   readonly id: number;
   /** Its thread's number in pids: 1 to 1,023 (slots.ts). */
@@ -88,21 +96,7 @@ export class Carrier {
   #ticket = 0;
   #seq = 0;
 
-  /**
-   * @param locks SQLite's, of all carriers
-   * @param filesMax descriptors that its guests may hold open together
-   * @param start makes the thread
-   * @param onEnd called when the thread has ended
-   */
-  constructor(
-    id: number,
-    slot: number,
-    bell: SharedArrayBuffer,
-    locks: SharedArrayBuffer,
-    filesMax: number,
-    start: (id: number, data: CarrierData) => Worker,
-    onEnd: (carrier: Carrier, why: string) => void,
-  ) {
+  constructor({ id, slot, bell, locks, filesMax, start, onEnd }: CarrierOptions) {
     this.id = id;
     this.slot = slot;
     const [tickets, theirTickets] = ports();

@@ -15,7 +15,6 @@ import { Carrier, type CarrierEvents } from "./carrier.ts";
 import { Doorbell } from "./doorbell.ts";
 import { drainFrames } from "./frames.ts";
 import { MainMesh } from "./main-mesh.ts";
-import type { CarriersOptions } from "./options.ts";
 import { Slots, slotsFor } from "./slots.ts";
 
 /**
@@ -27,6 +26,30 @@ const resourceLimits = { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeM
 
 /** While others are spare, one that was taken is replaced after this: the cold start that took it goes first. ms */
 const REFILL_MS = 20;
+
+export interface CarriersOptions {
+  /** Threads that may exist at once, zombies included. */
+  readonly threadsMax: number;
+  /** Warm carriers kept free. */
+  readonly spares: number;
+  /** A thread that has not ended this long after `terminate` is a zombie. ms */
+  readonly graceMs: number;
+  /** Descriptors that the guests of one carrier may hold open together. */
+  readonly filesMax: number;
+  /** Instances of light processes in all carriers. */
+  readonly lightInstancesMax: number;
+}
+
+/** Who hears of what the carriers of a node do. */
+export interface CarriersListeners {
+  readonly events: CarrierEvents;
+  /** A thread has become a zombie; so many there are now. */
+  readonly onZombie: (zombies: number) => void;
+  /** Takes what guests have counted (wire/metrics.ts); the bytes end with the call. */
+  readonly onMetrics: (bytes: Buffer) => void;
+  /** Takes signals for the main thread. */
+  readonly onSignal: SignalHandler;
+}
 
 /** All carriers of a node, and the bell they ring. */
 export class Carriers {
@@ -44,7 +67,8 @@ export class Carriers {
   /** performance.now() when the rings were last begun to be read. ms */
   drainMs = 0;
   readonly #options: CarriersOptions;
-  readonly #events: CarrierEvents;
+  /** Set by `open`: no thread is made before. */
+  #listeners!: CarriersListeners;
   readonly #spares: Carrier[] = [];
   readonly #zombies = new Set<Carrier>();
   readonly #slots: Slots;
@@ -56,22 +80,15 @@ export class Carriers {
   #isClosed = false;
   #isDraining = false;
 
-  readonly #onSignal: SignalHandler;
-
-  constructor(options: CarriersOptions, events: CarrierEvents) {
+  constructor(options: CarriersOptions) {
     this.#options = options;
     this.#slots = new Slots(slotsFor(options.threadsMax));
     Atomics.store(this.#bellWords, BELL.lightInstancesMax, options.lightInstancesMax);
-    this.#onSignal =
-      options.onSignal ??
-      (() => {
-        this.#past.deadLetters++;
-      });
-    this.#events = events;
   }
 
   /** Starts the first spares and listens to the bell. Resolves when one is warm. @throws if none gets warm */
-  async open(): Promise<void> {
+  async open(listeners: CarriersListeners): Promise<void> {
+    this.#listeners = listeners;
     this.#doorbell.listen();
     const first = this.#make();
     this.#refill();
@@ -157,7 +174,7 @@ export class Carriers {
     if (carrier.state !== "taken") return;
     carrier.state = "spare";
     this.#spares.push(carrier);
-    this.#events.spare();
+    this.#listeners.events.spare();
   }
 
   /** Ends a carrier's thread. `gone` follows when it has ended; replacement does not wait for that. */
@@ -171,7 +188,7 @@ export class Carriers {
         this.#free(carrier);
       };
       carrier.declareDead();
-      this.#options.onZombie(this.#zombies.size);
+      this.#listeners.onZombie(this.#zombies.size);
     }, this.#options.graceMs);
     void carrier.terminate().finally(() => clearTimeout(timer));
     this.#refill();
@@ -182,10 +199,11 @@ export class Carriers {
     if (this.#isDraining) return;
     this.#isDraining = true;
     this.drainMs = performance.now();
-    for (const carrier of this.all) drainFrames(carrier, this.#events, this.mesh, this.#options.onMetrics);
-    this.mesh.poll(this.#onSignal);
+    const { events, onMetrics, onSignal } = this.#listeners;
+    for (const carrier of this.all) drainFrames(carrier, events, this.mesh, onMetrics);
+    this.mesh.poll(onSignal);
     this.#isDraining = false;
-    this.#events.drained();
+    events.drained();
   }
 
   /** Ends all threads. Resolves when they have ended or the grace time has passed. */
@@ -228,11 +246,15 @@ export class Carriers {
   }
 
   async #make(): Promise<void> {
-    const onEnd = (each: Carrier, why: string): void => this.#onEnd(each, why);
-    const { filesMax } = this.#options;
-    const id = ++this.#made;
-    const slot = this.#slots.take();
-    const carrier = new Carrier(id, slot, this.bellBlock, this.#locks, filesMax, startThread, onEnd);
+    const carrier = new Carrier({
+      id: ++this.#made,
+      slot: this.#slots.take(),
+      bell: this.bellBlock,
+      locks: this.#locks,
+      filesMax: this.#options.filesMax,
+      start: startThread,
+      onEnd: (each, why) => this.#onEnd(each, why),
+    });
     carrier.join(this.mesh);
     this.all.add(carrier);
     try {
@@ -241,7 +263,7 @@ export class Carriers {
       this.#failedInARow = 0;
       carrier.state = "spare";
       this.#spares.push(carrier);
-      this.#events.spare();
+      this.#listeners.events.spare();
     } catch {
       this.#failedInARow++; // #onEnd has the reason
     }
@@ -249,18 +271,19 @@ export class Carriers {
 
   #onEnd(carrier: Carrier, why: string): void {
     this.drainMs = performance.now();
-    drainFrames(carrier, this.#events, this.mesh, this.#options.onMetrics);
+    const { events, onMetrics, onSignal } = this.#listeners;
+    drainFrames(carrier, events, this.mesh, onMetrics);
     carrier.state = "gone";
     carrier.requests.close();
     this.all.delete(carrier);
     this.mesh.leave(carrier.slot);
-    this.mesh.poll(this.#onSignal);
+    this.mesh.poll(onSignal);
     if (!carrier.isZombie) this.#free(carrier);
     this.#past.deadLetters += carrier.counter("deadLetters");
     this.#past.outputDropped += carrier.counter("outputDropped");
     Atomics.sub(this.#bellWords, BELL.lightInstances, carrier.counter("lightInstances"));
     remove(this.#spares, carrier);
-    this.#events.gone(carrier, why);
+    events.gone(carrier, why);
     if (this.#isClosed) return;
     // Threads that cannot even start (descriptors, memory) are tried again slowly.
     if (this.#failedInARow < 3) this.#refill();

@@ -6,11 +6,12 @@ import { SEQ_STARTING } from "../../wire/layout.ts";
 import type { Pids } from "../../wire/pids.ts";
 import type { Carrier } from "../carriers/carrier.ts";
 import type { Carriers } from "../carriers/carriers.ts";
-import { type FrenezuloError, reasonOf } from "../errors.ts";
+import { reasonOf } from "../errors.ts";
+import type { Log } from "../log/log.ts";
 import type { CompiledModule } from "../modules/modules.ts";
 import type { Dispatch } from "../requests/dispatch.ts";
-import type { Life } from "../requests/events.ts";
-import { Actor, type InFlight, type Pool } from "../services/service.ts";
+import type { ActorEvents } from "../requests/events.ts";
+import { Actor, type Pool } from "../services/service.ts";
 import { after } from "../timer.ts";
 import { type ActorEnvironment, specOf } from "./actor-spec.ts";
 import type { ActorOutcomes } from "./outcomes.ts";
@@ -23,6 +24,9 @@ const SWEEP_MS = 100;
 const STOP_MS = 1000;
 
 export interface ActorsOptions {
+  readonly carriers: Carriers;
+  readonly pids: Pids;
+  readonly log: Log;
   /** The compiled module of a pool: from the cache, or read and compiled now (part of a cold start). */
   readonly load: (pool: Pool) => Promise<CompiledModule>;
   /** What its processes are, of an actor that is to start in a carrier. */
@@ -31,49 +35,52 @@ export interface ActorsOptions {
   readonly shareMax: number;
   readonly instancesMax: number;
   readonly onCarrierGone: (carrier: Carrier, why: string) => void;
-  readonly onOutput: (actor: Actor, stream: number, text: Buffer) => void;
-  readonly onFailure: (request: InFlight, error: FrenezuloError, note: string) => void;
-  readonly onExit: (actor: Actor, exit: Exit) => void;
 }
 
-export class Actors implements Life {
+/** Whom actors tell of what became of them, and who gives them requests. Both are made after them. */
+export interface ActorsPeers {
+  readonly outcomes: ActorOutcomes;
+  readonly dispatch: Dispatch;
+}
+
+export class Actors implements ActorEvents {
   readonly #options: ActorsOptions;
+  readonly #carriers: Carriers;
+  // Set by `open`, before any actor is started.
   #outcomes!: ActorOutcomes;
   #dispatch!: Dispatch;
-  #carriers!: Carriers;
-  #pids!: Pids;
+  #sweep!: Sweep;
   /** By child id. */
   readonly #actors = new Map<string, Actor>();
   /** Pools that have actors. */
   readonly #pools = new Set<Pool>();
   /** Those whose carrier has been asked to start them, by pid. */
   readonly #starting = new Map<number, Actor>();
-  #placement!: Placement;
-  #sweep!: Sweep;
-  readonly #sweeper: NodeJS.Timeout;
+  readonly #placement: Placement;
+  #sweeper: NodeJS.Timeout | undefined;
   /** Ends of actors and of their guests, by reason. */
   readonly exits = new Map<string, number>();
 
   constructor(options: ActorsOptions) {
     this.#options = options;
-    this.#sweeper = setInterval(() => this.#sweep.run(performance.now()), SWEEP_MS);
-  }
-
-  attach(outcomes: ActorOutcomes, dispatch: Dispatch, carriers: Carriers, pids: Pids): void {
-    this.#outcomes = outcomes;
-    this.#dispatch = dispatch;
+    const { carriers, sharedMax, shareMax, instancesMax } = options;
     this.#carriers = carriers;
-    this.#pids = pids;
-    const { sharedMax, shareMax, instancesMax } = this.#options;
     this.#placement = new Placement(carriers, {
       sharedMax,
       shareMax,
       instancesMax,
       idle: () => this.#sweep.idle(),
       all: () => this.#actors.values(),
-      surplus: (actor) => outcomes.surplus(actor),
+      surplus: (actor) => this.#outcomes.surplus(actor),
     });
+  }
+
+  /** Begins to look for idle actors. Before any actor is started. */
+  open({ outcomes, dispatch }: ActorsPeers): void {
+    this.#outcomes = outcomes;
+    this.#dispatch = dispatch;
     this.#sweep = new Sweep(this.#pools, this.#placement, outcomes);
+    this.#sweeper = setInterval(() => this.#sweep.run(performance.now()), SWEEP_MS);
   }
 
   /** True if one more actor of this pool could be placed now without taking from others who wait. */
@@ -156,7 +163,7 @@ export class Actors implements Life {
     }
   }
 
-  // --- What the dispatcher tells (Life). ---
+  // --- What the dispatcher tells (ActorEvents). ---
 
   wantActor(pool: Pool): void {
     this.#outcomes.wanted(pool);
@@ -211,14 +218,6 @@ export class Actors implements Life {
     this.#placement.serve();
   }
 
-  output(actor: Actor, stream: number, text: Buffer): void {
-    this.#options.onOutput(actor, stream, text);
-  }
-
-  requestFailed(request: InFlight, error: FrenezuloError, note: string): void {
-    this.#options.onFailure(request, error, note);
-  }
-
   // --- Inside. ---
 
   /** False if the carrier ended under it because of another service: then it needs another. @throws as it failed */
@@ -226,7 +225,7 @@ export class Actors implements Life {
     if (actor.state !== "starting") throw new Error("it was told to stop");
     const carrier = await this.#placement.place(actor);
     actor.carrier = carrier;
-    actor.pid = this.#pids.next();
+    actor.pid = this.#options.pids.next();
     this.#starting.set(actor.pid, actor);
     this.#dispatch.watchdog.arm();
     let why: string | null = null;
@@ -294,7 +293,8 @@ export class Actors implements Life {
 
   #countExit(actor: Actor, exit: Exit): void {
     this.exits.set(exit.reason, (this.exits.get(exit.reason) ?? 0) + 1);
-    actor.pool.service.restarts++;
-    this.#options.onExit(actor, exit);
+    const { pid, pool } = actor;
+    pool.service.restarts++;
+    this.#options.log.debug({ service: pool.service.prefix, pid, exit }, "a guest ended");
   }
 }

@@ -17,8 +17,11 @@ export interface Log {
   readonly error: LogLine;
   /** A failure, at its level of the error table. Of a kind (service, code) that comes often most are only counted. */
   failure(error: FrenezuloError, fields: LogFields & { readonly service?: string }): void;
-  /** What a guest wrote, a log line for each of its lines, with control characters escaped. */
-  guest(service: string, stream: "stdout" | "stderr", text: string): void;
+  /**
+   * What a guest wrote as UTF-8, a log line for each of its lines, with control characters escaped.
+   * @param stream 1 standard output, 2 standard error
+   */
+  guest(service: string, stream: number, bytes: Buffer): void;
   /** Lines dropped since the start, because nobody read them. */
   readonly dropped: number;
   /** Resolves when everything is written, or after `ms`. Before process.exit(). */
@@ -67,10 +70,11 @@ export function openLog(options: LogOptions): Log {
       const suppressed = admitted.suppressed > 0 ? { suppressed: admitted.suppressed } : {};
       logger[level]({ ...fields, code: error.code, ...suppressed, ...cause }, escapeControls(error.message));
     },
-    guest(service, stream, text) {
+    guest(service, stream, bytes) {
       if (!logger.isLevelEnabled("info")) return;
-      for (const line of text.replace(/\r?\n$/, "").split(/\r?\n/))
-        logger.info({ service, stream }, escapeControls(line));
+      const fields = { service, stream: stream === 1 ? "stdout" : "stderr" };
+      const text = bytes.toString("utf8").replace(/\r?\n$/, "");
+      for (const line of text.split(/\r?\n/)) logger.info(fields, escapeControls(line));
     },
     get dropped() {
       return destination.dropped;

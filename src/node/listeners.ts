@@ -7,6 +7,13 @@ import type { NodeConfig } from "../config/config.ts";
 import { FrenezuloError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
 
+export interface ListenersParts {
+  readonly config: Pick<NodeConfig, "listen" | "admin">;
+  readonly bodyBudget: BodyBudget;
+  readonly makeFront: (listener: Listener) => Front;
+  readonly log: Log;
+}
+
 export class Listeners {
   /** As they were bound. */
   readonly addresses: { listen: string; admin: string | null } = { listen: "", admin: null };
@@ -16,12 +23,7 @@ export class Listeners {
   readonly #log: Log;
   readonly #acceptors: Acceptor[] = [];
 
-  constructor(
-    config: Pick<NodeConfig, "listen" | "admin">,
-    bodyBudget: BodyBudget,
-    makeFront: (listener: Listener) => Front,
-    log: Log,
-  ) {
+  constructor({ config, bodyBudget, makeFront, log }: ListenersParts) {
     this.#config = config;
     this.#bodyBudget = bodyBudget;
     this.#makeFront = makeFront;

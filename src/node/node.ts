@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { Pids } from "../../wire/pids.ts";
 import { BodyBudget } from "../acceptor/contract.ts";
 import { Admin } from "../admin/admin.ts";
-import type { ListenAddress } from "../admin/auth.ts";
+import type { AuthOptions, ListenAddress } from "../admin/auth.ts";
 import type { ReloadResult, Verbs } from "../admin/verbs.ts";
 import { Carriers } from "../carriers/carriers.ts";
 import type { NodeConfig } from "../config/config.ts";
@@ -21,7 +21,7 @@ import type { ServiceProcesses } from "../processes/of-services.ts";
 import { NodeProcesses } from "../processes/processes.ts";
 import { Registry } from "../registry/registry.ts";
 import { Reload, type Reread } from "../registry/reload.ts";
-import { Turnover } from "../registry/replacement.ts";
+import { Replacement } from "../registry/replacement.ts";
 import { RequestIds } from "../requests/answers.ts";
 import { Dispatch } from "../requests/dispatch.ts";
 import { NodeFront } from "../requests/front.ts";
@@ -33,12 +33,10 @@ import { Store } from "../store/store.ts";
 import type { NodePart, Parts } from "../supervision/node-parts.ts";
 import { SERVICES } from "../supervision/specs.ts";
 import { Supervision } from "../supervision/supervision.ts";
-import { actorLog } from "./actor-log.ts";
 import { drain } from "./drain.ts";
 import { registerGauges } from "./gauges.ts";
 import { Listeners } from "./listeners.ts";
 import { serviceDetail, serviceView, treeView } from "./views.ts";
-import { zombieLimit } from "./zombies.ts";
 
 /** A thread that has not ended this long after it was told to is a zombie. ms */
 const ZOMBIE_MS = 2000;
@@ -70,130 +68,114 @@ async function adminToken({ admin }: NodeConfig): Promise<string | undefined> {
 
 class Node implements Verbs, RunningNode {
   readonly #config: NodeConfig;
+  readonly #log: Log;
   readonly #router = new Router<Service>();
   readonly #metrics = new Metrics();
+  readonly #modules: Modules;
+  readonly #light: NodeLight;
   readonly #carriers: Carriers;
+  readonly #processes: NodeProcesses;
+  readonly #serviceProcesses: ServiceProcesses;
+  readonly #actors: Actors;
   readonly #ledger: Ledger;
   readonly #dispatch: Dispatch;
-  readonly #actors: Actors;
   readonly #supervision: Supervision;
   readonly #registry: Registry;
   readonly #reload: Reload;
-  readonly #modules: Modules;
-  readonly #light: NodeLight;
-  readonly #processes: NodeProcesses;
-  readonly #serviceProcesses: ServiceProcesses;
   readonly #admin: Admin;
   readonly #listeners: Listeners;
+  /** Requests refused before or instead of reaching a service. */
   readonly #refused = new Map<ErrorCode, number>();
   #store: Store | null = null;
   #isReady = false;
   #isStopped = false;
-  readonly failed: Promise<void>;
+  #fail: () => void = () => {};
+  readonly failed = new Promise<void>((resolve) => {
+    this.#fail = resolve;
+  });
   #draining: Promise<{ cut: number }> | null = null;
   #threadsEnd: Promise<void> | null = null;
 
+  /** Makes every part, each of those before it. Nothing runs before `start`. */
   constructor(loaded: LoadedConfig, log: Log, reread: Reread | null, token: string | undefined) {
     const { config } = loaded;
+    const { limits } = config;
+    const router = this.#router;
     this.#config = config;
-    const { limits, sources, admin, listen } = config;
-    const moduleBytesMax = limits.module_bytes;
-    const auth = { token, listen: listenAddress(listen.address), isPublic: admin.public };
-    const adminListen = admin.listen === undefined ? undefined : listenAddress(admin.listen);
-    this.#admin = new Admin({ verbs: this, auth: { ...auth, adminListen }, log, moduleBytesMax });
-    const kept = { cacheBytesMax: limits.code_bytes, modulesMax: limits.modules };
-    this.#modules = new Modules({ threads: COMPILE_THREADS, ...kept });
+    this.#log = log;
+    this.#modules = new Modules({
+      threads: COMPILE_THREADS,
+      cacheBytesMax: limits.code_bytes,
+      modulesMax: limits.modules,
+    });
     this.#light = new NodeLight({
       data: config.store.data,
       store: () => (this.#store as Store).light,
       isDeclared: (digest) => this.#registry.declares(digest),
     });
+    const carriers = new Carriers({
+      threadsMax: limits.carriers,
+      spares: limits.spare,
+      graceMs: ZOMBIE_MS,
+      filesMax: guestFilesMax(limits.carriers),
+      lightInstancesMax: INSTANCES_MAX - limits.instances,
+    });
+    this.#carriers = carriers;
+    const pids = new Pids(carriers.bellBlock, 0);
     const shareMax = Math.max(1, Math.floor(limits.carriers * limits.share));
-    const share = { max: shareMax, isContended: () => this.#actors.waiting > 0 };
-    this.#processes = new NodeProcesses({ modules: this.#modules, cache: this.#light, limits, log, share });
-    const { server } = this.#processes;
+    this.#processes = new NodeProcesses({
+      carriers,
+      modules: this.#modules,
+      cache: this.#light,
+      limits,
+      log,
+      share: { max: shareMax, isContended: () => this.#actors.waiting > 0 },
+    });
     const processes = this.#processes.ofServices({
+      carriers,
       log,
       modules: this.#modules,
-      carriers: () => this.#carriers,
       bytes: (digest) => this.#registry.moduleBytes(digest),
       limits: ({ policy }) => this.#registry.limitsOf(policy),
       onLight: (pool) => this.#actors.renew(pool),
     });
     this.#serviceProcesses = processes;
     this.#actors = new Actors({
+      carriers,
+      pids,
+      log,
       load: (pool) => this.#registry.load(pool),
       environmentOf: (actor, carrier, compiled) => processes.environmentOf(actor, carrier, compiled),
-      onCarrierGone: (carrier, why) => server.carrierGone(carrier, why),
+      onCarrierGone: (carrier, why) => this.#processes.server.carrierGone(carrier, why),
       sharedMax: availableParallelism(),
       shareMax,
       instancesMax: limits.instances,
-      ...actorLog(log),
     });
-    this.#ledger = new Ledger(this.#actors);
-    this.#dispatch = new Dispatch(this.#ledger, this.#actors, processes);
-    this.#supervision = new Supervision({
+    this.#ledger = new Ledger(pids, log);
+    this.#dispatch = new Dispatch({ carriers, ledger: this.#ledger, actors: this.#actors, processes, log });
+    const supervision = new Supervision({
       parts: this.#parts(),
       groups: config.supervisors,
       actors: this.#actors,
-      serviceOf: (prefix) => this.#router.get(prefix),
+      serviceOf: (prefix) => router.get(prefix),
       onReport: (report) => log.warn({ report }, `supervisor ${report.supervisor}: ${report.context}`),
       onPoolGone: (pool) => processes.close(pool),
       onBroken: (service, error) => this.#dispatch.queues.failAll(service.pool, error),
     });
-    const { failed, onZombie } = zombieLimit(limits.zombies, log);
-    this.failed = failed;
-    this.#carriers = new Carriers(
-      {
-        threadsMax: limits.carriers,
-        spares: limits.spare,
-        graceMs: ZOMBIE_MS,
-        filesMax: guestFilesMax(limits.carriers),
-        lightInstancesMax: INSTANCES_MAX - limits.instances,
-        onZombie,
-        onMetrics: (bytes) => this.#metrics.guest.take(bytes),
-        onSignal: server.onSignal,
-      },
-      this.#dispatch,
-    );
-    this.#processes.attach(this.#carriers);
-    const pids = new Pids(this.#carriers.bellBlock, 0);
-    this.#ledger.attach(pids);
-    this.#dispatch.attach(this.#carriers);
-    this.#actors.attach(this.#supervision, this.#dispatch, this.#carriers, pids);
-    const { folder = null, allow } = sources;
-    const [router, supervision] = [this.#router, this.#supervision];
+    this.#supervision = supervision;
     this.#registry = new Registry({
       config,
       log,
       router,
       modules: this.#modules,
-      sources: new Sources({ folder, allow, bytesMax: moduleBytesMax, timeoutMs: SOURCE_MS }),
-      turnover: new Turnover({ router, metrics: this.#metrics, dispatch: this.#dispatch, supervision }),
+      sources: sourcesOf(config),
+      replacement: new Replacement({ router, metrics: this.#metrics, dispatch: this.#dispatch, supervision }),
     });
-    this.#reload = new Reload({ registry: this.#registry, supervision: this.#supervision, log, loaded, reread });
-    registerGauges(this.#metrics, {
-      carriers: this.#carriers,
-      ledger: this.#ledger,
-      dispatch: this.#dispatch,
-      actors: this.#actors,
-      supervision: this.#supervision,
-      router: this.#router,
-      log,
-      refused: this.#refused,
-      connections: () => this.#listeners.connections,
-      sockets: () => this.#processes.networking.sockets,
-      environments: this.#processes.environments,
-    });
-    const core = { router: this.#router, ledger: this.#ledger, dispatch: this.#dispatch, admin: this.#admin };
-    const fronts = {
-      ...core,
-      inFlightMax: limits.in_flight,
-      requestIds: new RequestIds(),
-      onRefused: (code: ErrorCode) => void this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1),
-    };
-    const bodyBudget = new BodyBudget(limits.body_bytes);
-    this.#listeners = new Listeners(config, bodyBudget, (listener) => new NodeFront({ listener, ...fronts }), log);
+    this.#reload = new Reload({ registry: this.#registry, supervision, log, loaded, reread });
+    const auth = authOf(config, token);
+    this.#admin = new Admin({ verbs: this, auth, log, moduleBytesMax: limits.module_bytes });
+    this.#listeners = this.#makeListeners();
+    this.#registerGauges();
   }
 
   get addresses(): RunningNode["addresses"] {
@@ -201,6 +183,7 @@ class Node implements Verbs, RunningNode {
   }
 
   async start(): Promise<void> {
+    this.#actors.open({ outcomes: this.#supervision, dispatch: this.#dispatch });
     try {
       await this.#supervision.start();
     } catch (thrown) {
@@ -236,7 +219,42 @@ class Node implements Verbs, RunningNode {
   isReady: Verbs["isReady"] = () => this.#isReady && this.#carriers.warm > 0;
   metrics: Verbs["metrics"] = () => this.#metrics.render();
 
-  // --- Start and stop. ---
+  // --- Parts, start and stop. ---
+
+  #makeListeners(): Listeners {
+    const { limits } = this.#config;
+    const front = {
+      router: this.#router,
+      ledger: this.#ledger,
+      dispatch: this.#dispatch,
+      admin: this.#admin,
+      inFlightMax: limits.in_flight,
+      requestIds: new RequestIds(),
+      onRefused: (code: ErrorCode) => void this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1),
+    };
+    return new Listeners({
+      config: this.#config,
+      bodyBudget: new BodyBudget(limits.body_bytes),
+      makeFront: (listener) => new NodeFront({ listener, ...front }),
+      log: this.#log,
+    });
+  }
+
+  #registerGauges(): void {
+    registerGauges(this.#metrics, {
+      carriers: this.#carriers,
+      ledger: this.#ledger,
+      dispatch: this.#dispatch,
+      actors: this.#actors,
+      supervision: this.#supervision,
+      router: this.#router,
+      log: this.#log,
+      refused: this.#refused,
+      connections: () => this.#listeners.connections,
+      sockets: () => this.#processes.networking.sockets,
+      environments: this.#processes.environments,
+    });
+  }
 
   /** In start order; they stop in reverse (design, "Supervision"). */
   #parts(): Parts {
@@ -254,7 +272,7 @@ class Node implements Verbs, RunningNode {
       [
         "carriers",
         {
-          start: () => this.#carriers.open(),
+          start: () => this.#openCarriers(),
           stop: () => this.#stopThreads(),
         },
       ],
@@ -268,6 +286,18 @@ class Node implements Verbs, RunningNode {
       ],
       ["acceptor", { start: () => this.#listeners.open(), stop: () => this.#listeners.close() }],
     ]);
+  }
+
+  #openCarriers(): Promise<void> {
+    return this.#carriers.open({
+      events: this.#dispatch,
+      onMetrics: (bytes) => this.#metrics.guest.take(bytes),
+      onSignal: this.#processes.server.onSignal,
+      onZombie: (zombies) => {
+        this.#log.error({ zombies }, "a thread could not be ended");
+        if (zombies > this.#config.limits.zombies) this.#fail();
+      },
+    });
   }
 
   /** Ends all threads and the timers that serve them. */
@@ -290,6 +320,16 @@ class Node implements Verbs, RunningNode {
     this.#isStopped = true;
     return drained;
   }
+}
+
+function sourcesOf({ sources, limits }: NodeConfig): Sources {
+  const { folder = null, allow } = sources;
+  return new Sources({ folder, allow, bytesMax: limits.module_bytes, timeoutMs: SOURCE_MS });
+}
+
+function authOf({ admin, listen }: NodeConfig, token: string | undefined): AuthOptions {
+  const adminListen = admin.listen === undefined ? undefined : listenAddress(admin.listen);
+  return { token, listen: listenAddress(listen.address), isPublic: admin.public, adminListen };
 }
 
 function listenAddress(address: string): ListenAddress {

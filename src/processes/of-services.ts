@@ -9,7 +9,7 @@ import type { ActorEnvironment } from "../hosting/actor-spec.ts";
 import type { Log } from "../log/log.ts";
 import type { CompiledModule, IntakeLimits, Modules } from "../modules/modules.ts";
 import type { Networking } from "../networking/networking.ts";
-import type { ProcessLife } from "../requests/events.ts";
+import type { ProcessEvents } from "../requests/events.ts";
 import type { Actor, InFlight, Pool, Service } from "../services/service.ts";
 import type { EnvironmentOptions, Environments } from "./environments.ts";
 import type { ProcessModules } from "./forms.ts";
@@ -22,7 +22,7 @@ export interface ServiceProcessesParts {
   readonly networking: Networking;
   readonly forms: ProcessModules;
   readonly log: Log;
-  readonly carriers: () => Carriers;
+  readonly carriers: Carriers;
   /** Bytes of a version's module. */
   readonly bytes: (digest: string) => Promise<Uint8Array>;
   readonly limits: (pool: Pool) => IntakeLimits;
@@ -36,7 +36,7 @@ const REPLY_HEAD_BYTES = 64 * 1024;
 /** Modules that guests of one environment have given to be compiled; the oldest go first. */
 const GIVEN_MAX = 64;
 
-export class ServiceProcesses implements ProcessLife {
+export class ServiceProcesses implements ProcessEvents {
   readonly #parts: ServiceProcessesParts;
   /** Prefixes by environment. */
   readonly #names = new Map<number, string>();
@@ -87,7 +87,7 @@ export class ServiceProcesses implements ProcessLife {
 
   processOutput(environment: number, stream: number, text: Buffer): void {
     const prefix = this.#names.get(environment);
-    if (prefix !== undefined) this.#parts.log.guest(prefix, stream === 1 ? "stdout" : "stderr", text.toString("utf8"));
+    if (prefix !== undefined) this.#parts.log.guest(prefix, stream, text);
   }
 
   processExited(pid: number, environment: number, exit: Exit): void {
@@ -108,7 +108,7 @@ export class ServiceProcesses implements ProcessLife {
     const { environments, carriers } = this.#parts;
     const text = Buffer.from("the deadline of the request that began it has passed");
     for (const { slot } of environments.get(pool.environmentId)?.carriers ?? []) {
-      carriers().mesh.send(slot, SIGNAL.end_request, 0, replyPid, pool.environmentId, text, 0, text.length);
+      carriers.mesh.send(slot, SIGNAL.end_request, 0, replyPid, pool.environmentId, text, 0, text.length);
     }
   }
 

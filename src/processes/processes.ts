@@ -16,6 +16,7 @@ import { ServiceProcesses, type ServiceProcessesParts } from "./of-services.ts";
 import { type CarrierShare, ProcessServer } from "./server.ts";
 
 export interface NodeProcessesParts {
+  readonly carriers: Carriers;
   readonly modules: Modules;
   readonly cache: LightCache;
   readonly limits: Pick<NodeConfig["limits"], "rewrite" | "rewrite_bytes" | "carriers">;
@@ -34,7 +35,7 @@ export class NodeProcesses {
   readonly forms: ProcessModules;
   readonly #lightener: Lightener;
 
-  constructor({ modules, cache, limits, log, share }: NodeProcessesParts) {
+  constructor({ carriers, modules, cache, limits, log, share }: NodeProcessesParts) {
     this.environments = new Environments(slotsFor(limits.carriers));
     this.#lightener = new Lightener({
       cache,
@@ -43,7 +44,8 @@ export class NodeProcesses {
       onCacheFailure: (digest, error) => log?.warn({ digest, error: String(error) }, "a light module was not kept"),
     });
     this.forms = new ProcessModules(modules, this.#lightener);
-    this.server = new ProcessServer(this.environments, this.asks, HOSTS_MAX, share);
+    const { environments, asks } = this;
+    this.server = new ProcessServer({ carriers, environments, asks, hostsMax: HOSTS_MAX, share });
     this.networking.serve(this.asks);
   }
 
@@ -51,10 +53,6 @@ export class NodeProcesses {
   ofServices(parts: Omit<ServiceProcessesParts, "environments" | "forms" | "server" | "networking">): ServiceProcesses {
     const { environments, forms, server, networking } = this;
     return new ServiceProcesses({ ...parts, environments, forms, server, networking });
-  }
-
-  attach(carriers: Carriers): void {
-    this.server.attach(carriers);
   }
 
   close(): Promise<void> {

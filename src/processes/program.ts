@@ -73,7 +73,15 @@ export class Program {
   private constructor(options: ProgramOptions, digest: string) {
     this.#options = options;
     this.#digest = digest;
+    this.#carriers = new Carriers({
+      threadsMax: THREADS_MAX,
+      spares: availableParallelism(),
+      graceMs: ZOMBIE_MS,
+      lightInstancesMax: INSTANCES_MAX,
+      filesMax: guestFilesMax(availableParallelism()),
+    });
     this.#processes = new NodeProcesses({
+      carriers: this.#carriers,
       modules: this.#modules,
       cache: options.cache,
       limits: { rewrite: limits.rewriteMs, rewrite_bytes: limits.rewriteBytes, carriers: THREADS_MAX },
@@ -87,21 +95,6 @@ export class Program {
       compileMs: limits.compileMs,
       needsEntry: false,
     };
-    const { server } = this.#processes;
-    this.#carriers = new Carriers(
-      {
-        threadsMax: THREADS_MAX,
-        spares: availableParallelism(),
-        graceMs: ZOMBIE_MS,
-        lightInstancesMax: INSTANCES_MAX,
-        filesMax: guestFilesMax(availableParallelism()),
-        onZombie: () => {},
-        onMetrics: () => {},
-        onSignal: server.onSignal,
-      },
-      this.#events(),
-    );
-    this.#processes.attach(this.#carriers);
     this.#stdin = options.stdin === null ? null : new StdinPieces(options.stdin);
     if (this.#stdin !== null) this.#processes.asks.on(ASK.stdin, () => (this.#stdin as StdinPieces).next());
   }
@@ -116,7 +109,12 @@ export class Program {
       program.#module = usesProcesses
         ? await program.#load(digest, Number.POSITIVE_INFINITY)
         : { key: `${digest}:plain`, module: { module, info }, why: "it spawns nothing" };
-      await program.#carriers.open();
+      await program.#carriers.open({
+        events: program.#events(),
+        onZombie: () => {},
+        onMetrics: () => {},
+        onSignal: program.#processes.server.onSignal,
+      });
       return program;
     } catch (thrown) {
       await program.close();

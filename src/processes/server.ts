@@ -32,6 +32,16 @@ export interface CarrierShare {
   readonly isContended: () => boolean;
 }
 
+export interface ProcessServerParts {
+  readonly carriers: Carriers;
+  readonly environments: Environments;
+  readonly asks: Asks;
+  /** Carriers for light processes alone, at most. */
+  readonly hostsMax: number;
+  /** null: there is nobody else. */
+  readonly share: CarrierShare | null;
+}
+
 /** A process with a carrier of its own, or one whose end somebody waits for. */
 interface Hosted {
   readonly carrier: Carrier;
@@ -47,33 +57,24 @@ interface Hosted {
 export class ProcessServer {
   readonly #environments: Environments;
   readonly #asks: Asks;
-  #carriers!: Carriers;
+  readonly #carriers: Carriers;
   readonly #hosted = new Map<number, Hosted>();
   /** Spawns that a carrier has not answered yet. */
   #spawning = 0;
   /** Ends that came while there were such: a process may be over before its pid is known here. */
   readonly #early = new Map<number, Exit>();
-  #hosts!: ProcessHosts;
-  readonly #hostsMax: number;
+  readonly #hosts: ProcessHosts;
   readonly #share: CarrierShare | null;
   /** Carriers that belong to one process each, by environment. */
   readonly #own = new Map<number, number>();
 
-  /**
-   * @param hostsMax carriers for light processes alone, at most
-   * @param share null: there is nobody else
-   */
-  constructor(environments: Environments, asks: Asks, hostsMax: number, share: CarrierShare | null) {
-    this.#hostsMax = hostsMax;
-    this.#share = share;
+  constructor({ carriers, environments, asks, hostsMax, share }: ProcessServerParts) {
+    this.#carriers = carriers;
     this.#environments = environments;
     this.#asks = asks;
+    this.#hosts = new ProcessHosts(environments, carriers, hostsMax);
+    this.#share = share;
     this.#serve();
-  }
-
-  attach(carriers: Carriers): void {
-    this.#carriers = carriers;
-    this.#hosts = new ProcessHosts(this.#environments, carriers, this.#hostsMax);
   }
 
   close(): void {

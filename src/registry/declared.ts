@@ -8,12 +8,12 @@ import { isSamePolicy } from "../services/policies.ts";
 import type { Router } from "../services/router.ts";
 import type { Pool, Service } from "../services/service.ts";
 import type { Sources } from "../sources/sources.ts";
-import type { PoolVersion, Turnover } from "./replacement.ts";
+import type { PoolVersion, Replacement } from "./replacement.ts";
 
 export interface DeclaredParts {
   readonly router: Router<Service>;
   readonly sources: Sources;
-  readonly turnover: Turnover;
+  readonly replacement: Replacement;
   readonly compile: (bytes: Uint8Array, policy: ServiceConfig["policy"]) => Promise<CompiledModule>;
 }
 
@@ -75,7 +75,7 @@ export class DeclaredServices {
    * anything is switched. @throws bad_config if one does not start; then nothing has changed
    */
   async reload(prepared: readonly Prepared[]): Promise<ServiceChanges> {
-    const { router, turnover } = this.#parts;
+    const { router, replacement } = this.#parts;
     this.#keep([...prepared], this.#bytes);
     const started: Pool[] = [];
     const added: Prepared[] = [];
@@ -88,9 +88,9 @@ export class DeclaredServices {
       const next = this.#nextVersion(service, each);
       if (next === null) continue;
       try {
-        started.push(await turnover.start(service, next));
+        started.push(await replacement.start(service, next));
       } catch (thrown) {
-        for (const pool of started) turnover.discard(pool);
+        for (const pool of started) replacement.discard(pool);
         throw new FrenezuloError(
           "bad_config",
           { where: each.declared.where, why: reasonOf(thrown) },
@@ -100,8 +100,8 @@ export class DeclaredServices {
     }
     const names = new Set(prepared.map(({ prefix }) => prefix));
     const gone = [...router.targets()].filter(({ prefix, origin }) => origin.kind === "config" && !names.has(prefix));
-    for (const pool of started) turnover.takeOver(pool);
-    for (const service of gone) turnover.remove(service);
+    for (const pool of started) replacement.takeOver(pool);
+    for (const service of gone) replacement.remove(service);
     for (const each of added) this.#add(each);
     for (const { prefix, declared } of prepared) this.#moved(router.get(prefix), declared.where);
     this.#keep(prepared);
@@ -113,12 +113,12 @@ export class DeclaredServices {
   }
 
   #add({ prefix, declared, digest }: Prepared): void {
-    const { router, turnover } = this.#parts;
+    const { router, replacement } = this.#parts;
     // A service of the same prefix that came by the API is hidden from now on.
     const hidden = router.get(prefix);
-    if (hidden !== undefined) turnover.remove(hidden);
-    const service = turnover.newService(prefix, { kind: "config", where: declared.where }, declared.policy);
-    turnover.routeCold(service, { version: 1, digest, policy: declared.policy });
+    if (hidden !== undefined) replacement.remove(hidden);
+    const service = replacement.newService(prefix, { kind: "config", where: declared.where }, declared.policy);
+    replacement.routeCold(service, { version: 1, digest, policy: declared.policy });
   }
 
   /** What must start for a declared service; null if it runs as it is declared. */

@@ -18,7 +18,7 @@ import type { StoredService, StoredVersion } from "../store/row.ts";
 import type { Store } from "../store/store.ts";
 import { DeclaredServices, type ServiceChanges } from "./declared.ts";
 import { InTurn } from "./in-turn.ts";
-import type { PoolVersion, Turnover } from "./replacement.ts";
+import type { PoolVersion, Replacement } from "./replacement.ts";
 
 export interface RegistryParts {
   readonly config: NodeConfig;
@@ -26,7 +26,7 @@ export interface RegistryParts {
   readonly router: Router<Service>;
   readonly modules: Modules;
   readonly sources: Sources;
-  readonly turnover: Turnover;
+  readonly replacement: Replacement;
 }
 
 export class Registry {
@@ -40,9 +40,9 @@ export class Registry {
   constructor(parts: RegistryParts) {
     this.#parts = parts;
     this.#config = parts.config;
-    const { router, sources, turnover } = parts;
+    const { router, sources, replacement } = parts;
     const compile: Registry["compile"] = (bytes, policy) => this.compile(bytes, policy);
-    this.#declared = new DeclaredServices({ router, sources, turnover, compile });
+    this.#declared = new DeclaredServices({ router, sources, replacement, compile });
   }
 
   /**
@@ -84,7 +84,7 @@ export class Registry {
       }
       return changes;
     } catch (thrown) {
-      for (const pool of following) this.#parts.turnover.discard(pool);
+      for (const pool of following) this.#parts.replacement.discard(pool);
       this.#config = before;
       throw thrown;
     }
@@ -142,7 +142,7 @@ export class Registry {
       const service = this.#changeable(prefix);
       if (service === undefined) throw new FrenezuloError("unknown_service", { service: prefix });
       await this.#store.remove(prefix);
-      this.#parts.turnover.remove(service);
+      this.#parts.replacement.remove(service);
     });
   }
 
@@ -189,7 +189,7 @@ export class Registry {
 
   /** Routes a stored service without starting it. */
   #routeStored(stored: StoredService): void {
-    const { turnover, log } = this.#parts;
+    const { replacement, log } = this.#parts;
     const { version, digest, policy: given, env } = currentOf(stored);
     let policy = this.#config.defaults;
     try {
@@ -198,7 +198,7 @@ export class Registry {
       const fields = { service: stored.prefix, why: reasonOf(thrown) };
       log.error(fields, "a stored policy is not acceptable any more; the defaults are used");
     }
-    turnover.routeCold(turnover.newService(stored.prefix, { kind: "api" }, policy), { version, digest, policy });
+    replacement.routeCold(replacement.newService(stored.prefix, { kind: "api" }, policy), { version, digest, policy });
   }
 
   /**
@@ -206,7 +206,7 @@ export class Registry {
    * One that has no actor gets none. @throws bad_config if it does not start
    */
   #followDefaults(stored: StoredService): Promise<Pool | null> {
-    const { router, turnover } = this.#parts;
+    const { router, replacement } = this.#parts;
     return this.#turns.run(stored.prefix, async () => {
       const service = router.get(stored.prefix);
       if (service?.origin.kind !== "api") return null;
@@ -216,7 +216,7 @@ export class Registry {
         if (isSamePolicy(policy, service.pool.policy)) return null;
         const { version, digest, actors } = service.pool;
         const next = { version, digest, policy };
-        return actors.size === 0 ? turnover.prepareCold(service, next) : await turnover.start(service, next);
+        return actors.size === 0 ? replacement.prepareCold(service, next) : await replacement.start(service, next);
       } catch (thrown) {
         const where = `defaults, for the service ${stored.prefix} of the API`;
         throw new FrenezuloError("bad_config", { where, why: reasonOf(thrown) }, { cause: thrown });
@@ -226,11 +226,11 @@ export class Registry {
 
   /** False if its service was changed or removed meanwhile. */
   #takeOver(pool: Pool): boolean {
-    const { router, turnover } = this.#parts;
+    const { router, replacement } = this.#parts;
     const { service, digest, version } = pool;
     const isCurrent = router.get(service.prefix) === service && service.pool.version === version;
-    if (isCurrent && service.pool.digest === digest) turnover.takeOver(pool);
-    else turnover.discard(pool);
+    if (isCurrent && service.pool.digest === digest) replacement.takeOver(pool);
+    else replacement.discard(pool);
     return isCurrent;
   }
 
@@ -241,15 +241,18 @@ export class Registry {
     version: PoolVersion,
     commit: () => Promise<unknown>,
   ): Promise<void> {
-    const { turnover } = this.#parts;
-    const pool = await turnover.start(known ?? turnover.newService(prefix, { kind: "api" }, version.policy), version);
+    const { replacement } = this.#parts;
+    const pool = await replacement.start(
+      known ?? replacement.newService(prefix, { kind: "api" }, version.policy),
+      version,
+    );
     try {
       await commit();
     } catch (thrown) {
-      turnover.discard(pool);
+      replacement.discard(pool);
       throw thrown;
     }
-    turnover.takeOver(pool);
+    replacement.takeOver(pool);
   }
 
   /** The same module again never makes a new version; a changed policy takes effect in a new pool of the same one. */

@@ -10,7 +10,7 @@ import { breakerOf } from "../supervision/specs.ts";
 import type { Supervision } from "../supervision/supervision.ts";
 import { sleep } from "../timer.ts";
 
-export interface TurnoverParts {
+export interface ReplacementParts {
   readonly router: Router<Service>;
   readonly metrics: Metrics;
   readonly dispatch: Dispatch;
@@ -28,10 +28,10 @@ export interface PoolVersion {
 /** How often a replaced pool or a removed service is looked at while its last requests end. ms */
 const DRAIN_POLL_MS = 10;
 
-export class Turnover {
-  readonly #parts: TurnoverParts;
+export class Replacement {
+  readonly #parts: ReplacementParts;
 
-  constructor(parts: TurnoverParts) {
+  constructor(parts: ReplacementParts) {
     this.#parts = parts;
   }
 

@@ -1,19 +1,19 @@
 // Requests in rings whose clients have gone: taken back where they have not begun. Main thread.
 
 import type { InFlight } from "../services/service.ts";
-import type { Life } from "./events.ts";
+import type { ActorEvents } from "./events.ts";
 import type { Ledger } from "./ledger.ts";
 
 export class Cancellations {
   readonly #ledger: Ledger;
-  readonly #life: Life;
+  readonly #actors: Pick<ActorEvents, "actorIdle">;
   readonly #drain: () => void;
   readonly #requests: InFlight[] = [];
 
   /** @param drain deals with what is in the rings: only what is left in them after that can be taken back */
-  constructor(ledger: Ledger, life: Life, drain: () => void) {
+  constructor(ledger: Ledger, actors: Pick<ActorEvents, "actorIdle">, drain: () => void) {
     this.#ledger = ledger;
-    this.#life = life;
+    this.#actors = actors;
     this.#drain = drain;
   }
 
@@ -29,7 +29,7 @@ export class Cancellations {
       if (request.stage !== "sent" || actor?.carrier == null || !request.takeBack(actor.carrier)) continue;
       actor.remove(request);
       this.#ledger.finish(request);
-      if (actor.state === "stopping" && !actor.isBusy) this.#life.actorIdle(actor);
+      if (actor.state === "stopping" && !actor.isBusy) this.#actors.actorIdle(actor);
     }
   }
 }

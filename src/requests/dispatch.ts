@@ -10,10 +10,11 @@ import { Answer, type Head } from "../acceptor/contract.ts";
 import type { Carrier, CarrierEvents } from "../carriers/carrier.ts";
 import type { Carriers } from "../carriers/carriers.ts";
 import { type ErrorCode, FrenezuloError } from "../errors.ts";
+import type { Log } from "../log/log.ts";
 import type { Actor, InFlight } from "../services/service.ts";
 import { exitError, REQUEST_ID } from "./answers.ts";
 import { Cancellations } from "./cancellations.ts";
-import type { Life, ProcessLife } from "./events.ts";
+import type { ActorEvents, ProcessEvents } from "./events.ts";
 import { HandOver } from "./hand-over.ts";
 import type { Ledger } from "./ledger.ts";
 import { Orphans } from "./orphans.ts";
@@ -23,32 +24,43 @@ import { Suspended } from "./suspended.ts";
 import { Tenants } from "./tenants.ts";
 import { Watchdog } from "./watchdog.ts";
 
+export interface DispatchParts {
+  readonly carriers: Carriers;
+  readonly ledger: Ledger;
+  readonly actors: ActorEvents;
+  readonly processes: ProcessEvents;
+  readonly log: Log;
+}
+
 export class Dispatch implements CarrierEvents {
-  readonly #actors = new Tenants();
+  readonly #tenants = new Tenants();
   readonly #cancellations: Cancellations;
   readonly #answer = new Answer();
   readonly #ledger: Ledger;
-  readonly #life: Life;
-  readonly #processes: ProcessLife;
+  readonly #actors: ActorEvents;
+  readonly #processes: ProcessEvents;
   readonly #watchdog: Watchdog;
   readonly #handOver: HandOver;
   readonly #orphans: Orphans;
   readonly #suspended: Suspended;
   /** Requests that no ring has. */
   readonly queues: Queues;
-  #carriers!: Carriers;
+  readonly #carriers: Carriers;
+  readonly #log: Log;
   /** Replies that nobody waited for. */
   lateReplies = 0;
 
-  constructor(ledger: Ledger, life: Life, processes: ProcessLife) {
+  constructor({ carriers, ledger, actors, processes, log }: DispatchParts) {
+    this.#carriers = carriers;
     this.#ledger = ledger;
-    this.#life = life;
+    this.#actors = actors;
     this.#processes = processes;
+    this.#log = log;
     this.#watchdog = new Watchdog({
-      carriers: () => this.#carriers.all,
-      actorOf: (pid) => this.#actors.get(pid),
-      drain: () => this.#carriers.drain(),
-      actorStarting: (carrier, pid, ms) => life.actorStarting(carrier, pid, ms),
+      carriers: () => carriers.all,
+      actorOf: (pid) => this.#tenants.get(pid),
+      drain: () => carriers.drain(),
+      actorStarting: (carrier, pid, ms) => actors.actorStarting(carrier, pid, ms),
       stuck: (carrier, why) => this.#stuck(carrier, why),
       condemn: (actor, seq, exit, code) => this.#condemn(actor, seq, exit, code),
       lingers: (actor) => this.#handOver.lingers(actor),
@@ -56,18 +68,13 @@ export class Dispatch implements CarrierEvents {
     });
     this.queues = new Queues(ledger, {
       send: (actor, request) => this.#send(actor, request, null),
-      wantActor: (pool) => life.wantActor(pool),
+      wantActor: (pool) => actors.wantActor(pool),
       waits: () => this.#watchdog.arm(),
     });
     this.#handOver = new HandOver(ledger, this.queues);
-    this.#cancellations = new Cancellations(ledger, life, () => this.#carriers.drain());
+    this.#cancellations = new Cancellations(ledger, actors, () => carriers.drain());
     this.#suspended = new Suspended(ledger, processes);
     this.#orphans = new Orphans(ledger, processes);
-  }
-
-  /** The carriers whose events this object takes; they need each other. */
-  attach(carriers: Carriers): void {
-    this.#carriers = carriers;
   }
 
   // --- From the front: inside an acceptor's handler, so nothing here answers. ---
@@ -107,7 +114,7 @@ export class Dispatch implements CarrierEvents {
   addActor(actor: Actor): void {
     actor.state = "ready";
     actor.pool.ready.push(actor);
-    this.#actors.add(actor);
+    this.#tenants.add(actor);
     this.queues.pump(actor.pool);
   }
 
@@ -117,14 +124,14 @@ export class Dispatch implements CarrierEvents {
     actor.pool.removeReady(actor);
     this.#carriers.drain();
     this.#handOver.takeBack(actor);
-    if (!actor.isBusy) this.#life.actorIdle(actor);
+    if (!actor.isBusy) this.#actors.actorIdle(actor);
   }
 
   /** Forgets an actor that has no requests any more. */
   removeActor(actor: Actor): void {
     actor.state = "gone";
     actor.pool.removeReady(actor);
-    this.#actors.remove(actor);
+    this.#tenants.remove(actor);
   }
 
   /** Ends an actor at once; if it runs, with its carrier: a request it had begun fails with `code`. */
@@ -137,7 +144,7 @@ export class Dispatch implements CarrierEvents {
         this.#handOver.loseBegun(actor, request, exit, code);
       }
       this.removeActor(actor);
-      this.#life.actorEnded(actor, exit);
+      this.#actors.actorEnded(actor, exit);
       return;
     }
     // Whatever it is doing: once condemned it takes nothing more. It moves between states only between our reads.
@@ -174,7 +181,7 @@ export class Dispatch implements CarrierEvents {
   }
 
   done(carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number, goesOn: number): void {
-    const actor = this.#actors.get(actorPid);
+    const actor = this.#tenants.get(actorPid);
     if (actor === undefined) return;
     const request = actor.takeDone(seq, micros, this.#carriers.drainMs);
     if (request === undefined) return;
@@ -186,19 +193,19 @@ export class Dispatch implements CarrierEvents {
       this.#ledger.failGuest(request, exitError(exit.reason, text, service.prefix, policy.limits.memory), note);
     }
     this.#ledger.finish(request);
-    if (actor.state === "stopping" && !actor.isBusy) this.#life.actorIdle(actor);
-    else if (actor.isBurst) this.#life.burstDone(actor);
-    if (exit.reason !== "normal" && actor.state === "ready") this.#life.guestExited(actor, exit);
+    if (actor.state === "stopping" && !actor.isBusy) this.#actors.actorIdle(actor);
+    else if (actor.isBurst) this.#actors.burstDone(actor);
+    if (exit.reason !== "normal" && actor.state === "ready") this.#actors.guestExited(actor, exit);
   }
 
   output(_carrier: Carrier, actorPid: number, environment: number, stream: number, text: Buffer): void {
-    const actor = this.#actors.get(actorPid);
-    if (actor !== undefined) this.#life.output(actor, stream, text);
+    const actor = this.#tenants.get(actorPid);
+    if (actor !== undefined) this.#log.guest(actor.pool.service.prefix, stream, text);
     else this.#processes.processOutput(environment, stream, text);
   }
 
   suspended(_carrier: Carrier, actorPid: number, seq: number): void {
-    const actor = this.#actors.get(actorPid);
+    const actor = this.#tenants.get(actorPid);
     if (actor !== undefined) this.#suspended.add(actor, seq);
   }
 
@@ -213,23 +220,23 @@ export class Dispatch implements CarrierEvents {
 
   /** An actor could not make its next instance. Its carrier is sound and skips the frames that are taken back here. */
   ended(carrier: Carrier, actorPid: number, exit: Exit): void {
-    const actor = this.#actors.get(actorPid);
+    const actor = this.#tenants.get(actorPid);
     if (actor === undefined) return;
     this.#handOver.takeBack(actor);
     this.removeActor(actor);
     carrier.wake();
-    this.#life.actorEnded(actor, exit);
+    this.#actors.actorEnded(actor, exit);
   }
 
   gone(carrier: Carrier, why: string): void {
-    const culprit = this.#actors.get(carrier.running()?.pid ?? 0) ?? null;
+    const culprit = this.#tenants.get(carrier.running()?.pid ?? 0) ?? null;
     this.#lose(carrier, culprit, { reason: "killed", text: why }, "carrier_lost");
-    this.#life.carrierGone(carrier, why);
+    this.#actors.carrierGone(carrier, why);
     this.#orphans.carrierGone(carrier);
   }
 
   spare(): void {
-    this.#life.spareCarrier();
+    this.#actors.spareCarrier();
   }
 
   drained(): void {
@@ -259,7 +266,7 @@ export class Dispatch implements CarrierEvents {
    * to others, and co-tenants of the culprit are started anew when they are needed.
    */
   #lose(carrier: Carrier, culprit: Actor | null, exit: Exit, code: ErrorCode): void {
-    const tenants = this.#actors.of(carrier);
+    const tenants = this.#tenants.of(carrier);
     for (const actor of tenants) {
       this.#handOver.takeBack(actor);
       for (const request of [...actor.sent, ...actor.suspended.values()]) {
@@ -270,8 +277,8 @@ export class Dispatch implements CarrierEvents {
     }
     this.#carriers.kill(carrier);
     for (const actor of tenants) {
-      if (actor === culprit) this.#life.actorEnded(actor, exit);
-      else this.#life.actorDisplaced(actor);
+      if (actor === culprit) this.#actors.actorEnded(actor, exit);
+      else this.#actors.actorDisplaced(actor);
     }
   }
 
@@ -293,7 +300,7 @@ export class Dispatch implements CarrierEvents {
 
   /** What has waited too long gets 503, in a ring or here. True if something still waits. */
   #timeOut(nowMs: number): boolean {
-    for (const actor of this.#actors.all()) if (actor.sent.length > 0) this.#handOver.timeOut(actor, nowMs);
+    for (const actor of this.#tenants.all()) if (actor.sent.length > 0) this.#handOver.timeOut(actor, nowMs);
     const isWaiting = this.#suspended.timeOut(nowMs);
     return this.queues.timeOut(nowMs) || isWaiting;
   }

@@ -1,11 +1,10 @@
 // What the dispatcher tells of actors (to actors.ts), and what became of them (to supervision.ts). Types only.
 import type { Exit } from "../../wire/exits.ts";
 import type { Carrier } from "../carriers/carrier.ts";
-import type { FrenezuloError } from "../errors.ts";
 import type { Actor, InFlight, Pool } from "../services/service.ts";
 
 /** Told while rings are drained or by the watchdog, never inside an acceptor's handler, but for `wantActor`. */
-export interface Life {
+export interface ActorEvents {
   /** Requests wait: perhaps one more actor should be started. */
   wantActor(pool: Pool): void;
   /** A ready actor has ended by itself or by the watchdog. Its carrier has been dealt with. */
@@ -25,13 +24,10 @@ export interface Life {
   /** A request ended its guest: by a trap, by proc_exit, or for its memory. The actor goes on in a new instance. */
   guestExited(actor: Actor, exit: Exit): void;
   spareCarrier(): void;
-  output(actor: Actor, stream: number, text: Buffer): void;
-  /** A failure of a service's request, for the log. */
-  requestFailed(request: InFlight, error: FrenezuloError, note: string): void;
 }
 
 /** What the dispatcher tells of processes that are no actors (to src/processes/of-services.ts). */
-export interface ProcessLife {
+export interface ProcessEvents {
   /** Output of a process that is no actor. */
   processOutput(environment: number, stream: number, text: Buffer): void;
   /** A process that is no actor has failed, or one whose end was awaited has ended. */

@@ -2,25 +2,22 @@
 import type { Pids } from "../../wire/pids.ts";
 import { Answer, type Exchange, type Head } from "../acceptor/contract.ts";
 import type { FrenezuloError } from "../errors.ts";
+import type { Log } from "../log/log.ts";
 import { InFlight, type Service } from "../services/service.ts";
 import { errorAnswer } from "./answers.ts";
-import type { Life } from "./events.ts";
 
 export class Ledger {
   /** From admission until answered or the client has gone. */
   readonly #inFlight = new Map<number, InFlight>();
   readonly #answer = new Answer();
-  readonly #life: Life;
-  #pids!: Pids;
+  readonly #pids: Pids;
+  readonly #log: Log;
   /** True while the node drains: every answer then closes its connection. */
   isDraining = false;
 
-  constructor(life: Life) {
-    this.#life = life;
-  }
-
-  attach(pids: Pids): void {
+  constructor(pids: Pids, log: Log) {
     this.#pids = pids;
+    this.#log = log;
   }
 
   /** Requests admitted and not answered. */
@@ -76,8 +73,10 @@ export class Ledger {
 
   /** Answers with a failure. */
   fail(request: InFlight, error: FrenezuloError, note = ""): void {
-    this.#life.requestFailed(request, error, note);
-    this.settle(request, errorAnswer(this.#answer, error, request.pool.service.prefix, request.requestId));
+    const service = request.pool.service.prefix;
+    const { requestId } = request;
+    this.#log.failure(error, { service, requestId, ...(note === "" ? {} : { note }) });
+    this.settle(request, errorAnswer(this.#answer, error, service, requestId));
   }
 
   /** Answers with a failure that is the guest's, so that its breaker counts it. */

@@ -4,7 +4,7 @@ import type { Carrier } from "../carriers/carrier.ts";
 import { FrenezuloError } from "../errors.ts";
 import type { InFlight } from "../services/service.ts";
 import { after, type Timer } from "../timer.ts";
-import type { ProcessLife } from "./events.ts";
+import type { ProcessEvents } from "./events.ts";
 import type { Ledger } from "./ledger.ts";
 
 interface Waiting {
@@ -16,10 +16,10 @@ interface Waiting {
 
 export class Orphans {
   readonly #ledger: Ledger;
-  readonly #processes: ProcessLife;
+  readonly #processes: ProcessEvents;
   readonly #waiting = new Map<number, Waiting>();
 
-  constructor(ledger: Ledger, processes: ProcessLife) {
+  constructor(ledger: Ledger, processes: ProcessEvents) {
     this.#ledger = ledger;
     this.#processes = processes;
   }

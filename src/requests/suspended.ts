@@ -3,16 +3,16 @@
 // Their deadline ends their processes and not their carrier (DECISIONS 9.7).
 import { FrenezuloError } from "../errors.ts";
 import type { Actor } from "../services/service.ts";
-import type { ProcessLife } from "./events.ts";
+import type { ProcessEvents } from "./events.ts";
 import type { Ledger } from "./ledger.ts";
 
 export class Suspended {
   readonly #ledger: Ledger;
-  readonly #processes: ProcessLife;
+  readonly #processes: ProcessEvents;
   /** Actors that have any. */
   readonly #actors = new Set<Actor>();
 
-  constructor(ledger: Ledger, processes: ProcessLife) {
+  constructor(ledger: Ledger, processes: ProcessEvents) {
     this.#ledger = ledger;
     this.#processes = processes;
   }

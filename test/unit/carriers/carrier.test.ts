@@ -1,39 +1,17 @@
 // src/carriers/carrier.ts with a real carrier's thread: its control calls.
-import { LOCKS_BYTES } from "../../../wire/file-locks.ts";
 import "../../../src/engine.ts"; // its V8 flags: a carrier refuses to run without them
 import { setImmediate as turn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { Worker } from "node:worker_threads";
-import { afterAll, describe, expect, it } from "vitest";
-import { Carrier } from "../../../src/carriers/carrier.ts";
-import { BELL } from "../../../wire/layout.ts";
-import { bundle } from "../../harness/bundle.ts";
+import { describe, expect, it } from "vitest";
 import { compile, specOf } from "../../harness/local-carrier.ts";
+import { realCarriers } from "../../harness/real-carrier.ts";
 
-const program = await bundle("actors/carrier.ts");
+const makeCarrier = await realCarriers();
 const echo = await compile("echo-raw");
 const looping = await compile("start-loop");
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
-
-const carriers: Carrier[] = [];
-afterAll(() => Promise.all(carriers.map((carrier) => carrier.terminate())));
-
-function makeCarrier(onEnd: (carrier: Carrier, why: string) => void = () => {}): Carrier {
-  const carrier = new Carrier(
-    carriers.length,
-    carriers.length + 1,
-    new SharedArrayBuffer(BELL.bytes),
-    new SharedArrayBuffer(LOCKS_BYTES),
-    16,
-    (_id, workerData) =>
-      new Worker(program, { workerData, transferList: [workerData.tickets, workerData.mesh, workerData.port] }),
-    onEnd,
-  );
-  carriers.push(carrier);
-  return carrier;
-}
 
 describe("control calls", () => {
   it("leave nothing behind in a carrier that lives on", async () => {
@@ -52,7 +30,7 @@ describe("control calls", () => {
 
   it("fail with the thread's end, those under way and later ones, after that was told", async () => {
     const told: string[] = [];
-    const carrier = makeCarrier(() => told.push("end"));
+    const carrier = makeCarrier({ onEnd: () => told.push("end") });
     await carrier.warm();
     const fails = (call: Promise<unknown>): Promise<void> =>
       call.then(

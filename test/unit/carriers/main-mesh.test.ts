@@ -1,37 +1,23 @@
 // src/carriers/main-mesh.ts with a real carrier's thread: what it gets, what is refused, what is told of threads that
 // are not there.
-import { LOCKS_BYTES } from "../../../wire/file-locks.ts";
 import "../../../src/engine.ts"; // its V8 flags: a carrier refuses to run without them
-import { MessageChannel, Worker } from "node:worker_threads";
-import { afterAll, describe, expect, it } from "vitest";
+import { MessageChannel } from "node:worker_threads";
+import { describe, expect, it } from "vitest";
 import { encodeSignal } from "../../../actors/processes/signals.ts";
-import { Carrier } from "../../../src/carriers/carrier.ts";
+import type { Carrier } from "../../../src/carriers/carrier.ts";
 import { MainMesh } from "../../../src/carriers/main-mesh.ts";
 import { BELL, CONTROL, SIGNAL } from "../../../wire/layout.ts";
 import { Mesh } from "../../../wire/mesh.ts";
 import { Pids } from "../../../wire/pids.ts";
-import { bundle } from "../../harness/bundle.ts";
+import { realCarriers } from "../../harness/real-carrier.ts";
 
-const program = await bundle("actors/carrier.ts");
-const carriers: Carrier[] = [];
-afterAll(() => Promise.all(carriers.map((carrier) => carrier.terminate())));
+const makeCarrier = await realCarriers();
 
 const nothing = new Uint8Array();
 const bellBlock = () => new SharedArrayBuffer(BELL.bytes);
 
 function carrierOn(mesh: MainMesh, bell: SharedArrayBuffer, slot: number, onEnd = () => {}): Carrier {
-  const carrier = new Carrier(
-    slot,
-    slot,
-    bell,
-    new SharedArrayBuffer(LOCKS_BYTES),
-    16,
-    (_id, workerData) => {
-      return new Worker(program, { workerData, transferList: [workerData.tickets, workerData.mesh, workerData.port] });
-    },
-    onEnd,
-  );
-  carriers.push(carrier);
+  const carrier = makeCarrier({ slot, bell, onEnd });
   carrier.join(mesh);
   return carrier;
 }

@@ -77,7 +77,7 @@ describe("a log line", () => {
 describe("text of guests", () => {
   test("is a line for each of its lines, with control characters escaped", async () => {
     const log = open();
-    log.guest("hello", "stderr", "one\r\ntwo \x1b[31mred\x07\n\u202eevil\u2028x\n");
+    log.guest("hello", 2, Buffer.from("one\r\ntwo \x1b[31mred\x07\n\u202eevil\u2028x\n"));
     const lines = await objects(log);
     expect(lines.map(({ msg }) => msg)).toEqual(["one", "two \\x1b[31mred\\x07", "\\u{202e}evil\\u{2028}x"]);
     expect(lines[0]).toMatchObject({ service: "hello", stream: "stderr", level: "info" });

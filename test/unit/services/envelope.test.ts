@@ -1,41 +1,27 @@
 // src/services/envelope.ts with real carriers: a request's bytes on their way into a ring, back from it, and into
 // another.
-import { LOCKS_BYTES } from "../../../wire/file-locks.ts";
 import "../../../src/engine.ts"; // its V8 flags: a carrier refuses to run without them
-import { Worker } from "node:worker_threads";
 import fc from "fast-check";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Head } from "../../../src/acceptor/contract.ts";
-import { Carrier } from "../../../src/carriers/carrier.ts";
+import type { Carrier } from "../../../src/carriers/carrier.ts";
 import { Envelope } from "../../../src/services/envelope.ts";
 import { BELL, CLAIM_PENDING, CLAIM_TAKEN, FRAME, KIND } from "../../../wire/layout.ts";
 import { claimFrame } from "../../../wire/ring.ts";
 import { readReply, requestMessage } from "../../guests/minimal-host.ts";
-import { bundle } from "../../harness/bundle.ts";
 import { compile, specOf } from "../../harness/local-carrier.ts";
+import { realCarriers } from "../../harness/real-carrier.ts";
 
-const program = await bundle("actors/carrier.ts");
+const newCarrier = await realCarriers();
 const echo = await compile("echo-raw");
 const slow = await compile("slow");
 const bell = new SharedArrayBuffer(BELL.bytes);
-const carriers: Carrier[] = [];
-afterAll(() => Promise.all(carriers.map((carrier) => carrier.terminate())));
 
 const ACTOR = 5;
 const NOBODY = 6;
 
 async function makeCarrier(guest = echo): Promise<Carrier> {
-  const carrier = new Carrier(
-    carriers.length,
-    carriers.length + 1,
-    bell,
-    new SharedArrayBuffer(LOCKS_BYTES),
-    16,
-    (_id, workerData) =>
-      new Worker(program, { workerData, transferList: [workerData.tickets, workerData.mesh, workerData.port] }),
-    () => {},
-  );
-  carriers.push(carrier);
+  const carrier = newCarrier({ bell });
   expect(await carrier.start(specOf(guest, { pid: ACTOR }))).toBeNull();
   return carrier;
 }
