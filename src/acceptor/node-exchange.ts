@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ErrorCode } from "../errors.ts";
 import { after, type Timer } from "../timer.ts";
+import { mayAnswer } from "./answer-later.ts";
 import { BodyReader } from "./body.ts";
 import type { AcceptorOptions, Answer, Exchange, Front } from "./contract.ts";
 import { asLatin1 } from "./socket-exchange.ts";
@@ -98,12 +99,7 @@ export class NodeExchange implements Exchange {
   }
 
   answer(answer: Answer): void {
-    if (!this.open) return;
-    if (this.#isInHandler) {
-      const copy = answer.copy();
-      setImmediate(() => this.answer(copy));
-      return;
-    }
+    if (!mayAnswer(this, answer, this.#isInHandler)) return;
     this.open = false;
     this.#isReading = false;
     this.#reader?.release();

@@ -1,6 +1,7 @@
 // An answer on a bare socket, for what node:http could not read as a request; it always closes. Main thread.
 import type { Socket } from "node:net";
 import { after } from "../timer.ts";
+import { mayAnswer } from "./answer-later.ts";
 import type { AcceptorOptions, Answer, Exchange, Front } from "./contract.ts";
 import { isDate, statusLine } from "./status.ts";
 
@@ -44,12 +45,7 @@ export class SocketExchange implements Exchange {
   readBody(): void {}
 
   answer(answer: Answer): void {
-    if (!this.open) return;
-    if (this.#isInHandler) {
-      const copy = answer.copy();
-      setImmediate(() => this.answer(copy));
-      return;
-    }
+    if (!mayAnswer(this, answer, this.#isInHandler)) return;
     this.open = false;
     const socket = this.#socket;
     const body = Buffer.from(answer.body);

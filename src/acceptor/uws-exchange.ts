@@ -1,6 +1,7 @@
 // One request of the uWebSockets.js acceptor: its body in, its answer out. Main thread.
 import type { ErrorCode } from "../errors.ts";
 import { after, type Timer } from "../timer.ts";
+import { mayAnswer } from "./answer-later.ts";
 import { BodyReader } from "./body.ts";
 import type { AcceptorOptions, Answer, Exchange, Front } from "./contract.ts";
 import { headerBlock } from "./header-block.ts";
@@ -104,12 +105,7 @@ export class UwsExchange implements Exchange {
   }
 
   answer(answer: Answer): void {
-    if (!this.open) return;
-    if (callbacksRunning > 0) {
-      const copy = answer.copy();
-      setImmediate(() => this.answer(copy));
-      return;
-    }
+    if (!mayAnswer(this, answer, callbacksRunning > 0)) return;
     this.open = false;
     this.#isReading = false;
     this.#reader?.release();

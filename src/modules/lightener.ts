@@ -1,6 +1,8 @@
 // Makes modules light in the background, one at a time, and remembers what became of each. Main thread.
+import { InTurn } from "../../wire/in-turn.ts";
 import { FrenezuloError } from "../errors.ts";
 import { after } from "../timer.ts";
+import { Flights } from "./flights.ts";
 import type { Light, LightCache } from "./light-cache.ts";
 import { Rewriter } from "./rewriter.ts";
 
@@ -14,19 +16,11 @@ export interface LightenerOptions {
   readonly onCacheFailure?: (digest: string, error: unknown) => void;
 }
 
-/** A rewrite that waits or runs, and how many callers wait for it. */
-interface Flight {
-  readonly done: Promise<Light>;
-  readonly stop: AbortController;
-  waiting: number;
-}
-
 export class Lightener {
   readonly #options: LightenerOptions;
   readonly #rewriter = new Rewriter();
-  readonly #flights = new Map<string, Flight>();
-  /** The rewrite before, done or failed: the next begins after it. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #flights = new Flights<Light>();
+  readonly #turns = new InTurn();
   #isClosed = false;
 
   constructor(options: LightenerOptions) {
@@ -49,47 +43,14 @@ export class Lightener {
   async want(digest: string, bytes: Uint8Array, signal?: AbortSignal): Promise<Light> {
     signal?.throwIfAborted();
     if (this.#isClosed) throw new FrenezuloError("draining");
-    let flight = this.#flights.get(digest);
-    if (flight === undefined) {
-      const stop = new AbortController();
-      flight = { done: this.#get(digest, bytes, stop.signal), stop, waiting: 0 };
-      this.#flights.set(digest, flight);
-      const leave = (): void => this.#leave(digest, stop);
-      flight.done.then(leave, leave);
-    }
-    return this.#join(digest, flight, signal);
+    return this.#flights.join(digest, (stop) => this.#get(digest, bytes, stop.signal), signal);
   }
 
   /** Ends the rewrite that runs; who waits gets draining. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const flights = [...this.#flights.values()];
-    for (const { stop } of flights) stop.abort(new FrenezuloError("draining"));
-    await Promise.allSettled(flights.map(({ done }) => done));
+    await this.#flights.close();
     await this.#rewriter.stop();
-  }
-
-  async #join(digest: string, flight: Flight, signal: AbortSignal | undefined): Promise<Light> {
-    flight.waiting++;
-    const left = new AbortController();
-    const givenUp = new Promise<never>((_resolve, reject) => {
-      signal?.addEventListener("abort", () => reject(signal.reason), { once: true, signal: left.signal });
-    });
-    try {
-      return await Promise.race([flight.done, givenUp]);
-    } finally {
-      left.abort();
-      flight.waiting--;
-      if (flight.waiting === 0) {
-        this.#leave(digest, flight.stop);
-        flight.stop.abort(signal?.reason ?? new FrenezuloError("draining"));
-      }
-    }
-  }
-
-  /** Takes a flight out of the table, unless another of the same digest has taken its place. */
-  #leave(digest: string, stop: AbortController): void {
-    if (this.#flights.get(digest)?.stop === stop) this.#flights.delete(digest);
   }
 
   async #get(digest: string, bytes: Uint8Array, stop: AbortSignal): Promise<Light> {
@@ -98,9 +59,7 @@ export class Lightener {
     const isWorthATrial = kept !== undefined && "reason" in kept && (kept.limitMs ?? rewriteMs) < rewriteMs;
     if (kept !== undefined && !isWorthATrial) return kept;
     if (bytes.length > bytesMax) return { reason: `it has ${bytes.length} bytes, limits.rewrite_bytes is ${bytesMax}` };
-    const done = this.#last.then(() => this.#rewrite(bytes, stop));
-    this.#last = done.catch(() => undefined);
-    const { light, isFinal } = await done;
+    const { light, isFinal } = await this.#turns.run(() => this.#rewrite(bytes, stop));
     if (isFinal) await this.#keep(digest, light);
     return light;
   }

@@ -7,6 +7,7 @@ import { distFile } from "../dist-file.ts";
 import { FrenezuloError, reasonOf } from "../errors.ts";
 import { ModuleCache } from "./cache.ts";
 import type { CompileJob, CompileOutcome } from "./compile-worker.ts";
+import { Flights } from "./flights.ts";
 import type { ScanLimits } from "./storage.ts";
 
 export interface IntakeLimits extends ScanLimits {
@@ -29,19 +30,12 @@ export interface CompiledModule {
   readonly usesProcesses: boolean;
 }
 
-/** A compilation that is running, and how many callers wait for it. */
-interface Flight {
-  readonly done: Promise<CompiledModule>;
-  readonly stop: AbortController;
-  waiting: number;
-}
-
 export class Modules {
   /** Threads that compile at most at once; they count in the node's thread budget. */
   readonly threads: number;
   readonly #pool: Tinypool;
   readonly #cache: ModuleCache<CompiledModule>;
-  readonly #flights = new Map<string, Flight>();
+  readonly #flights = new Flights<CompiledModule>();
   /** Starts of jobs that wait for a free thread. */
   readonly #queue: (() => void)[] = [];
   #running = 0;
@@ -66,7 +60,7 @@ export class Modules {
       idleTimeout: 30_000,
     });
     // A thread that dies while it loads: without a listener the event throws here, and its job waits for ever.
-    this.#pool.on("error", (error) => this.#stopAll(new FrenezuloError("internal", {}, { cause: error })));
+    this.#pool.on("error", (error) => this.#flights.stopAll(new FrenezuloError("internal", {}, { cause: error })));
   }
 
   /** A module that is kept, compiled under the same memory and table limits, light or not. Counts as a use of it. */
@@ -99,42 +93,14 @@ export class Modules {
     if (this.#isClosed) throw new FrenezuloError("draining");
 
     const key = cacheKey(digest, limits);
-    let flight = this.#flights.get(key);
-    if (flight === undefined) {
-      const stop = new AbortController();
-      flight = { done: this.#run(key, digest, copy, limits, stop), stop, waiting: 0 };
-      this.#flights.set(key, flight);
-    }
-    return this.#join(key, flight, signal);
+    return this.#flights.join(key, (stop) => this.#run(key, digest, copy, limits, stop), signal);
   }
 
   /** Ends all threads; compilations that run reject with draining. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const flights = [...this.#flights.values()].map(({ done }) => done.catch(() => undefined));
-    this.#stopAll(new FrenezuloError("draining"));
-    await Promise.all(flights);
+    await this.#flights.close();
     await this.#pool.destroy();
-  }
-
-  async #join(key: string, flight: Flight, signal: AbortSignal | undefined): Promise<CompiledModule> {
-    const left = new AbortController();
-    flight.waiting++;
-    try {
-      return await Promise.race([flight.done, ...rejections(signal, left.signal)]);
-    } finally {
-      left.abort();
-      flight.waiting--;
-      if (flight.waiting === 0) {
-        this.#leave(key, flight.stop);
-        flight.stop.abort(signal?.reason ?? new FrenezuloError("draining"));
-      }
-    }
-  }
-
-  /** Takes a flight out of the table, unless another with the same key has taken its place. */
-  #leave(key: string, stop: AbortController): void {
-    if (this.#flights.get(key)?.stop === stop) this.#flights.delete(key);
   }
 
   async #run(
@@ -154,7 +120,6 @@ export class Modules {
       this.#cache.put(key, compiled, size);
       return compiled;
     } finally {
-      this.#leave(key, stop);
       this.#releaseThread();
     }
   }
@@ -188,10 +153,6 @@ export class Modules {
     if (next === undefined) this.#running--;
     else next();
   }
-
-  #stopAll(error: FrenezuloError): void {
-    for (const { stop } of this.#flights.values()) stop.abort(error);
-  }
 }
 
 function scanLimits({ memoryBytes, tableElements, light = false, needsEntry = true }: ScanLimits): ScanLimits {
@@ -201,13 +162,4 @@ function scanLimits({ memoryBytes, tableElements, light = false, needsEntry = tr
 function cacheKey(digest: string, limits: ScanLimits): string {
   const form = `${limits.light === true ? ":light" : ""}${limits.needsEntry === false ? ":any" : ""}`;
   return `${digest}:${limits.memoryBytes}:${limits.tableElements}${form}`;
-}
-
-/** A promise that rejects with the signal's reason; it lets go of the signal once `left` is aborted. */
-function rejections(signal: AbortSignal | undefined, left: AbortSignal): Promise<never>[] {
-  if (signal === undefined) return [];
-  const rejection = new Promise<never>((_resolve, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true, signal: left });
-  });
-  return [rejection];
 }

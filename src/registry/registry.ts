@@ -1,9 +1,8 @@
 // The services of a node: those of the config and those of the API, and the changes they go through. Main thread.
 //
 // Order of an accepted change (DECISIONS 6.2): compile → first instance → commit → switch the route → answer. Changes
-// of
-// one prefix take turns. Whatever fails before the commit leaves everything as it was.
-
+// of one prefix take turns. Whatever fails before the commit leaves everything as it was.
+import { InTurnByKey } from "../../wire/in-turn.ts";
 import type { AddOptions, AddResult, VersionView } from "../admin/verbs.ts";
 import type { NodeConfig, Policy } from "../config/config.ts";
 import { parsePolicy } from "../config/policy.ts";
@@ -17,7 +16,6 @@ import type { Sources } from "../sources/sources.ts";
 import type { StoredService, StoredVersion } from "../store/row.ts";
 import type { Store } from "../store/store.ts";
 import { DeclaredServices, type ServiceChanges } from "./declared.ts";
-import { InTurn } from "./in-turn.ts";
 import type { PoolVersion, Replacement } from "./replacement.ts";
 
 export interface RegistryParts {
@@ -31,7 +29,7 @@ export interface RegistryParts {
 
 export class Registry {
   readonly #parts: RegistryParts;
-  readonly #turns = new InTurn();
+  readonly #turns = new InTurnByKey();
   readonly #declared: DeclaredServices;
   readonly #startedAt = new Date().toISOString();
   #config: NodeConfig;

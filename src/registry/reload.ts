@@ -1,6 +1,7 @@
 // Applies a changed config to the running node: supervisors and services; what else changed needs a restart.
 // Main thread.
 
+import { InTurn } from "../../wire/in-turn.ts";
 import type { ReloadResult } from "../admin/verbs.ts";
 import type { SupervisorConfig } from "../config/config.ts";
 import type { EffectiveSetting, LoadedConfig } from "../config/load.ts";
@@ -25,7 +26,7 @@ export interface ReloadParts {
 export class Reload {
   readonly #parts: ReloadParts;
   #loaded: LoadedConfig;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new InTurn();
 
   constructor(parts: ReloadParts) {
     this.#parts = parts;
@@ -34,9 +35,7 @@ export class Reload {
 
   /** Reloads take turns. @throws bad_config, nothing_to_reload; then nothing has changed */
   run(): Promise<ReloadResult> {
-    const turn = this.#last.then(() => this.#run());
-    this.#last = turn.catch(() => {});
-    return turn;
+    return this.#turns.run(() => this.#run());
   }
 
   async #run(): Promise<ReloadResult> {

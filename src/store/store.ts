@@ -6,6 +6,7 @@
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
+import { InTurn } from "../../wire/in-turn.ts";
 import { FrenezuloError, reasonOf } from "../errors.ts";
 import type { Light, LightCache } from "../modules/light-cache.ts";
 import { failureOf } from "./failure.ts";
@@ -49,8 +50,7 @@ export class Store {
   readonly #uses = new Uses();
   readonly #light: LightModules;
   #usedBytes = 0;
-  /** The change before, done or failed: the next begins after it. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new InTurn();
   #closed: Promise<void> | undefined;
 
   private constructor(options: StoreOptions, lock: FolderLock) {
@@ -216,7 +216,7 @@ export class Store {
 
   /** Waits for the changes under way, then closes and gives the folder up. Later changes are refused. */
   close(): Promise<void> {
-    this.#closed ??= this.#last.then(async () => {
+    this.#closed ??= this.#turns.run(async () => {
       await this.#root.close();
       this.#lock.release();
     });
@@ -226,9 +226,7 @@ export class Store {
   /** Runs changes one after the other, whatever became of the ones before. */
   #inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
     if (this.#closed !== undefined) return Promise.reject(closedFailure());
-    const done = this.#last.then(change);
-    this.#last = done.catch(() => undefined);
-    return done;
+    return this.#turns.run(change);
   }
 
   /** The row of a service that has the version. @throws unknown_service, unknown_version */

@@ -1,7 +1,7 @@
 // Covers src/acceptor/gate.ts and src/acceptor: probes split at each byte, random mutations, and both acceptors side by
 // side.
 //
-// FRENEZULO_LONG=1: 30,000 mutations instead of 1,500. FRENEZULO_SEED repeats a run.
+// TEST_LONG=1: 30,000 mutations instead of 1,500. FRENEZULO_SEED repeats a run.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { errorTable } from "../../src/errors.ts";
@@ -11,7 +11,7 @@ import { type AcceptorName, acceptors, closeAfterEach, type Seen, start, type Un
 
 const SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 const LANES = 50;
-const MUTATIONS = process.env.FRENEZULO_LONG === "1" ? 30_000 : 1_500;
+const MUTATIONS = process.env.TEST_LONG === "1" ? 30_000 : 1_500;
 const seed = Number(process.env.FRENEZULO_SEED ?? Date.now() % 2 ** 31);
 console.log(`framing: seed ${seed}`);
 
