@@ -1,4 +1,4 @@
-// The processes of an actor's requests in the table of processes, for those they spawn. In a carrier.
+// The processes of an actor's requests in the table of processes, for those they spawn.
 
 import type { Exit } from "../wire/exits.ts";
 import type { ActorSpec, EnvironmentSpec } from "../wire/specs.ts";

@@ -22,7 +22,7 @@ export interface Membership {
   leave(process: Process, exit: Exit): void;
 }
 
-export class Actor {
+export class GuestActor {
   readonly spec: ActorSpec;
   /** The process that its next request runs in. */
   process: Process;

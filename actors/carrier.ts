@@ -25,7 +25,7 @@ import { Mesh } from "../wire/mesh.ts";
 import { Pids } from "../wire/pids.ts";
 import { RingReader, RingWriter } from "../wire/ring.ts";
 import type { ActorSpec, CarrierData } from "../wire/specs.ts";
-import { Actor } from "./actor.ts";
+import { GuestActor } from "./actor.ts";
 import { ActorMembers } from "./actor-members.ts";
 import { ControlOrder } from "./control-order.ts";
 import { assertEngine } from "./engine-check.ts";
@@ -58,7 +58,7 @@ const asleep = new Bell(words, CONTROL.asleep);
 const requests = new RingReader(data.requests, () => bell.ring());
 const replies = new RingWriter(data.replies);
 const pids = new Pids(data.bell, data.slot);
-const actors = new Map<number, Actor>();
+const actors = new Map<number, GuestActor>();
 /** Of the actors that have to do with other processes, by their pids. */
 const members = new Map<number, ActorMembers>();
 const inbox = new Inbox(data.tickets);
@@ -68,7 +68,7 @@ const output = new Output(replies, bell, words);
 const metering = new Metering(replies, bell);
 const mesh = new Mesh({ slot: data.slot, connect: (slot) => reports.connect(slot), notes: { words, port: data.mesh } });
 /** The actor whose guest code runs now or ran last. */
-let running: Actor | null = null;
+let running: GuestActor | null = null;
 const look = new Look();
 /** When the event loop was visited last, and when something was done last. performance.now() */
 let visitedMs = 0;
@@ -85,7 +85,7 @@ const runtime = new Runtime({
   deadLetter: () => Atomics.add(words, CONTROL.deadLetters, 1),
   budget: new InstanceBudget(new Int32Array(data.bell), words),
   takeModule: (key) => inbox.takeModule(key),
-  metric: (service, ...event) => metering.record(service ?? (running as Actor).spec.service, ...event),
+  metric: (service, ...event) => metering.record(service ?? (running as GuestActor).spec.service, ...event),
   onExit,
   onOrphaned: (...args) => reports.orphaned(...args),
 });
@@ -104,7 +104,7 @@ void serve();
 
 function start(spec: ActorSpec): string | null {
   const membership = spec.environment === null ? null : new ActorMembers(runtime, spec, spec.environment);
-  const actor = new Actor(spec, runtime.host, runtime.imports, pids, membership);
+  const actor = new GuestActor(spec, runtime.host, runtime.imports, pids, membership);
   const exit = startActor(actor);
   if (exit?.reason !== "normal") {
     actor.end({ reason: "start_failed", text: "its start failed" });
@@ -199,7 +199,7 @@ function runNext(): boolean {
     requests.release();
     return Atomics.compareExchange(words, CONTROL.state, seq, STATE_IDLE) === seq;
   }
-  const actor = actors.get(requests.pid) as Actor;
+  const actor = actors.get(requests.pid) as GuestActor;
   running = actor;
   const [bytes, start, length] = inbox.payload(requests);
   if (actor.spec.isLight) return runLight(actor, bytes, start, length);
@@ -216,7 +216,7 @@ function runNext(): boolean {
 }
 
 /** Gives a request of a light actor its first turn; others follow with those of other processes. */
-function runLight({ spec }: Actor, bytes: Uint8Array, start: number, length: number): boolean {
+function runLight({ spec }: GuestActor, bytes: Uint8Array, start: number, length: number): boolean {
   const { seq, about: replyPid } = requests;
   const frame = { seq, replyPid, bytes, start, length };
   const task = lightRequest(runtime, pids, members.get(spec.pid) as ActorMembers, spec, frame);
@@ -233,7 +233,7 @@ function runLight({ spec }: Actor, bytes: Uint8Array, start: number, length: num
 }
 
 /** Makes an actor's next instance. False if the carrier was condemned before or meanwhile. */
-function restart(actor: Actor): boolean {
+function restart(actor: GuestActor): boolean {
   const exit = startActor(actor);
   if (exit === null) return false;
   if (exit.reason !== "normal") {
@@ -245,7 +245,7 @@ function restart(actor: Actor): boolean {
 }
 
 /** Runs an actor's start code where the watchdog can see it. Null if the carrier was condemned before or meanwhile. */
-function startActor(actor: Actor): Exit | null {
+function startActor(actor: GuestActor): Exit | null {
   if (!enter(SEQ_STARTING, actor.spec.pid, performance.now())) return null;
   running = actor;
   const exit = actor.start();
@@ -260,7 +260,7 @@ function enter(state: number, pid: number, nowMs: number): boolean {
   return Atomics.compareExchange(words, CONTROL.state, STATE_IDLE, state) === STATE_IDLE;
 }
 
-function forget(actor: Actor): void {
+function forget(actor: GuestActor): void {
   if (!actors.delete(actor.spec.pid)) return;
   members.delete(actor.spec.pid);
   actor.end(SHUTDOWN);

@@ -1,4 +1,4 @@
-// Control calls of a carrier in their order, also when one must wait until SQLite is loaded. In a carrier.
+// Control calls of a carrier in their order, also when one must wait until SQLite is loaded.
 import { InTurn } from "../wire/in-turn.ts";
 import type { SqliteLoaders } from "./abi/sqlite/loader.ts";
 

@@ -1,4 +1,4 @@
-// What the main thread sends a carrier beside its ring: payloads that are too large for it, and modules. In a carrier.
+// What the main thread sends a carrier beside its ring: payloads that are too large for it, and modules.
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import type { SentModule } from "../wire/control.ts";
 import { KIND } from "../wire/layout.ts";

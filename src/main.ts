@@ -1,4 +1,4 @@
-// Entry of the program `frenezulo`: picks the verb and prints what went wrong on one line. Main thread.
+// Entry of the program `frenezulo`: picks the verb and prints what went wrong on one line.
 import "./engine.ts"; // first: its flags hold for what is compiled after them
 
 import { type Command, columns, runCommand } from "./cli/command.ts";

@@ -1,4 +1,4 @@
-// Durations to timers, for every thread of the node: beyond 2^31−1 ms, "never" (Infinity), and nothing negative.
+// Timers for any duration: beyond 2^31−1 ms, "never" (Infinity), and nothing negative.
 //
 // A plain setTimeout of 30 days fires at once (DECISIONS 4.6).
 

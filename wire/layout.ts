@@ -4,7 +4,7 @@
 //   bell    one a node: the main thread sleeps on it, every carrier rings it
 //   control one a carrier: state of the running request, sleep flag, counters
 //   ring    two a carrier: requests (main → carrier) and replies (carrier → main)
-// Which thread writes which word is said beside each word; ARCHITECTURE.md has the table.
+// Which thread writes which word is said beside each word; docs/design/shared-memory.md has the table.
 
 /** Words (Int32) of the bell. `asleep`: the main thread stores 1 before it waits; whoever swaps it to 0 notifies. */
 export const BELL = {
@@ -37,12 +37,12 @@ export const CONTROL = {
   deadLetters: 18,
   /** Bytes of guest output that were dropped over its limits. Carrier adds. */
   outputDropped: 19,
-  /** Live wasm instances in the carrier. Carrier stores. */
+  /** Live wasm instances in the carrier. Carrier adds. */
   instances: 20,
+  /** Those of light processes among them. Carrier adds. */
+  lightInstances: 24,
   /** Messages posted to the carrier's mesh port (mesh.ts) so far. Main adds after it has posted. */
   mesh: 21,
-  /** Those among them of light processes. Carrier adds. */
-  lightInstances: 24,
   bytes: 128,
 } as const;
 
@@ -120,15 +120,15 @@ export const KIND = {
  * from, `seq` the environment (u32). The payload is the kernel's.
  */
 export const SIGNAL = {
-  /** A data message: u64 tag, u16 number of resources, 6 bytes, 16 bytes a resource, then the data (messages.ts). */
+  /** A data message: u64 tag, u32 bytes of JSON, 4 bytes, the resources as JSON, then the data (messages.ts). */
   message: 32,
   /** What a process tells another at will: link, monitor, kill and so on (signals.ts). */
   signal: 33,
   /** What follows from an end or from a full mailbox (signals.ts): never refused. */
   fate: 39,
-  /** To the main thread (pid 0): u32 number, u16 operation of ASK, 2 bytes, then the operation's own. */
+  /** To the main thread (pid 0): u32 number, u16 operation of ASK (asks.ts), 2 bytes, then the operation's own. */
   ask: 34,
-  /** From the main thread: u32 number, u8 of ANSWER, 3 bytes, then what the operation gave or why it failed. */
+  /** From the main thread: u32 number, u8 of ANSWER (asks.ts), 3 bytes, then what the operation gave or why it failed. */
   answer: 35,
   /** To the main thread: a process that had asked it something has ended (`about`): it forgets what it did for it. */
   forget: 36,

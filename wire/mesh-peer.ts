@@ -38,7 +38,7 @@ export type SignalHandler = (
   length: number,
 ) => void;
 
-interface Waiting {
+interface QueuedSignal {
   readonly kind: number;
   readonly toPid: number;
   readonly fromPid: number;
@@ -50,7 +50,7 @@ interface Waiting {
 export class MeshPeer {
   readonly slot: number;
   /** Signals that wait for rings or for room, the first at #first. */
-  readonly #backlog: Waiting[] = [];
+  readonly #backlog: QueuedSignal[] = [];
   #first = 0;
   #backlogBytes = 0;
   #out: RingWriter | null = null;
@@ -114,7 +114,7 @@ export class MeshPeer {
     const out = this.#out;
     if (this.#backlog.length === 0 || out === null) return;
     for (; this.#canWrite(out); this.#first++) {
-      const { kind, toPid, fromPid, environment, payload } = this.#backlog[this.#first] as Waiting;
+      const { kind, toPid, fromPid, environment, payload } = this.#backlog[this.#first] as QueuedSignal;
       const length = payload.length;
       const isLarge = length > out.payloadMax;
       const at = out.reserve(isLarge ? 4 : length);

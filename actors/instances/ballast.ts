@@ -1,4 +1,4 @@
-// When V8 collects garbage: not because guests have memories, and once many of them have gone. In a carrier.
+// When V8 collects garbage: not because guests have memories, and once many of them have gone.
 //
 // V8 counts the memory of each instance as external memory of its thread, whether it is resident or not, and collects
 // all of the thread's heap whenever that has grown by 64 MiB: with a guest of 1 MiB for every 60 instances, which at

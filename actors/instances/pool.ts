@@ -1,4 +1,4 @@
-// Instances of one module in one carrier: used again where a used one can be made like new. In a carrier.
+// Instances of one module in one carrier: used again where a used one can be made like new.
 //
 // Making one costs 0.3 ms and more with each thousand that live (design, fact 12); putting one back what it wrote.
 

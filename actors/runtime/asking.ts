@@ -1,4 +1,4 @@
-// What the processes of a carrier have asked of the main thread, and the answers on their way. In a carrier.
+// What the processes of a carrier have asked of the main thread, and the answers on their way.
 import { ANSWER } from "../../wire/asks.ts";
 import { SIGNAL } from "../../wire/layout.ts";
 import type { Later } from "../abi/processes.ts";

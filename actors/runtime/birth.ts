@@ -1,4 +1,4 @@
-// A process that the main thread wants in this carrier. In a carrier.
+// A process that the main thread wants in this carrier.
 import type { BirthSpec } from "../../wire/control.ts";
 import { entryFromJson } from "../instances/entry.ts";
 import { rightsFromJson } from "../processes/resources.ts";

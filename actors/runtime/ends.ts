@@ -1,4 +1,4 @@
-// Ends of tasks, one after the other: a chain of links may be as long as there are processes. In a carrier.
+// Ends of tasks, one after the other: a chain of links may be as long as there are processes.
 import type { Exit } from "../../wire/exits.ts";
 import type { Task } from "./task.ts";
 

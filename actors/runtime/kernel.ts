@@ -1,4 +1,4 @@
-// The processes of one carrier: who is there, who is told what, and who has ended. In a carrier.
+// The processes of one carrier: who is there, who is told what, and who has ended.
 //
 // A process is known by its pid; the pid says which carrier it lives in (pids.ts). Within the carrier a signal is a
 // function call; to another it goes through the mesh. A pid of another environment is nobody's (DECISIONS §9).

@@ -1,4 +1,4 @@
-// What a carrier does for the processes in it: spawning, waiting, ends, turns, and the way to others. In a carrier.
+// What a carrier does for the processes in it: spawning, waiting, ends, turns, and the way to others.
 
 import { ASK } from "../../wire/asks.ts";
 import type { Exit } from "../../wire/exits.ts";

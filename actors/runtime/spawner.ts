@@ -1,4 +1,4 @@
-// Births: here, where the module's light form is, else wherever the main thread finds room. In a carrier.
+// Births: here, where the module's light form is, else wherever the main thread finds room.
 
 import { ASK, SPAWNED, type SpawnSpec } from "../../wire/asks.ts";
 import { SIGNAL } from "../../wire/layout.ts";

@@ -1,4 +1,4 @@
-// Where an acceptor listens: text ↔ host and port or path of a unix socket, and claiming that path. Main thread.
+// Where an acceptor listens: text ↔ host and port or path of a unix socket, and claiming that path.
 import { lstat, rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { FrenezuloError } from "../errors.ts";

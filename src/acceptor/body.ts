@@ -1,4 +1,4 @@
-// Collects one request's body under its limits: bytes, time, and the node-wide budget. Main thread, both acceptors.
+// Collects one request's body under its limits: bytes, time, and the node-wide budget. Both acceptors use it.
 import { after, type Timer } from "../timer.ts";
 import type { AcceptorOptions, BodyBudget } from "./contract.ts";
 

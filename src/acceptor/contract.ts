@@ -1,4 +1,4 @@
-// The contract between an acceptor (socket ↔ records) and the front of the node. Main thread.
+// The contract between an acceptor (socket ↔ records) and the front of the node.
 //
 // The acceptor calls `front.head` once a request, inside its own handler; the front must not answer before that call
 // has returned (a synchronous answer would let a smuggled second request be dispatched, reliability.md §3.4).
@@ -14,7 +14,7 @@ export class Head {
   method = "";
   /** Path as received, without the query, e.g. "/hello/a%20b". */
   path = "";
-  /** Query without its "?", or "" where there is none; `hasQuery` tells "/x?" from "/x". */
+  /** Query without its "?", or "" where there is none: "/x?" and "/x" are the same. */
   query = "";
   /** Header names in lower case and values with surrounding blanks removed, in order, repeated ones included. */
   readonly names: string[] = [];

@@ -1,4 +1,4 @@
-// Pure: is this request head acceptable? Refuses whatever two HTTP parsers could read differently. Main thread.
+// Pure: is this request head acceptable? Refuses whatever two HTTP parsers could read differently.
 //
 // Runs for every request. On the way to acceptance nothing is allocated: one loop over each string's char codes, no
 // regular expression, no closure; a refusal is made only when one is needed. Names come in lower case, values without

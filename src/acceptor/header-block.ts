@@ -1,5 +1,4 @@
 // An answer's header fields as one piece of bytes, so that they cost one call into uWebSockets.js and not one each.
-// Main thread.
 import { type Answer, HEAD_BYTES_MAX, HEADERS_MAX } from "./contract.ts";
 import { isDate } from "./status.ts";
 

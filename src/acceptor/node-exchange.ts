@@ -1,4 +1,4 @@
-// One request of the node:http acceptor: its body in, its answer out. Main thread.
+// One request of the node:http acceptor: its body in, its answer out.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ErrorCode } from "../errors.ts";
 import { after, type Timer } from "../timer.ts";

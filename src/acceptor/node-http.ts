@@ -1,4 +1,4 @@
-// The portable acceptor, on node:http and its strict parser; also the oracle for the gate. Main thread.
+// The portable acceptor, on node:http and its strict parser; also the oracle for the gate.
 //
 // Differences from uWebSockets.js that a client can see: trailers and chunk extensions are understood; malformed
 // requests get their status with the node's JSON body; `Expect: 100-continue` gets its 100 only when the body is

@@ -1,4 +1,4 @@
-// An answer on a bare socket, for what node:http could not read as a request; it always closes. Main thread.
+// An answer on a bare socket, for what node:http could not read as a request; it always closes.
 import type { Socket } from "node:net";
 import { after } from "../timer.ts";
 import { mayAnswer } from "./answer-later.ts";

@@ -1,4 +1,4 @@
-// What an answer's status says on the wire: its reason phrase, and whether a body follows. Main thread.
+// What an answer's status says on the wire: its reason phrase, and whether a body follows.
 import { STATUS_CODES } from "node:http";
 
 const lines: string[] = [];

@@ -1,4 +1,4 @@
-// One request of the uWebSockets.js acceptor: its body in, its answer out. Main thread.
+// One request of the uWebSockets.js acceptor: its body in, its answer out.
 import type { ErrorCode } from "../errors.ts";
 import { after, type Timer } from "../timer.ts";
 import { mayAnswer } from "./answer-later.ts";

@@ -1,4 +1,4 @@
-// The default acceptor, on uWebSockets.js; the only file that loads it. Main thread.
+// The default acceptor, on uWebSockets.js; the only file that loads it.
 //
 // What uWS does by itself, before its handler runs or beside it (measured with the pinned file for Node 20; each is in
 // test/harness/framing-probes.ts or test/integration/acceptor*.test.ts):

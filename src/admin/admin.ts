@@ -1,4 +1,4 @@
-// The admin routes behind /services: decides on the head alone, then runs the route. Main thread; never throws.
+// The admin routes behind /services: decides on the head alone, then runs the route. Never throws.
 import { asFrenezuloError, errorTable, FrenezuloError } from "../errors.ts";
 import { assertPrefix } from "../services/router.ts";
 import { type AuthOptions, Door } from "./auth.ts";

@@ -1,4 +1,4 @@
-// Who may use the admin routes, and from where: addresses, the token, Host and Origin (DECISIONS 7.1). Main thread.
+// Who may use the admin routes, and from where: addresses, the token, Host and Origin (DECISIONS 7.1).
 import { createHash, timingSafeEqual } from "node:crypto";
 import { BlockList, isIP, isIPv4 } from "node:net";
 import { assertToken, TOKEN_BYTES_MAX, TOKEN_BYTES_MIN } from "../config/token-file.ts";
@@ -99,7 +99,7 @@ export class Door {
     const values = head.headers.get("authorization") ?? [];
     // Nothing presented is nothing guessed: it is refused, but does not count against the source.
     if (values.length === 0) throw new FrenezuloError("unauthorized");
-    if (this.#throttle.isBlocked(head.remoteAddress)) {
+    if (this.#throttle.isThrottled(head.remoteAddress)) {
       throw new FrenezuloError("too_many_attempts", {}, { retryAfterSeconds: 1 });
     }
     const presented = values.length === 1 ? /^bearer +([\x21-\x7e]+)$/i.exec(values[0] ?? "")?.[1] : undefined;

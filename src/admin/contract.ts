@@ -1,4 +1,4 @@
-// The contract between the front of the node and the admin routes. Main thread.
+// The contract between the front of the node and the admin routes.
 
 /** Which listener a request came in by; decides what it may reach (DECISIONS 7.1). */
 export type Listener = "public" | "admin";

@@ -1,4 +1,4 @@
-// The OpenAPI 3.1 document, generated from the table of routes. Main thread.
+// The OpenAPI 3.1 document, generated from the table of routes.
 import * as z from "zod";
 import { type ErrorCode, errorTable } from "../errors.ts";
 import type { Listener } from "./contract.ts";

@@ -1,4 +1,4 @@
-// Slows down those who guess tokens: 10 failures in a second, then that source waits a second. Main thread.
+// Slows down those who guess tokens: 10 failures in a second, then that source waits a second.
 import { isIPv6 } from "node:net";
 
 export const FAILURES_MAX = 10;
@@ -21,7 +21,7 @@ export class Throttle {
   }
 
   /** True while this address has used up its failures; nothing it presents is looked at until then. */
-  isBlocked(remoteAddress: string): boolean {
+  isThrottled(remoteAddress: string): boolean {
     const window = this.#windows.get(sourceOf(remoteAddress));
     return window !== undefined && window.failures >= FAILURES_MAX && this.#now() < window.endsAtMs;
   }

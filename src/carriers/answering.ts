@@ -1,4 +1,4 @@
-// What processes ask of the main thread: operations by their numbers, each answered once. Main thread.
+// What processes ask of the main thread: operations by their numbers, each answered once.
 import { ANSWER } from "../../wire/asks.ts";
 import { reasonOf } from "../errors.ts";
 
@@ -14,12 +14,12 @@ export interface Asker {
 /** Does one operation. The payload is only valid during the call. What it throws ends the process that asked. */
 export type AskHandler = (from: Asker, payload: Buffer) => Uint8Array | Promise<Uint8Array>;
 
-export class Asks {
+export class AskServer {
   readonly #handlers = new Map<number, AskHandler>();
   readonly #onEnd: ((from: Asker) => void)[] = [];
   readonly #onSlotEnd: ((slot: number) => void)[] = [];
 
-  /** @param op from ASK of wire/layout.ts. @throws if it is taken */
+  /** @param op from ASK of wire/asks.ts. @throws if it is taken */
   on(op: number, handler: AskHandler): void {
     if (this.#handlers.has(op)) throw new Error(`operation ${op} has a handler`);
     this.#handlers.set(op, handler);

@@ -1,4 +1,4 @@
-// Calls to a thread: each settles with its answer, or fails with the thread's end. Main thread.
+// Calls to a thread: each settles with its answer, or fails with the thread's end.
 //
 // A comlink promise to a dead thread never settles (DECISIONS 2.1). Raced against a promise for the thread's end, each
 // call would stay with that one for as long as the thread lives.

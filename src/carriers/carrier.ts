@@ -35,13 +35,11 @@ export interface Running {
 export interface CarrierEvents {
   /** A guest of that environment sent `bytes[start .. start + length)` to a reply pid. */
   reply(environment: number, replyPid: number, bytes: Buffer, start: number, length: number): void;
-  /**
-   * Request `seq` of an actor has ended; its reply, if it sent one, came before. `goesOn`: see DONE.
-   */
+  /** Request `seq` of an actor has ended; its reply, if it sent one, came before. `goesOn`: see DONE. */
   done(carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number, goesOn: number): void;
-  /** @param actorPid 0: the output is of another process of the environment */
   /** Request `seq` of a light actor waits in the middle: its carrier is free for others. `done` comes later. */
   suspended(carrier: Carrier, actorPid: number, seq: number): void;
+  /** @param actorPid 0: the output is of another process of the environment */
   output(carrier: Carrier, actorPid: number, environment: number, stream: number, text: Buffer): void;
   /** A process that is no actor has failed, or one whose end is awaited has ended. */
   exited(carrier: Carrier, pid: number, environment: number, exit: Exit): void;

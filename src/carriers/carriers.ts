@@ -1,5 +1,4 @@
 // Carriers: the only file that makes actors' threads. Start, keep warm, take, give back, kill, count zombies.
-// Main thread.
 //
 // A carrier's end is reported only after its rings have been drained to the last commit: what a thread has written is
 // never lost (reliability.md, finding 13).

@@ -1,5 +1,4 @@
 // How the main thread and its carriers wake each other: once a turn of the loop, and not at all for a lone request.
-// Main thread.
 import { availableParallelism } from "node:os";
 import { Bell } from "../../wire/bell.ts";
 import { BELL } from "../../wire/layout.ts";

@@ -102,7 +102,7 @@ async function serve(
       const text = cut === 0 ? "drained: every request was answered" : "drained: requests were cut at the deadline";
       log.info({ cut }, text);
     }
-    if (node.stuckThreads > 0) await killOneself(node.stuckThreads, log);
+    if (node.threadsLeft > 0) await killOneself(node.threadsLeft, log);
     return signal !== null && drained?.cut === 0 ? 0 : 1;
   } finally {
     await log.flush(flushMs);

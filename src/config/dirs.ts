@@ -1,4 +1,4 @@
-// Directories that guests may use: how they are written, the setting, and whether they are there. Main thread.
+// Directories that guests may use: how they are written, the setting, and whether they are there.
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import type { Preopen } from "../../wire/specs.ts";

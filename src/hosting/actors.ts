@@ -1,4 +1,4 @@
-// Actors on carriers: starts them, stops them, kills them, ends idle ones, and says what became of each. Main thread.
+// Actors on carriers: starts them, stops them, kills them, ends idle ones, and says what became of each.
 //
 // When and why is decided by the supervision tree (supervision.ts); requests are the dispatcher's (dispatch.ts).
 import type { Exit } from "../../wire/exits.ts";

@@ -1,5 +1,4 @@
 // Which carrier an actor gets: one of its own, or one it shares; who waits for one, and who must give one up.
-// Main thread.
 //
 // Dedicated: busy, kept and quarantined services; requests may wait in the carrier's ring. Shared: cold and idle
 // services; the carrier runs one request at a time, the others wait on the main thread (DECISIONS 8.3).
@@ -7,8 +6,8 @@
 import type { Carrier } from "../carriers/carrier.ts";
 import type { Carriers } from "../carriers/carriers.ts";
 import type { Actor, Pool, Service } from "../services/service.ts";
-import { isStuck } from "./blocked.ts";
 import { idleLongest, isIdle, placedBy, sharedLongest } from "./idleness.ts";
+import { isCrowdedOut } from "./starvation.ts";
 
 export interface PlacementOptions {
   /** Shared carriers that are kept in use before others are made shared. */
@@ -66,7 +65,7 @@ export class Placement {
    * others in their shared carriers do not count, nor do those that it leaves for carriers of its own.
    */
   hasRoomFor(pool: Pool): boolean {
-    const sharing = isStuck(pool) ? 0 : pool.actors.size;
+    const sharing = isCrowdedOut(pool) ? 0 : pool.actors.size;
     const has = pool.wantsDedicated ? this.#heldBy(pool.service) : sharing;
     const isSated = has >= this.#options.shareMax;
     if (isSated && this.#waiting.length > 0) return false;
@@ -230,7 +229,7 @@ export class Placement {
    * made, where one can be.
    */
   #take({ pool }: Actor): Carrier | null {
-    if (this.#carriers.spares === 1 && !isStuck(pool) && placedBy(pool.service) > 0) {
+    if (this.#carriers.spares === 1 && !isCrowdedOut(pool) && placedBy(pool.service) > 0) {
       if (this.#carriers.prepare(this.#waiting.length + 2)) return null;
     }
     return this.#carriers.take();

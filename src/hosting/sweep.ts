@@ -1,9 +1,9 @@
-// From time to time over all pools with actors: who is idle for long, who has become busy, who is held up. Main thread.
+// From time to time over all pools with actors: who is idle for long, who has become busy, who is held up.
 
 import type { Actor, Pool } from "../services/service.ts";
-import { isBlocked } from "./blocked.ts";
 import type { ActorOutcomes } from "./outcomes.ts";
 import type { Placement } from "./placement.ts";
+import { isStarved } from "./starvation.ts";
 
 /** A pool without requests is looked at this often, or ten times in its idle_timeout: there may be thousands. ms */
 const REST_MS = 1000;
@@ -30,7 +30,7 @@ export class Sweep {
 
   run(nowMs: number): void {
     for (const pool of this.#pools) {
-      const isIdle = pool.sent === 0 && pool.waiting.length === 0;
+      const isIdle = pool.permits === 0 && pool.waiting.length === 0;
       if (isIdle && nowMs < pool.lookAtMs) continue;
       pool.lookAtMs = nowMs + (isIdle ? Math.min(REST_MS, pool.policy.scale.idle_timeout / 10) : 0);
       for (const actor of pool.surplus(nowMs)) this.#outcomes.surplus(actor);
@@ -61,7 +61,7 @@ export class Sweep {
 
   /** Whose requests wait because of others in its shared carriers takes another that is free (DECISIONS 8.3). */
   #moveOn(pool: Pool, nowMs: number): void {
-    if (!isBlocked(pool, nowMs)) return;
+    if (!isStarved(pool, nowMs)) return;
     if (!this.#placement.hasRoomFor(pool)) {
       this.#placement.askForRoom(pool, nowMs);
       return;

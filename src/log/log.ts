@@ -1,4 +1,4 @@
-// The node's log: pino's lines to standard output, never blocking, bounded against whoever would flood it. Main thread.
+// The node's log: pino's lines to standard output, never blocking, bounded against whoever would flood it.
 import { isatty } from "node:tty";
 import { pino } from "pino";
 import { errorTable, type FrenezuloError, type LogLevel } from "../errors.ts";

@@ -1,4 +1,4 @@
-// What a request touches of the metrics: plain numbers, no allocation. Main thread.
+// What a request touches of the metrics: plain numbers, no allocation.
 
 /** Upper bounds of the latency buckets, seconds: OpenTelemetry's, with six finer ones in front. */
 export const DURATION_BOUNDS: readonly number[] = [

@@ -1,4 +1,4 @@
-// What guests count by lunatic::metrics, by service and name, as carriers tell it. Main thread.
+// What guests count by lunatic::metrics, by service and name, as carriers tell it.
 import {
   decodeMetrics,
   METRIC_BOUNDS,

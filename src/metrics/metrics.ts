@@ -1,4 +1,4 @@
-// All metrics of the node, read and rendered when someone scrapes. Main thread.
+// All metrics of the node, read and rendered when someone scrapes.
 //
 // A scrape of many services is cut into slices between which the loop runs (DECISIONS 7.2).
 import { readdir } from "node:fs/promises";

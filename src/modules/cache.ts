@@ -1,4 +1,4 @@
-// Keeps compiled modules within a number and a sum of bytes, the least recently used leaving first. Main thread, pure.
+// Keeps compiled modules within a number and a sum of bytes, the least recently used leaving first. Pure.
 
 interface Entry<T> {
   readonly value: T;
@@ -51,10 +51,5 @@ export class ModuleCache<T> {
     if (entry === undefined) return;
     this.#entries.delete(key);
     this.#bytes -= entry.bytes;
-  }
-
-  /** Forgets every key that begins with `prefix`. */
-  deleteAll(prefix: string): void {
-    for (const key of this.#entries.keys()) if (key.startsWith(prefix)) this.delete(key);
   }
 }

@@ -1,4 +1,4 @@
-// Where light modules are kept: what a cache of them is, and one in a folder (`frenezulo run`). Main thread.
+// Where light modules are kept: what a cache of them is, and one in a folder (`frenezulo run`).
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";

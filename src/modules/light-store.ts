@@ -1,9 +1,8 @@
 // Where a node keeps light modules: those of the API in the store, those of the file in a folder beside it.
-// Main thread.
 import { join } from "node:path";
 import { type Light, type LightCache, LightFiles } from "./light-cache.ts";
 
-export interface NodeLightParts {
+export interface LightStoreParts {
   /** Folder of the store. */
   readonly data: string;
   readonly store: () => LightCache;
@@ -11,11 +10,11 @@ export interface NodeLightParts {
   readonly isDeclared: (digest: string) => boolean;
 }
 
-export class NodeLight implements LightCache {
-  readonly #parts: NodeLightParts;
+export class LightStore implements LightCache {
+  readonly #parts: LightStoreParts;
   readonly #files: LightFiles;
 
-  constructor(parts: NodeLightParts) {
+  constructor(parts: LightStoreParts) {
     this.#parts = parts;
     this.#files = new LightFiles(join(parts.data, "light"));
   }

@@ -1,4 +1,4 @@
-// Makes modules light in the background, one at a time, and remembers what became of each. Main thread.
+// Makes modules light in the background, one at a time, and remembers what became of each.
 import { InTurn } from "../../wire/in-turn.ts";
 import { FrenezuloError } from "../errors.ts";
 import { after } from "../timer.ts";

@@ -1,4 +1,4 @@
-// Bytes → checked, rewritten, compiled module, kept by digest. Main thread; the work is done on tinypool's threads.
+// Bytes → checked, rewritten, compiled module, kept by digest. The work is done on tinypool's threads.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Tinypool } from "tinypool";
@@ -66,11 +66,6 @@ export class Modules {
   /** A module that is kept, compiled under the same memory and table limits, light or not. Counts as a use of it. */
   get(digest: string, limits: ScanLimits): CompiledModule | undefined {
     return this.#cache.get(cacheKey(digest, limits));
-  }
-
-  /** Forgets a module under all its limits. Actors that hold it go on. */
-  evict(digest: string): void {
-    this.#cache.deleteAll(`${digest}:`);
   }
 
   /**

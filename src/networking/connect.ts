@@ -1,4 +1,4 @@
-// Outgoing connections of guests: TCP to an address, TLS to a name. Main thread, evented.
+// Outgoing connections of guests: TCP to an address, TLS to a name.
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { checkServerIdentity, connect as connectTls, createSecureContext, type SecureContext } from "node:tls";

@@ -2,7 +2,7 @@
 import { lookup as systemLookup } from "node:dns";
 import type { LookupFunction } from "node:net";
 import { PayloadReader } from "../../wire/network.ts";
-import type { Asker, Asks } from "../carriers/answering.ts";
+import type { Asker, AskServer } from "../carriers/answering.ts";
 import { Call, failure, NetworkError } from "./call.ts";
 import { Handles } from "./handles.ts";
 import { operations } from "./operations.ts";
@@ -33,7 +33,7 @@ export class Networking {
   }
 
   /** Answers what processes ask of the network, and hears of their ends. */
-  serve(asks: Asks): void {
+  serve(asks: AskServer): void {
     for (const op of operations.keys()) asks.on(op, (from, payload) => this.answer(op, from, payload));
     asks.onEnd(({ pid }) => this.endProcess(pid));
     asks.onSlotEnd((slot) => this.endSlot(slot));

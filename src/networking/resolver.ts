@@ -1,4 +1,4 @@
-// Names to addresses for guests: the system's resolver, asked little at a time. Main thread, evented.
+// Names to addresses for guests: the system's resolver, asked little at a time.
 import type { LookupAddress } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 import { octetsOf, textOf } from "./address-text.ts";

@@ -1,5 +1,4 @@
 // The end of a node in order: what is in flight is answered, then the tree stops in reverse (DECISIONS 7.3).
-// Main thread.
 import type { NodeConfig } from "../config/config.ts";
 import type { Ledger } from "../requests/ledger.ts";
 import type { Supervision } from "../supervision/supervision.ts";

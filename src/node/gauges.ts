@@ -1,4 +1,4 @@
-// What the node's parts show in the metrics, read when somebody scrapes (DECISIONS 7.2). Main thread.
+// What the node's parts show in the metrics, read when somebody scrapes (DECISIONS 7.2).
 
 import type { Carrier } from "../carriers/carrier.ts";
 import type { Carriers } from "../carriers/carriers.ts";

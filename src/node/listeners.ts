@@ -1,4 +1,4 @@
-// The node's listeners: the public one, and one for admin where it has its own address. Main thread.
+// The node's listeners: the public one, and one for admin where it has its own address.
 import type { Acceptor, AcceptorOptions, BodyBudget, Front, MakeAcceptor } from "../acceptor/contract.ts";
 import { makeNodeAcceptor } from "../acceptor/node-http.ts";
 import { makeUwsAcceptor } from "../acceptor/uws.ts";

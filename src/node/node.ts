@@ -1,5 +1,4 @@
 // Puts a node together: store, carriers, services, acceptors, in the order in which they start, and drains it.
-// Main thread.
 import { availableParallelism } from "node:os";
 import { Pids } from "../../wire/pids.ts";
 import { BodyBudget } from "../acceptor/contract.ts";
@@ -15,10 +14,10 @@ import { type ErrorCode, FrenezuloError } from "../errors.ts";
 import { Actors } from "../hosting/actors.ts";
 import type { Log } from "../log/log.ts";
 import { Metrics } from "../metrics/metrics.ts";
-import { NodeLight } from "../modules/light-store.ts";
+import { LightStore } from "../modules/light-store.ts";
 import { Modules } from "../modules/modules.ts";
 import type { ServiceProcesses } from "../processes/of-services.ts";
-import { NodeProcesses } from "../processes/processes.ts";
+import { ProcessSystem } from "../processes/processes.ts";
 import { Registry } from "../registry/registry.ts";
 import { Reload, type Reread } from "../registry/reload.ts";
 import { Replacement } from "../registry/replacement.ts";
@@ -50,7 +49,7 @@ export interface RunningNode {
   /** Stops in order (DECISIONS 7.3). `cut`: requests that had no answer at the deadline. */
   drain(): Promise<{ cut: number }>;
   /** Threads that could not be ended. process.exit() would wait for them for ever (M). */
-  readonly stuckThreads: number;
+  readonly threadsLeft: number;
   /** Resolves when the node must be drained and started anew: more threads than limits.zombies could not be ended. */
   readonly failed: Promise<void>;
 }
@@ -72,9 +71,9 @@ class Node implements Verbs, RunningNode {
   readonly #router = new Router<Service>();
   readonly #metrics = new Metrics();
   readonly #modules: Modules;
-  readonly #light: NodeLight;
+  readonly #light: LightStore;
   readonly #carriers: Carriers;
-  readonly #processes: NodeProcesses;
+  readonly #processes: ProcessSystem;
   readonly #serviceProcesses: ServiceProcesses;
   readonly #actors: Actors;
   readonly #ledger: Ledger;
@@ -108,7 +107,7 @@ class Node implements Verbs, RunningNode {
       cacheBytesMax: limits.code_bytes,
       modulesMax: limits.modules,
     });
-    this.#light = new NodeLight({
+    this.#light = new LightStore({
       data: config.store.data,
       store: () => (this.#store as Store).light,
       isDeclared: (digest) => this.#registry.declares(digest),
@@ -123,7 +122,7 @@ class Node implements Verbs, RunningNode {
     this.#carriers = carriers;
     const pids = new Pids(carriers.bellBlock, 0);
     const shareMax = Math.max(1, Math.floor(limits.carriers * limits.share));
-    this.#processes = new NodeProcesses({
+    this.#processes = new ProcessSystem({
       carriers,
       modules: this.#modules,
       cache: this.#light,
@@ -309,7 +308,7 @@ class Node implements Verbs, RunningNode {
     return this.#threadsEnd;
   }
 
-  get stuckThreads(): number {
+  get threadsLeft(): number {
     return this.#carriers.zombies + (this.#isStopped ? this.#carriers.all.size : 0);
   }
 

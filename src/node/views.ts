@@ -1,4 +1,4 @@
-// Services as admin and the command line see them. Main thread.
+// Services as admin and the command line see them.
 
 import type { SupervisorView } from "../../supervisors/view.ts";
 import type { ActorView, ServiceDetail, ServiceView, TreeView } from "../admin/verbs.ts";

@@ -1,5 +1,5 @@
 // Processes that requests have elsewhere than in their own carrier: those that the main thread had made, by the request
-// and the carrier. Main thread, pure.
+// and the carrier. Pure.
 import type { Carrier } from "../carriers/carrier.ts";
 
 export class Births {

@@ -1,4 +1,4 @@
-// Environments: the processes of a service version, or of a `frenezulo run`, as the main thread sees them. Main thread.
+// Environments: the processes of a service version, or of a `frenezulo run`, as the main thread sees them.
 //
 // Names, pids and limits are private to one. Its processes live in carriers; here is what must be in one place.
 import { COUNTS } from "../../wire/layout.ts";

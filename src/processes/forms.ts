@@ -1,4 +1,4 @@
-// Modules in the form that processes are spawned from: light where the rewrite has made one, else plain. Main thread.
+// Modules in the form that processes are spawned from: light where the rewrite has made one, else plain.
 import { boundedKey, moduleKey } from "../../wire/module-key.ts";
 import type { CarrierModule } from "../../wire/specs.ts";
 import type { Lightener } from "../modules/lightener.ts";
@@ -12,7 +12,7 @@ export interface ProcessModule {
   readonly why: string | null;
 }
 
-export class ProcessModules {
+export class ModuleForms {
   readonly #modules: Modules;
   readonly #lightener: Lightener;
 

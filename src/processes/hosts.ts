@@ -1,5 +1,4 @@
 // Carriers for light processes alone: taken when they are needed, ended when they have been empty for a while.
-// Main thread.
 import type { Carrier } from "../carriers/carrier.ts";
 import type { Carriers } from "../carriers/carriers.ts";
 import type { Environments } from "./environments.ts";

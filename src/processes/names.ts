@@ -1,4 +1,4 @@
-// The names of processes in one environment (lunatic-abi.md §2.8), and who may put one next. Main thread, pure.
+// The names of processes in one environment (lunatic-abi.md §2.8), and who may put one next. Pure.
 import { slotOf } from "../../wire/pids.ts";
 
 /** Names and claims together: the main thread keeps them, of 1 KiB at most. */

@@ -1,4 +1,4 @@
-// The processes of services: their environments, what they print, how they fail. Main thread.
+// The processes of services: their environments, what they print, how they fail.
 import type { Exit } from "../../wire/exits.ts";
 import { SIGNAL } from "../../wire/layout.ts";
 import { digestOf, moduleKey } from "../../wire/module-key.ts";
@@ -12,7 +12,7 @@ import type { Networking } from "../networking/networking.ts";
 import type { ProcessEvents } from "../requests/events.ts";
 import type { Actor, InFlight, Pool, Service } from "../services/service.ts";
 import type { EnvironmentOptions, Environments } from "./environments.ts";
-import type { ProcessModules } from "./forms.ts";
+import type { ModuleForms } from "./forms.ts";
 import type { ProcessServer } from "./server.ts";
 
 export interface ServiceProcessesParts {
@@ -20,7 +20,7 @@ export interface ServiceProcessesParts {
   readonly server: ProcessServer;
   readonly modules: Modules;
   readonly networking: Networking;
-  readonly forms: ProcessModules;
+  readonly forms: ModuleForms;
   readonly log: Log;
   readonly carriers: Carriers;
   /** Bytes of a version's module. */
@@ -71,11 +71,6 @@ export class ServiceProcesses implements ProcessEvents {
     const isLight = light !== null && carrier.isShared && pool.policy.state === "fresh";
     actor.isLight = isLight;
     return { environment: environment.spec, light, isLight };
-  }
-
-  /** Living processes of a pool, those of its requests apart. */
-  count({ environmentId }: Pool): number {
-    return this.#parts.environments.get(environmentId)?.processes ?? 0;
   }
 
   /** A pool is no more, and its processes with it. */

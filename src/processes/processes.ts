@@ -1,7 +1,6 @@
 // The parts of a node that lunatic processes need, put together: environments, light modules, what they ask for.
-// Main thread.
 import { availableParallelism } from "node:os";
-import { Asks } from "../carriers/answering.ts";
+import { AskServer } from "../carriers/answering.ts";
 import type { Carriers } from "../carriers/carriers.ts";
 import { slotsFor } from "../carriers/slots.ts";
 import type { NodeConfig } from "../config/config.ts";
@@ -11,11 +10,11 @@ import { Lightener } from "../modules/lightener.ts";
 import type { Modules } from "../modules/modules.ts";
 import { Networking } from "../networking/networking.ts";
 import { Environments } from "./environments.ts";
-import { ProcessModules } from "./forms.ts";
+import { ModuleForms } from "./forms.ts";
 import { ServiceProcesses, type ServiceProcessesParts } from "./of-services.ts";
 import { type CarrierShare, ProcessServer } from "./server.ts";
 
-export interface NodeProcessesParts {
+export interface ProcessSystemParts {
   readonly carriers: Carriers;
   readonly modules: Modules;
   readonly cache: LightCache;
@@ -27,15 +26,15 @@ export interface NodeProcessesParts {
 /** Carriers for light processes alone. */
 const HOSTS_MAX = Math.max(2, availableParallelism());
 
-export class NodeProcesses {
+export class ProcessSystem {
   readonly environments: Environments;
-  readonly asks = new Asks();
+  readonly asks = new AskServer();
   readonly server: ProcessServer;
   readonly networking = new Networking();
-  readonly forms: ProcessModules;
+  readonly forms: ModuleForms;
   readonly #lightener: Lightener;
 
-  constructor({ carriers, modules, cache, limits, log, share }: NodeProcessesParts) {
+  constructor({ carriers, modules, cache, limits, log, share }: ProcessSystemParts) {
     this.environments = new Environments(slotsFor(limits.carriers));
     this.#lightener = new Lightener({
       cache,
@@ -43,7 +42,7 @@ export class NodeProcesses {
       bytesMax: limits.rewrite_bytes,
       onCacheFailure: (digest, error) => log?.warn({ digest, error: String(error) }, "a light module was not kept"),
     });
-    this.forms = new ProcessModules(modules, this.#lightener);
+    this.forms = new ModuleForms(modules, this.#lightener);
     const { environments, asks } = this;
     this.server = new ProcessServer({ carriers, environments, asks, hostsMax: HOSTS_MAX, share });
     this.networking.serve(this.asks);

@@ -1,4 +1,4 @@
-// A program by itself: its first process, all that it spawns, and its exit code (`frenezulo run`). Main thread.
+// A program by itself: its first process, all that it spawns, and its exit code (`frenezulo run`).
 import { availableParallelism } from "node:os";
 import { ASK, type RightsSpec } from "../../wire/asks.ts";
 import type { Exit } from "../../wire/exits.ts";
@@ -10,11 +10,11 @@ import { guestFilesMax, INSTANCES_MAX } from "../config/machine.ts";
 import type { LightCache } from "../modules/light-cache.ts";
 import { type IntakeLimits, Modules } from "../modules/modules.ts";
 import type { NetworkSettings } from "../networking/policy.ts";
-import { nextEnvironmentId } from "../services/environment-ids.ts";
+import { nextEnvironmentId } from "../services/service.ts";
 import type { MainEnvironment } from "./environments.ts";
 import type { ProcessModule } from "./forms.ts";
-import { NodeProcesses } from "./processes.ts";
-import { StdinPieces } from "./stdin.ts";
+import { ProcessSystem } from "./processes.ts";
+import { StdinPieces } from "./stdin-pieces.ts";
 
 export interface ProgramOptions {
   /** For texts. */
@@ -62,7 +62,7 @@ export class Program {
   readonly #options: ProgramOptions;
   readonly #digest: string;
   readonly #modules = new Modules({ threads: 1, cacheBytesMax: limits.moduleBytes, modulesMax: 256 });
-  readonly #processes: NodeProcesses;
+  readonly #processes: ProcessSystem;
   readonly #carriers: Carriers;
   readonly #watchers = new Map<number, Watcher>();
   readonly #intake: IntakeLimits;
@@ -80,7 +80,7 @@ export class Program {
       lightInstancesMax: INSTANCES_MAX,
       filesMax: guestFilesMax(availableParallelism()),
     });
-    this.#processes = new NodeProcesses({
+    this.#processes = new ProcessSystem({
       carriers: this.#carriers,
       modules: this.#modules,
       cache: options.cache,

@@ -1,5 +1,4 @@
 // What the main thread does for processes: names, spawns that need another carrier, ends that nobody else can bring.
-// Main thread.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { ASK, SPAWNED, type SpawnSpec } from "../../wire/asks.ts";
@@ -8,7 +7,7 @@ import type { Exit } from "../../wire/exits.ts";
 import { SIGNAL } from "../../wire/layout.ts";
 import type { SignalHandler } from "../../wire/mesh-peer.ts";
 import { pidBytes, slotOf } from "../../wire/pids.ts";
-import type { Asker, Asks } from "../carriers/answering.ts";
+import type { Asker, AskServer } from "../carriers/answering.ts";
 import type { Carrier } from "../carriers/carrier.ts";
 import type { Carriers } from "../carriers/carriers.ts";
 import { reasonOf } from "../errors.ts";
@@ -35,7 +34,7 @@ export interface CarrierShare {
 export interface ProcessServerParts {
   readonly carriers: Carriers;
   readonly environments: Environments;
-  readonly asks: Asks;
+  readonly asks: AskServer;
   /** Carriers for light processes alone, at most. */
   readonly hostsMax: number;
   /** null: there is nobody else. */
@@ -56,7 +55,7 @@ interface Hosted {
 
 export class ProcessServer {
   readonly #environments: Environments;
-  readonly #asks: Asks;
+  readonly #asks: AskServer;
   readonly #carriers: Carriers;
   readonly #hosted = new Map<number, Hosted>();
   /** Spawns that a carrier has not answered yet. */

@@ -1,4 +1,4 @@
-// The services of a node: those of the config and those of the API, and the changes they go through. Main thread.
+// The services of a node: those of the config and those of the API, and the changes they go through.
 //
 // Order of an accepted change (DECISIONS 6.2): compile → first instance → commit → switch the route → answer. Changes
 // of one prefix take turns. Whatever fails before the commit leaves everything as it was.

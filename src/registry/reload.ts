@@ -1,5 +1,4 @@
 // Applies a changed config to the running node: supervisors and services; what else changed needs a restart.
-// Main thread.
 
 import { InTurn } from "../../wire/in-turn.ts";
 import type { ReloadResult } from "../admin/verbs.ts";

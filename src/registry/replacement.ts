@@ -1,4 +1,4 @@
-// One pool of a service takes over from another: first instance, switch, drain of the old one. Main thread.
+// One pool of a service takes over from another: first instance, switch, drain of the old one.
 import { Breaker } from "../../supervisors/breaker.ts";
 import type { Policy } from "../config/config.ts";
 import type { Metrics } from "../metrics/metrics.ts";
@@ -110,7 +110,7 @@ export class Replacement {
   async #end(pool: Pool): Promise<void> {
     const { queue_timeout, deadline } = pool.policy.limits;
     const lastMs = performance.now() + queue_timeout + deadline;
-    while (pool.sent + pool.waiting.length > 0 && performance.now() < lastMs) await sleep(DRAIN_POLL_MS);
+    while (pool.permits + pool.waiting.length > 0 && performance.now() < lastMs) await sleep(DRAIN_POLL_MS);
     await this.#parts.supervision.removePool(pool);
   }
 }

@@ -1,4 +1,4 @@
-// Failures as HTTP answers: the table's status and a small JSON body. Main thread.
+// Failures as HTTP answers: the table's status and a small JSON body.
 import type { ExitReason } from "../../wire/exits.ts";
 import type { Answer } from "../acceptor/contract.ts";
 import { FrenezuloError } from "../errors.ts";

@@ -1,4 +1,4 @@
-// Requests in rings whose clients have gone: taken back where they have not begun. Main thread.
+// Requests in rings whose clients have gone: taken back where they have not begun.
 
 import type { InFlight } from "../services/service.ts";
 import type { ActorEvents } from "./events.ts";

@@ -1,5 +1,4 @@
 // Request → actor → reply: who runs what, who takes over what another had not begun, and who fails for whom.
-// Main thread.
 //
 // The main thread owns a request until its reply is seen. Two words decide races with a carrier: its state word
 // (DECISIONS 2.2) says who ends a running request, and a claim word in each frame says who has a request that waits in
@@ -15,11 +14,11 @@ import type { Actor, InFlight } from "../services/service.ts";
 import { exitError, REQUEST_ID } from "./answers.ts";
 import { Cancellations } from "./cancellations.ts";
 import type { ActorEvents, ProcessEvents } from "./events.ts";
-import { HandOver } from "./hand-over.ts";
 import type { Ledger } from "./ledger.ts";
 import { Orphans } from "./orphans.ts";
 import { Queues } from "./queues.ts";
 import { readReply } from "./reply/reply.ts";
+import { Requeue } from "./requeue.ts";
 import { Suspended } from "./suspended.ts";
 import { Tenants } from "./tenants.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -40,7 +39,7 @@ export class Dispatch implements CarrierEvents {
   readonly #actors: ActorEvents;
   readonly #processes: ProcessEvents;
   readonly #watchdog: Watchdog;
-  readonly #handOver: HandOver;
+  readonly #requeue: Requeue;
   readonly #orphans: Orphans;
   readonly #suspended: Suspended;
   /** Requests that no ring has. */
@@ -61,9 +60,9 @@ export class Dispatch implements CarrierEvents {
       actorOf: (pid) => this.#tenants.get(pid),
       drain: () => carriers.drain(),
       actorStarting: (carrier, pid, ms) => actors.actorStarting(carrier, pid, ms),
-      stuck: (carrier, why) => this.#stuck(carrier, why),
+      hogged: (carrier, why) => this.#hogged(carrier, why),
       condemn: (actor, seq, exit, code) => this.#condemn(actor, seq, exit, code),
-      lingers: (actor) => this.#handOver.lingers(actor),
+      lingers: (actor) => this.#requeue.lingers(actor),
       timeOut: (nowMs) => this.#timeOut(nowMs),
     });
     this.queues = new Queues(ledger, {
@@ -71,7 +70,7 @@ export class Dispatch implements CarrierEvents {
       wantActor: (pool) => actors.wantActor(pool),
       waits: () => this.#watchdog.arm(),
     });
-    this.#handOver = new HandOver(ledger, this.queues);
+    this.#requeue = new Requeue(ledger, this.queues);
     this.#cancellations = new Cancellations(ledger, actors, () => carriers.drain());
     this.#suspended = new Suspended(ledger, processes);
     this.#orphans = new Orphans(ledger, processes);
@@ -123,7 +122,7 @@ export class Dispatch implements CarrierEvents {
     actor.state = "stopping";
     actor.pool.removeReady(actor);
     this.#carriers.drain();
-    this.#handOver.takeBack(actor);
+    this.#requeue.takeBack(actor);
     if (!actor.isBusy) this.#actors.actorIdle(actor);
   }
 
@@ -141,7 +140,7 @@ export class Dispatch implements CarrierEvents {
     if (carrier.isShared && actor.sent.length === 0) {
       for (const request of [...actor.suspended.values()]) {
         this.#processes.requestOver(request);
-        this.#handOver.loseBegun(actor, request, exit, code);
+        this.#requeue.loseBegun(actor, request, exit, code);
       }
       this.removeActor(actor);
       this.#actors.actorEnded(actor, exit);
@@ -222,7 +221,7 @@ export class Dispatch implements CarrierEvents {
   ended(carrier: Carrier, actorPid: number, exit: Exit): void {
     const actor = this.#tenants.get(actorPid);
     if (actor === undefined) return;
-    this.#handOver.takeBack(actor);
+    this.#requeue.takeBack(actor);
     this.removeActor(actor);
     carrier.wake();
     this.#actors.actorEnded(actor, exit);
@@ -268,10 +267,10 @@ export class Dispatch implements CarrierEvents {
   #lose(carrier: Carrier, culprit: Actor | null, exit: Exit, code: ErrorCode): void {
     const tenants = this.#tenants.of(carrier);
     for (const actor of tenants) {
-      this.#handOver.takeBack(actor);
+      this.#requeue.takeBack(actor);
       for (const request of [...actor.sent, ...actor.suspended.values()]) {
         this.#processes.requestOver(request); // what it began in other carriers ends with it
-        this.#handOver.loseBegun(actor, request, exit, code);
+        this.#requeue.loseBegun(actor, request, exit, code);
       }
       this.removeActor(actor);
     }
@@ -294,13 +293,13 @@ export class Dispatch implements CarrierEvents {
   }
 
   /** A light process does not give its carrier back: a turn has no such length but in one endless host or bulk call. */
-  #stuck(carrier: Carrier, why: string): void {
+  #hogged(carrier: Carrier, why: string): void {
     if (carrier.condemn(SEQ_TURNS)) this.#lose(carrier, null, { reason: "killed", text: why }, "carrier_lost");
   }
 
   /** What has waited too long gets 503, in a ring or here. True if something still waits. */
   #timeOut(nowMs: number): boolean {
-    for (const actor of this.#tenants.all()) if (actor.sent.length > 0) this.#handOver.timeOut(actor, nowMs);
+    for (const actor of this.#tenants.all()) if (actor.sent.length > 0) this.#requeue.timeOut(actor, nowMs);
     const isWaiting = this.#suspended.timeOut(nowMs);
     return this.queues.timeOut(nowMs) || isWaiting;
   }

@@ -1,4 +1,4 @@
-// The node's side of an acceptor: a request's head → a service, the admin routes, or a refusal. Main thread.
+// The node's side of an acceptor: a request's head → a service, the admin routes, or a refusal.
 //
 // Nothing is answered inside an acceptor's handler (contract.ts): what can be answered at once goes out in the next
 // turn of the loop.

@@ -1,4 +1,4 @@
-// The table of requests in flight, by reply pid: each gets one answer, or its client goes first. Main thread.
+// The table of requests in flight, by reply pid: each gets one answer, or its client goes first.
 import type { Pids } from "../../wire/pids.ts";
 import { Answer, type Exchange, type Head } from "../acceptor/contract.ts";
 import type { FrenezuloError } from "../errors.ts";

@@ -1,5 +1,5 @@
 // Requests whose process has ended without a reply while processes that it began live on, and may send it.
-// Main thread. (DECISIONS 4.1: until the deadline.)
+//  (DECISIONS 4.1: until the deadline.)
 import type { Carrier } from "../carriers/carrier.ts";
 import { FrenezuloError } from "../errors.ts";
 import type { InFlight } from "../services/service.ts";
@@ -7,7 +7,7 @@ import { after, type Timer } from "../timer.ts";
 import type { ProcessEvents } from "./events.ts";
 import type { Ledger } from "./ledger.ts";
 
-interface Waiting {
+interface Orphan {
   readonly request: InFlight;
   readonly timer: Timer;
   /** The carrier that it ran in, while processes of it live there. */
@@ -17,7 +17,7 @@ interface Waiting {
 export class Orphans {
   readonly #ledger: Ledger;
   readonly #processes: ProcessEvents;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #orphans = new Map<number, Orphan>();
 
   constructor(ledger: Ledger, processes: ProcessEvents) {
     this.#ledger = ledger;
@@ -29,33 +29,33 @@ export class Orphans {
     const { replyPid, pool } = request;
     const { deadline } = pool.policy.limits;
     const timer = after(deadline, () => {
-      this.#waiting.delete(replyPid);
+      this.#orphans.delete(replyPid);
       // What has outlived its answer lives on.
       if (!request.isAnswered) this.#processes.requestOver(request);
       this.#fail(request, new FrenezuloError("deadline", { service: pool.service.prefix, ms: deadline }));
     });
-    const waiting: Waiting = { request, timer, carrier };
-    this.#waiting.set(replyPid, waiting);
-    this.#check(waiting);
+    const orphan: Orphan = { request, timer, carrier };
+    this.#orphans.set(replyPid, orphan);
+    this.#check(orphan);
   }
 
   /** The last of its processes in a carrier has ended. */
   ended(replyPid: number, carrier: Carrier): void {
-    const waiting = this.#waiting.get(replyPid);
-    if (waiting === undefined) return;
-    if (waiting.carrier === carrier) waiting.carrier = null;
-    this.#check(waiting);
+    const orphan = this.#orphans.get(replyPid);
+    if (orphan === undefined) return;
+    if (orphan.carrier === carrier) orphan.carrier = null;
+    this.#check(orphan);
   }
 
   /** A carrier has ended, and what lived in it. */
   carrierGone(carrier: Carrier): void {
-    for (const replyPid of this.#waiting.keys()) this.ended(replyPid, carrier);
+    for (const replyPid of this.#orphans.keys()) this.ended(replyPid, carrier);
   }
 
   /** Nobody is left who could reply: it need not wait. */
-  #check({ request, timer, carrier }: Waiting): void {
+  #check({ request, timer, carrier }: Orphan): void {
     if (carrier !== null || this.#processes.livesElsewhere(request)) return;
-    this.#waiting.delete(request.replyPid);
+    this.#orphans.delete(request.replyPid);
     timer.cancel();
     this.#fail(request, new FrenezuloError("no_reply", { service: request.pool.service.prefix }));
   }

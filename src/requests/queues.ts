@@ -1,4 +1,4 @@
-// Requests that wait on the main thread for an actor, by pool: who is next, who has waited too long. Main thread.
+// Requests that wait on the main thread for an actor, by pool: who is next, who has waited too long.
 import { FrenezuloError } from "../errors.ts";
 import type { Actor, InFlight, Pool } from "../services/service.ts";
 import type { Ledger } from "./ledger.ts";
@@ -90,8 +90,8 @@ export class Queues {
     const service = pool.service.prefix;
     const { retryAfterSeconds, lastStartFailure: why } = pool;
     // Where no actor could be started, that is what the client should learn.
-    const isStuck = pool.ready.length === 0 && why !== null;
-    const error = isStuck
+    const hasNoActor = pool.ready.length === 0 && why !== null;
+    const error = hasNoActor
       ? new FrenezuloError("cannot_start", { service, why }, { retryAfterSeconds })
       : new FrenezuloError("queue_timeout", { service, ms: pool.policy.limits.queue_timeout }, { retryAfterSeconds });
     this.#ledger.fail(request, error);

@@ -1,4 +1,4 @@
-// Requests of light actors that wait in the middle: their carriers do other things meanwhile. Main thread.
+// Requests of light actors that wait in the middle: their carriers do other things meanwhile.
 //
 // Their deadline ends their processes and not their carrier (DECISIONS 9.7).
 import { FrenezuloError } from "../errors.ts";

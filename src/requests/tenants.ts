@@ -1,4 +1,4 @@
-// Ready and stopping actors, by pid and by carrier. Main thread, pure.
+// Ready and stopping actors, by pid and by carrier. Pure.
 import type { Carrier } from "../carriers/carrier.ts";
 import type { Actor } from "../services/service.ts";
 

@@ -1,5 +1,5 @@
 // The watchdog: deadlines of what runs in carriers, time-outs of what waits.
-// Main thread; runs while there is something to watch.
+// Runs while there is something to watch.
 import type { Exit } from "../../wire/exits.ts";
 import { SEQ_STARTING, SEQ_TURNS } from "../../wire/layout.ts";
 import type { Carrier } from "../carriers/carrier.ts";
@@ -8,7 +8,7 @@ import type { Actor } from "../services/service.ts";
 
 const TICK_MS = 10;
 /** Turns of light processes are milliseconds; only one call that does not end (memory.fill, a host call) is longer. */
-const STUCK_MS = 5000;
+const HOG_MS = 5000;
 
 /** What the watchdog looks at, and whom it tells (dispatch.ts). */
 export interface Watched {
@@ -22,7 +22,7 @@ export interface Watched {
   /** Ends an actor whose request (or start) number `seq` has run too long, if it still runs. */
   condemn(actor: Actor, seq: number, exit: Exit, code: ErrorCode): void;
   /** Light processes had the turn for so long that their carrier must end. */
-  stuck(carrier: Carrier, why: string): void;
+  hogged(carrier: Carrier, why: string): void;
   /** An actor's request takes so long that those behind it in its ring should not wait for it. */
   lingers(actor: Actor): void;
   /** Ends what has waited too long. @returns true if something still waits */
@@ -62,8 +62,8 @@ export class Watchdog {
     if (running === null) return carrier.sent > 0 || carrier.isStarting;
     const actor = this.#watched.actorOf(running.pid);
     if (actor === undefined) {
-      if (running.seq === SEQ_TURNS && running.ms >= STUCK_MS) {
-        this.#watched.stuck(carrier, `a light process did not give its turn back for ${STUCK_MS} ms`);
+      if (running.seq === SEQ_TURNS && running.ms >= HOG_MS) {
+        this.#watched.hogged(carrier, `a light process did not give its turn back for ${HOG_MS} ms`);
       } else if (running.seq === SEQ_STARTING) this.#watched.actorStarting(carrier, running.pid, running.ms);
       return true;
     }

@@ -25,7 +25,7 @@ export interface RequestHead {
   readonly requestIdIndex: number;
 }
 
-/** The methods that reach guests, as the guest's enum spells them. */
+/** The methods that reach guests, as the guest's enum spells them; the gate accepts no others. */
 const methods: Readonly<Record<string, Buffer>> = Object.fromEntries(
   ["Options", "Get", "Post", "Put", "Delete", "Head", "Patch"].map((name) => [
     name.toUpperCase(),
@@ -43,11 +43,6 @@ const repeated = new Uint8Array(128);
 /** A method's encoded name. Compared, not looked up: a string that has just come from a socket has no hash yet. */
 function methodBytes(method: string): Buffer {
   return method === "GET" ? get : method === "POST" ? post : (methods[method] as Buffer);
-}
-
-/** True if a guest can be asked with this method. */
-export function isGuestMethod(method: string): boolean {
-  return Object.hasOwn(methods, method);
 }
 
 /** Upper bound of the bytes that `encodeHead` and `encodeTail` write for this head, without the body. */

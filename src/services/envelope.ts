@@ -1,4 +1,4 @@
-// A request in the bytes its guest will read: kept, written into a carrier's ring, taken back from it. Main thread.
+// A request in the bytes its guest will read: kept, written into a carrier's ring, taken back from it.
 
 import { CLAIM_CANCELLED, CLAIM_PENDING, FRAME, KIND } from "../../wire/layout.ts";
 import { claimFrame } from "../../wire/ring.ts";

@@ -1,4 +1,4 @@
-// Pure: path → service. The first segment of a path, whole and case-sensitive, is a service's prefix. Main thread.
+// Pure: path → service. The first segment of a path, whole and case-sensitive, is a service's prefix.
 import { FrenezuloError } from "../errors.ts";
 
 /** First segments that no service may have: the admin routes, and a word that is one of them. */
@@ -7,19 +7,12 @@ const RESERVED = new Set(["services", "add"]);
 /** The first segment of the admin routes; whoever routes checks it before the services. */
 export const ADMIN_SEGMENT = "services";
 
-/** True for 1 to 64 of `a-z 0-9 . _ -` that begin with a letter or digit and are not reserved. */
-export function isPrefix(prefix: string): boolean {
-  return hasPrefixSyntax(prefix) && !RESERVED.has(prefix);
-}
-
-/** @throws bad_prefix, reserved_prefix */
+/** @throws bad_prefix unless it is 1 to 64 of `a-z 0-9 . _ -`, first a letter or digit; reserved_prefix */
 export function assertPrefix(prefix: string): void {
-  if (!hasPrefixSyntax(prefix))
+  if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(prefix))
     throw new FrenezuloError("bad_prefix", { prefix: JSON.stringify(prefix.slice(0, 100)) });
   if (RESERVED.has(prefix)) throw new FrenezuloError("reserved_prefix", { prefix });
 }
-
-const hasPrefixSyntax = (prefix: string): boolean => /^[a-z0-9][a-z0-9._-]{0,63}$/.test(prefix);
 
 /**
  * The first segment of a path that the gate accepted, percent-decoded once: "/a%62c/d" → "abc", "/" → "".
@@ -44,7 +37,7 @@ export class Router<T> {
     return this.#targets.size;
   }
 
-  /** Adds, or replaces at once: the next match sees the new target. @throws bad_prefix, reserved_prefix */
+  /** Adds, or replaces at once: the next request sees the new target. @throws bad_prefix, reserved_prefix */
   add(prefix: string, target: T): void {
     assertPrefix(prefix);
     this.#targets.set(prefix, target);
@@ -57,15 +50,6 @@ export class Router<T> {
 
   get(prefix: string): T | undefined {
     return this.#targets.get(prefix);
-  }
-
-  /** The target whose prefix is the path's whole first segment; undefined for "/" and for unknown prefixes. */
-  match(path: string): T | undefined {
-    return this.#targets.get(firstSegment(path));
-  }
-
-  prefixes(): IterableIterator<string> {
-    return this.#targets.keys();
   }
 
   targets(): IterableIterator<T> {

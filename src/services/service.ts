@@ -1,5 +1,4 @@
 // A service as the node knows it: its versions' pools, their actors, and the requests they have. State only.
-// Main thread.
 
 import type { Breaker } from "../../supervisors/breaker.ts";
 import { Peak, reapable } from "../../supervisors/reaping.ts";
@@ -10,7 +9,6 @@ import type { Policy } from "../config/config.ts";
 import { remove } from "../lists.ts";
 import type { ServiceMetrics } from "../metrics/counts.ts";
 import { Envelope } from "./envelope.ts";
-import { nextEnvironmentId } from "./environment-ids.ts";
 import { Heat } from "./heat.ts";
 
 /** Where a service's definition comes from; decides who may change it (DECISIONS 6.1). */
@@ -101,7 +99,7 @@ export class Actor {
   /** A request has been put into its carrier's ring. */
   add(request: InFlight): void {
     this.sent.push(request);
-    this.pool.sent++;
+    this.pool.permits++;
     (this.carrier as Carrier).sent++;
   }
 
@@ -110,7 +108,7 @@ export class Actor {
     if (this.suspended.get(request.seq) === request) this.suspended.delete(request.seq);
     else if (remove(this.sent, request)) (this.carrier as Carrier).sent--;
     else return;
-    this.pool.sent--;
+    this.pool.permits--;
   }
 
   /** The request of that number has ended after so many microseconds. Undefined if it has none of that number. */
@@ -149,8 +147,8 @@ export class Pool {
   readonly actors = new Set<Actor>();
   /** Admitted requests that are in no ring, oldest first. */
   readonly waiting: InFlight[] = [];
-  /** Requests in rings. */
-  sent = 0;
+  /** Requests that hold a permit: in rings or suspended. */
+  permits = 0;
   /** Recent service time, begin to end: an exponentially weighted mean. ms */
   serviceMs = 0;
   /** Time its guests have run since the start. ms */
@@ -193,7 +191,7 @@ export class Pool {
 
   /** True if one more request may be put into a ring. */
   get hasPermit(): boolean {
-    return this.sent < this.policy.limits.concurrency;
+    return this.permits < this.policy.limits.concurrency;
   }
 
   /**
@@ -202,7 +200,7 @@ export class Pool {
    */
   get hasQueueRoom(): boolean {
     const { concurrency, queue } = this.policy.limits;
-    let over = this.sent + this.waiting.length - (concurrency + queue);
+    let over = this.permits + this.waiting.length - (concurrency + queue);
     if (over >= 0) for (const { sent } of this.actors) for (const { isAnswered } of sent) if (isAnswered) over--;
     return over < 0;
   }
@@ -243,7 +241,7 @@ export class Pool {
 
   /** Seconds after which trying again makes sense, from what waits now. */
   get retryAfterSeconds(): number {
-    const ahead = this.waiting.length + this.sent;
+    const ahead = this.waiting.length + this.permits;
     const actors = Math.max(1, this.ready.length);
     return Math.max(1, Math.min(60, Math.ceil((ahead * this.serviceMs) / actors / 1000)));
   }
@@ -329,4 +327,11 @@ export class InFlight extends Envelope {
     this.pool = this.pool.service.pool;
     return this.pool;
   }
+}
+
+let lastEnvironmentId = 0;
+
+/** The number of an environment, never used again in a node. u32, from 1 on. */
+export function nextEnvironmentId(): number {
+  return ++lastEnvironmentId;
 }

@@ -1,4 +1,4 @@
-// Fetches a module over https or http from a host that is allowed, and from nowhere else. Main thread, evented.
+// Fetches a module over https or http from a host that is allowed, and from nowhere else.
 import { lookup as systemLookup } from "node:dns";
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";

@@ -1,4 +1,4 @@
-// Reads a module from a file under the one configured folder. Main thread, evented.
+// Reads a module from a file under the one configured folder.
 import { constants, open, realpath } from "node:fs/promises";
 import { relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";

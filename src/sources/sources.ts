@@ -1,4 +1,4 @@
-// Where a module's bytes come from if they are not uploaded: a file: or an http(s) URL, both guarded. Main thread.
+// Where a module's bytes come from if they are not uploaded: a file: or an http(s) URL, both guarded.
 import type { LookupFunction } from "node:net";
 import { FrenezuloError } from "../errors.ts";
 import { AllowList } from "./allow.ts";

@@ -1,4 +1,4 @@
-// Why a commit failed: the disk is full, or something else. Main thread.
+// Why a commit failed: the disk is full, or something else.
 import { statfs } from "node:fs/promises";
 import { FrenezuloError, reasonOf } from "../errors.ts";
 

@@ -1,5 +1,5 @@
 // The light modules in the store: by the digest of the module they were made of, for as long as that is used.
-// Main thread; rows in memory, bytes in LMDB. The store decides about turns, transactions and limits.
+// Rows in memory, bytes in LMDB. The store decides about turns, transactions and limits.
 //
 // Databases: "light" digest → row (JSON), "light_modules" digest → bytes.
 import type { Database, RootDatabase } from "lmdb";

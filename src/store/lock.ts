@@ -1,4 +1,4 @@
-// The lock on a data folder: one node at a time. Main thread, at start and at the end.
+// The lock on a data folder: one node at a time.
 //
 // It is a real flock(2), so the kernel gives it up with its process however that ends, and it holds across pid and
 // network namespaces (two containers on one volume), where a pid file or an abstract socket would not. Node has no call

@@ -1,4 +1,4 @@
-// What survives the node: services, their versions and the bytes of their modules, in LMDB. Main thread; only rows are
+// What survives the node: services, their versions and the bytes of their modules, in LMDB. Only rows are
 // kept in memory. Each change is one transaction, acknowledged when it is on disk, and changes take turns.
 //
 // Databases in the folder's one file: "services" prefix → row (JSON), "modules" sha256 → bytes, those of

@@ -1,5 +1,4 @@
 // The supervisors of the config, [supervisors.NAME], in the supervision tree: made at start, changed by a reload.
-// Main thread.
 import type { Command } from "../../supervisors/commands.ts";
 import type { SupervisorSpec } from "../../supervisors/spec.ts";
 import type { Tree } from "../../supervisors/tree.ts";

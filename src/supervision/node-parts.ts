@@ -1,4 +1,4 @@
-// The node's own parts as workers of the supervision tree: store, carriers, routes, acceptor. Main thread.
+// The node's own parts as workers of the supervision tree: store, carriers, routes, acceptor.
 import type { Command } from "../../supervisors/commands.ts";
 import type { Tree } from "../../supervisors/tree.ts";
 import { reasonOf } from "../errors.ts";

@@ -1,4 +1,4 @@
-// Whether a pool is under pressure now, and what would help. Main thread; asked when a request has to wait.
+// Whether a pool is under pressure now, and what would help. Asked when a request has to wait.
 import { type Scaling, scale } from "../../supervisors/scaling.ts";
 import type { Pool } from "../services/service.ts";
 
@@ -10,13 +10,13 @@ export function wantedActor(pool: Pool, nowMs: number): Scaling {
   const { min, max, pressure } = pool.policy.scale;
   const oldest = pool.ready.length < pool.children ? undefined : pool.waiting[0];
   const waitedMs = oldest === undefined ? 0 : nowMs - oldest.admittedMs;
-  const inFlight = Math.min(pool.sent, pool.ready.length);
+  const inFlight = Math.min(pool.permits, pool.ready.length);
   const load = {
     residents: pool.children - pool.burstIds.size,
     bursts: pool.burstIds.size,
     starting: startingOf(pool),
     inFlight,
-    queued: pool.waiting.length + pool.sent - inFlight,
+    queued: pool.waiting.length + pool.permits - inFlight,
     serviceTimeMs: Math.max(pool.serviceMs, waitedMs),
   };
   return scale(load, { min, max, pressure: { depth: pressure.depth, waitMs: pressure.wait } });

@@ -1,6 +1,5 @@
 // Carries out what the supervision tree decides: its timers, the node's parts, actors; and tells it what became of
 // them.
-// Main thread.
 //
 // Ids in the tree: "services" the root of services, NAME a group of the config, "hello#3.17" the supervisor of a pool
 // of version 3 of hello, "hello#3.17/7" an actor of it. Everything else is a worker of the node (store, carriers,

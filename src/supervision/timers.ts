@@ -1,4 +1,4 @@
-// The timers that the supervision tree asks for: backoffs, shutdowns. Main thread.
+// The timers that the supervision tree asks for: backoffs, shutdowns.
 import { after, type Timer } from "../timer.ts";
 
 export class TreeTimers {

@@ -1,4 +1,4 @@
-// First starts that somebody waits for: a new version's first instance. Main thread.
+// First starts that somebody waits for: a new version's first instance.
 import { FrenezuloError } from "../errors.ts";
 
 interface Trial {

@@ -4,7 +4,7 @@ import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
 import { Host, type Services } from "../../actors/abi/host.ts";
 import { makeImports } from "../../actors/abi/imports.ts";
 import type { Processes } from "../../actors/abi/processes.ts";
-import { Actor } from "../../actors/actor.ts";
+import { GuestActor } from "../../actors/actor.ts";
 import { Metering } from "../../actors/metering.ts";
 import { Output } from "../../actors/output.ts";
 import type { Stdin } from "../../actors/processes/stdin.ts";
@@ -113,7 +113,7 @@ export class LocalCarrier {
   readonly #reader: RingReader;
   readonly #words = new Int32Array(new SharedArrayBuffer(CONTROL.bytes));
   readonly #channel = new MessageChannel();
-  #running: Actor | null = null;
+  #running: GuestActor | null = null;
 
   /** @param more imports besides those of the table, for guests that only a test has */
   constructor(more: WebAssembly.Imports = {}, stdin?: Stdin) {
@@ -162,12 +162,17 @@ export class LocalCarrier {
     return this.#words[CONTROL.outputDropped] as number;
   }
 
-  actor(compiled: Compiled, overrides: Partial<ActorSpec> = {}): Actor {
-    return new Actor(specOf(compiled, { pid: this.pids.next(), ...overrides }), this.host, this.#imports, this.pids);
+  actor(compiled: Compiled, overrides: Partial<ActorSpec> = {}): GuestActor {
+    return new GuestActor(
+      specOf(compiled, { pid: this.pids.next(), ...overrides }),
+      this.host,
+      this.#imports,
+      this.pids,
+    );
   }
 
   /** An actor whose start went well. */
-  started(compiled: Compiled, overrides: Partial<ActorSpec> = {}): Actor {
+  started(compiled: Compiled, overrides: Partial<ActorSpec> = {}): GuestActor {
     const actor = this.actor(compiled, overrides);
     this.#running = actor;
     const exit = actor.start();
@@ -181,7 +186,7 @@ export class LocalCarrier {
   }
 
   /** One request, and what the carrier does after it: put back, kept, or a new instance. */
-  run(actor: Actor, parts: RequestParts = {}): Ran {
+  run(actor: GuestActor, parts: RequestParts = {}): Ran {
     const pid = this.pids.next();
     const ran = this.runMessage(actor, this.message(pid, parts), pid);
     if (!actor.settle(ran.exit)) actor.start();
@@ -189,7 +194,7 @@ export class LocalCarrier {
   }
 
   /** Only the guest's run. The message lies amid other bytes, as in a ring. */
-  runMessage(actor: Actor, message: Uint8Array, replyPid: number): Ran {
+  runMessage(actor: GuestActor, message: Uint8Array, replyPid: number): Ran {
     const ring = new Uint8Array(message.length + 96).fill(0xee);
     ring.set(message, 32);
     this.#running = actor;
@@ -275,7 +280,7 @@ export interface Inside {
   readonly call: Call;
   readonly memory: () => Buffer;
   readonly carrier: LocalCarrier;
-  readonly actor: Actor;
+  readonly actor: GuestActor;
 }
 
 export interface InsideOptions {

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Actor } from "../../../actors/actor.ts";
+import type { GuestActor } from "../../../actors/actor.ts";
 import type { ActorSpec } from "../../../wire/specs.ts";
 import { type GuestName, type StateCommand, stateCommands, stateDigests } from "../../guests/guests.ts";
 import { readReply } from "../../guests/minimal-host.ts";
@@ -28,14 +28,14 @@ const variants: [string, Compiled][] = [...stateGuests.map((name): [string, Comp
 variants.push(["state-globals without a NaN", numbers]);
 
 /** Asks a state-* guest; null digests where it did not reply. */
-function ask(carrier: LocalCarrier, actor: Actor, commands: readonly StateCommand[]) {
+function ask(carrier: LocalCarrier, actor: GuestActor, commands: readonly StateCommand[]) {
   const ran = carrier.run(actor, { body: stateCommands(commands) });
   const reply = ran.replies[0];
   return { reason: ran.exit.reason, digests: reply === undefined ? null : stateDigests(readReply(reply.bytes).body) };
 }
 
 /** True if the instance outlives the request: `settle` puts it back or keeps it. */
-function isReused(carrier: LocalCarrier, actor: Actor, parts: Parameters<LocalCarrier["run"]>[1] = {}): boolean {
+function isReused(carrier: LocalCarrier, actor: GuestActor, parts: Parameters<LocalCarrier["run"]>[1] = {}): boolean {
   const ran = carrier.runMessage(actor, carrier.message(7, parts), 7);
   const isReused = actor.settle(ran.exit);
   if (!isReused) actor.start();
@@ -288,7 +288,11 @@ describe("a kept actor", () => {
 });
 
 describe("an actor whose guest ends badly", () => {
-  const run = (query: string, spec: Partial<ActorSpec> = {}, guest = of("hostile")): [Ran, LocalCarrier, Actor] => {
+  const run = (
+    query: string,
+    spec: Partial<ActorSpec> = {},
+    guest = of("hostile"),
+  ): [Ran, LocalCarrier, GuestActor] => {
     const carrier = new LocalCarrier();
     const actor = carrier.started(guest, spec);
     return [carrier.run(actor, { uri: `/?${query}` }), carrier, actor];

@@ -169,7 +169,7 @@ describe("guessing", () => {
         const looked: number[] = [];
         for (const pause of pauses) {
           clock += pause;
-          if (throttle.isBlocked("a")) continue;
+          if (throttle.isThrottled("a")) continue;
           throttle.fail("a");
           looked.push(clock);
         }

@@ -1,4 +1,4 @@
-// What happens to an actor's requests when it takes no more of them: those it has not begun go to others. Main thread.
+// What happens to an actor's requests when it takes no more of them: those it has not begun go to others.
 import type { Exit } from "../../wire/exits.ts";
 import type { Carrier } from "../carriers/carrier.ts";
 import { type ErrorCode, FrenezuloError } from "../errors.ts";
@@ -6,7 +6,7 @@ import type { Actor, InFlight } from "../services/service.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Queues } from "./queues.ts";
 
-export class HandOver {
+export class Requeue {
   readonly #ledger: Ledger;
   readonly #queues: Queues;
 

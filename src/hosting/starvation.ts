@@ -1,15 +1,16 @@
-// Whether a pool is held up by others in the carriers that it shares. Pure; asked when placing, and at every sweep.
+// Starvation: whether a pool gets no turn in the carriers that it shares with others. Pure; asked when placing, and at
+// every sweep.
 import type { Pool } from "../services/service.ts";
 
 /** True if it has ready actors, and each is in a shared carrier that is busy with another's request. */
-export function isStuck({ ready }: Pool): boolean {
+export function isCrowdedOut({ ready }: Pool): boolean {
   const isBehind = ready.every(({ carrier, sent }) => carrier?.isShared && carrier.sent > 0 && sent.length === 0);
   return ready.length > 0 && isBehind;
 }
 
 /** True if requests have waited longer than they should, only for what others run, and no actor is coming. */
-export function isBlocked(pool: Pool, nowMs: number): boolean {
+export function isStarved(pool: Pool, nowMs: number): boolean {
   const oldest = pool.waiting[0];
   if (oldest === undefined || nowMs - oldest.admittedMs < pool.policy.scale.pressure.wait) return false;
-  return pool.ready.length >= pool.children && isStuck(pool);
+  return pool.ready.length >= pool.children && isCrowdedOut(pool);
 }

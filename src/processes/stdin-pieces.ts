@@ -1,4 +1,4 @@
-// The standard input of a `frenezulo run`, for processes that ask for it piece by piece. Main thread.
+// The standard input of a `frenezulo run`, for processes that ask for it piece by piece.
 
 const PIECE_BYTES_MAX = 64 * 1024;
 
