@@ -128,7 +128,7 @@ export const SIGNAL = {
   fate: 39,
   /** To the main thread (pid 0): u32 number, u16 operation of ASK (asks.ts), 2 bytes, then the operation's own. */
   ask: 34,
-  /** From the main thread: u32 number, u8 of ANSWER (asks.ts), 3 bytes, then what the operation gave or why it failed. */
+  /** From the main thread: u32 number, u8 of ANSWER, 3 bytes, then what the operation gave or why it failed. */
   answer: 35,
   /** To the main thread: a process that had asked it something has ended (`about`): it forgets what it did for it. */
   forget: 36,
