@@ -1,4 +1,5 @@
-// Who may use the admin routes, and from where: addresses, the token, Host and Origin (DECISIONS 7.1). Main thread.
+// Who may use the admin routes, and from where: addresses, the token (DECISIONS 7.1), Host and Origin (reliability.md
+// §3.8). Main thread.
 import { createHash, timingSafeEqual } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { BlockList, isIP, isIPv4 } from "node:net";
