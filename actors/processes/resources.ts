@@ -77,7 +77,10 @@ export type MessageResource = ModuleResource | SocketResource;
 
 /** The tables of one process. */
 export class Resources {
-  /** Texts of errors; id 0 is reserved and cannot be dropped, because lunatic-rs reads id 0 on a time-out (§7.2). */
+  /**
+   * Texts of errors; id 0 is reserved and cannot be dropped, because lunatic-rs reads id 0 on a time-out
+   * (lunatic-abi.md §7.2).
+   */
   readonly errors: ResourceTable<string>;
   readonly configs: ResourceTable<ProcessConfig>;
   /** Length of all texts in them. */

@@ -1,7 +1,7 @@
 // The processes of one carrier: who is there, who is told what, and who has ended.
 //
 // A process is known by its pid; the pid says which carrier it lives in (pids.ts). Within the carrier a signal is a
-// function call; to another it goes through the mesh. A pid of another environment is nobody's (DECISIONS §9).
+// function call; to another it goes through the mesh. A pid of another environment is nobody's (lunatic-abi.md §2.1).
 
 import type { Exit } from "../../wire/exits.ts";
 import { SIGNAL } from "../../wire/layout.ts";

@@ -1,4 +1,5 @@
-// Who may use the admin routes, and from where: addresses, the token, Host and Origin (DECISIONS 7.1).
+// Who may use the admin routes, and from where: addresses, the token (DECISIONS 7.1), Host and Origin (reliability.md
+// §3.8).
 import { createHash, timingSafeEqual } from "node:crypto";
 import { BlockList, isIP, isIPv4 } from "node:net";
 import { assertToken, TOKEN_BYTES_MAX, TOKEN_BYTES_MIN } from "../config/token-file.ts";

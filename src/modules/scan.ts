@@ -32,8 +32,8 @@ export interface Scan {
 /** Names under this prefix belong to the rewrite; guests may not export them. */
 export const RESERVED_PREFIX = "frenezulo:";
 
-// Bounds that keep one module's scan and compilation to some hundred milliseconds (reliability: a million functions
-// take V8 0.3 s and 78 MiB). The largest program at hand, Ruby with 30 MB, has a tenth of each.
+// Bounds that keep one module's scan and compilation to some hundred milliseconds (reliability.md §2: a million
+// functions take V8 0.3 s and 78 MiB). The largest program at hand, Ruby with 30 MB, has a tenth of each.
 const TYPES_MAX = 20_000;
 const FUNCTIONS_MAX = 250_000;
 const LOCALS_MAX = 10_000_000;

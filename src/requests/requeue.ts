@@ -51,7 +51,8 @@ export class Requeue {
   }
 
   /**
-   * A request that had begun is never run twice unless its method is idempotent and its policy allows (DECISIONS 4).
+   * A request that had begun is never run twice unless its method is idempotent and its policy allows (reliability.md
+   * §3.10).
    */
   loseBegun(actor: Actor, request: InFlight, exit: Exit, code: ErrorCode): void {
     const mayRunAgain = request.isIdempotent && !request.hasRunAgain && request.pool.policy.retry === "idempotent";

@@ -1,6 +1,5 @@
-// Nothing is lost (reliability.md §3.10): thousands of requests at 32 at once with a fault in every 20th.
-// Three ledgers must
-// agree: the client's, the guests' (their log says what they began), and the node's (its metrics).
+// Nothing is lost (reliability.md §3.10): thousands of requests at 32 at once with a fault in every 20th. Three ledgers
+// must agree: the client's, the guests' (their log says what they began), and the node's (its metrics).
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { guestPath } from "../guests/guests.ts";
 import { HttpClient, runLanes } from "../harness/http-client.ts";

@@ -362,7 +362,10 @@ export class ProcessesModel {
   }
 }
 
-/** True if a receive with these tags takes it (§2.5): without tags everything; else untagged messages never match. */
+/**
+ * True if a receive with these tags takes it (lunatic-abi.md §2.5): without tags everything; else untagged messages
+ * never match.
+ */
 export function fits(item: Item, tags: readonly bigint[] | null): boolean {
   return tags === null || (item.tag !== 0n && tags.includes(item.tag));
 }

@@ -1,4 +1,5 @@
-// What the host says of itself: version, metrics, errors, names, traps, a node without a cluster. §1.3, §1.5.
+// What the host says of itself: version, metrics, errors, names, traps, a node without a cluster.
+// lunatic-abi.md §1.3, §1.5.
 import { self, spawn } from "frenezulo";
 import * as host from "./lib/host.as";
 import { done, equal, expect, fails, INHERIT, out, TIMED_OUT, Text, takeError, test } from "./lib/tap.as";
