@@ -34,15 +34,19 @@ export function functionRows(root: string, known: ReadonlyMap<string, string> = 
   });
 }
 
-/** A row for each function: its name, its status, a link to its test. @param found the document as it is now */
+/**
+ * A row for each function: its name, its status, the path of its test. No link: the document is in the package, tests
+ * are not. @param found the document as it is now
+ */
 export function coverageRows(root: string, found: string): string[][] {
   const known = new Map<string, string>();
-  for (const [, key, path] of found.matchAll(/^\| `([^`]+)` .*\[[^\]]+\]\((?:\.\.\/)+([^)]+)\) \|$/gm))
+  for (const [, key, path] of found.matchAll(/^\| `([^`]+)` \| \w+ \| `([^`]+)` \|$/gm))
     known.set(key as string, path as string);
-  const rows = functionRows(root, known).map(({ module, name, status, test }) => {
-    const link = test === undefined ? "" : `[${test.replace(/^test\//, "")}](../../${test})`;
-    return [`\`${module}.${name}\``, status, link];
-  });
+  const rows = functionRows(root, known).map(({ module, name, status, test }) => [
+    `\`${module}.${name}\``,
+    status,
+    test === undefined ? "" : `\`${test}\``,
+  ]);
   return [["function", "status", "test"], ...rows];
 }
 

@@ -25,11 +25,11 @@ const documents = files.filter((path) => path.endsWith(".md")).map((path) => par
 const pieces = files.flatMap((path) => {
   const document = documents.find((each) => each.path === path);
   if (document === undefined) {
-    return commentsOf(path, readText(root, path)).map(({ line, text }) => ({ place: `${path}:${line}`, text }));
+    return commentsOf(path, readText(root, path)).map(({ line, text }) => ({ path, place: `${path}:${line}`, text }));
   }
   // What a link leads to is looked at by the tests of links.
   const text = proseOf(document.lines).replace(/\]\([^)\s]*\)/g, "]");
-  return [{ place: path, text: text.replace(/\s+/g, " ") }];
+  return [{ path, place: path, text: text.replace(/\s+/g, " ") }];
 });
 
 describe("links of documents", () => {
@@ -92,10 +92,10 @@ describe("comments and documents", () => {
 
   it("name files and folders that are there", () => {
     const folders = topFolders(root);
-    const wrong = pieces.flatMap(({ place, text }) =>
+    const wrong = pieces.flatMap(({ path, place, text }) =>
       pathsIn(text, folders)
-        .filter((path) => !isPathThere(root, path))
-        .map((path) => `${place} names ${path}`),
+        .filter((named) => !isPathThere(root, path, named))
+        .map((named) => `${place} names ${named}`),
     );
     expect(wrong).toEqual([]);
   });

@@ -76,7 +76,7 @@ function entryOf(manual: MarkdownDocument, heading: Heading): Entry | null {
 
 /** "(a: i32, b: i64) -> i32" or "(i32, i64) -> i32" as "iI>i"; null for what is neither. */
 function signatureOf(type: string): string | null {
-  const [, result = ""] = /-> (\w+)$/.exec(type) ?? [];
+  const [, result = ""] = /-> (\w+)$/.exec(type) ?? []; // "-> ()" is no result
   const codes = [...partsOf(type).map((part) => part.replace(/^\w+: /, "")), ...(result === "" ? [] : [result])].map(
     (each) => letters[each],
   );
@@ -87,6 +87,6 @@ function signatureOf(type: string): string | null {
 
 /** What stands between the brackets, by commas. */
 function partsOf(type: string): string[] {
-  const inside = /^\((.*)\)/.exec(type)?.[1] ?? "";
+  const inside = /^\((.*?)\)/.exec(type)?.[1] ?? "";
   return inside === "" ? [] : inside.split(",").map((part) => part.trim());
 }

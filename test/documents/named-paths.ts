@@ -18,10 +18,16 @@ export function pathsIn(text: string, folders: readonly string[]): string[] {
   );
 }
 
-/** True if there is a file or folder at the path, if it is made by a build, or if it is a pattern in a folder there. */
-export function isPathThere(root: string, path: string): boolean {
+/**
+ * True if there is a file or folder at the path, if it is made by a build, or if it is a pattern in a folder there. It
+ * begins at the root, or in a folder that the naming file lies in: src/README.md may name the folder src/services as
+ * "services/".
+ * @param from the file that names it, from the root
+ */
+export function isPathThere(root: string, from: string, path: string): boolean {
   if (isOutput(path.replace(/\/$/, ""))) return true;
   const at = path.search(placeholder);
   const known = at < 0 ? path : dirname(`${path.slice(0, at)}x`);
-  return existsSync(join(root, known));
+  const folders = from.split("/").map((_, i, parts) => parts.slice(0, i).join("/"));
+  return folders.some((folder) => existsSync(join(root, folder, known)));
 }
