@@ -29,7 +29,7 @@ const verbs = {
   dev: "start, and again whenever a source changes",
   load: "a k6 script against the built node: smoke, load, soak, stress, hold, replace",
   bench: "beside raw uWebSockets.js and node:http, by wrk; `bench ring`, `scale`, `lighten`, `processes`: parts",
-  docs: "write the generated tables of README.md and the JSON Schema of the config",
+  docs: "write the generated tables of docs/reference and the JSON Schema of the config",
 };
 
 async function main([verb, ...args]) {
@@ -216,7 +216,7 @@ async function docs() {
   const { default: esbuild } = await import("esbuild");
   const outfile = join(root, "node_modules/.cache/frenezulo/documents.mjs");
   await esbuild.build({
-    entryPoints: ["test/documents.ts"],
+    entryPoints: ["test/documents/generated.ts"],
     outfile,
     bundle: true,
     platform: "node",

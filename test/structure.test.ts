@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
-import { documents } from "./documents.ts";
+import { documents } from "./documents/generated.ts";
 
 const root = join(import.meta.dirname, "..");
 const LINES_MAX = 300;

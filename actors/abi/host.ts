@@ -1,7 +1,7 @@
 // What every host function works on: the process that runs now, its memory, and what its carrier does for it.
 //
 // One Host a carrier; one import object serves all its instances, and the current process is switched instead of making
-// closures for each instance (design, fact 12).
+// closures for each instance (DESIGN fact 12).
 import type { Exit } from "../../wire/exits.ts";
 import type { Guest } from "../../wire/specs.ts";
 import { DESCRIPTORS_MAX } from "../../wire/specs.ts";

@@ -1,5 +1,5 @@
 // How many instances of light processes the process holds, in all carriers: V8 has addresses for about 13,000 memories
-// (design, fact 12), and those of others must not be missing because of one. Any thread.
+// (DESIGN fact 12), and those of others must not be missing because of one. Any thread.
 import { BELL, CONTROL } from "../../wire/layout.ts";
 
 export class InstanceBudget {

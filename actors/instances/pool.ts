@@ -1,6 +1,6 @@
 // Instances of one module in one carrier: used again where a used one can be made like new.
 //
-// Making one costs 0.3 ms and more with each thousand that live (design, fact 12); putting one back what it wrote.
+// Making one costs 0.3 ms and more with each thousand that live (DESIGN fact 12); putting one back what it wrote.
 
 import type { CarrierModule } from "../../wire/specs.ts";
 import type { Ballast } from "./ballast.ts";

@@ -1,5 +1,5 @@
 // Light waiting: the stack of a guest is unwound at a blocking host call and rewound when it can go on, so that its
-// thread runs others meanwhile (design, "Two ways to wait"). By Binaryen's Asyncify, in modules rewritten for it.
+// thread runs others meanwhile (docs/design/processes.md). By Binaryen's Asyncify, in modules rewritten for it.
 //
 // Asyncify writes the stack into guest memory. Where the stack of LLVM's linker lies below all data, it stays below the
 // stack pointer for as long as the process waits: nothing there is needed (wire/abi/light.ts). Elsewhere the place is

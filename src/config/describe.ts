@@ -1,4 +1,4 @@
-// The table of settings for people: rows for README and --help, names of environment variables, the JSON Schema. Pure.
+// The table of settings for people: rows for the documents and --help, names of variables, the JSON Schema. Pure.
 import { z } from "zod";
 import { fileTable } from "./config.ts";
 import type { Setting } from "./kinds.ts";

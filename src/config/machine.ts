@@ -13,7 +13,7 @@ export const threadsDefault = Math.min(4 * cores, 64);
 
 const FILES_MIN = 16;
 
-/** Instances in the process, of actors and of light processes: V8 has addresses for some 13,000 (design, fact 12). */
+/** Instances in the process, of actors and of light processes: V8 has addresses for some 13,000 (DESIGN fact 12). */
 export const INSTANCES_MAX = 12_500;
 
 /**

@@ -255,7 +255,7 @@ class Node implements Verbs, RunningNode {
     });
   }
 
-  /** In start order; they stop in reverse (design, "Supervision"). */
+  /** In start order; they stop in reverse (docs/design/supervision.md). */
   #parts(): Parts {
     const { store } = this.#config;
     return new Map<string, NodePart | typeof SERVICES>([

@@ -218,7 +218,7 @@ function putText(out: Buffer, at: number, text: string, isAscii: boolean): numbe
   return isAscii ? putAscii(out, at, text) : at + (out as FastBuffer).utf8Write(text, at);
 }
 
-/** Copies ASCII text: a loop below 24 characters, where it beats the call into C++ (design, fact 13). */
+/** Copies ASCII text: a loop below 24 characters, where it beats the call into C++ (DESIGN fact 13). */
 function putAscii(out: Buffer, at: number, text: string): number {
   const length = text.length;
   if (length >= 24) return at + (out as FastBuffer).latin1Write(text, at);

@@ -1,5 +1,5 @@
 // What a guest should know of host functions beyond their names: where they differ, by design, from lunatic 0.13 or
-// from WASI, and how what is bounded is bounded. For docs/COMPATIBILITY.md. Pure data.
+// from WASI, and how what is bounded is bounded. For docs/reference/host-functions.md. Pure data.
 import type { AbiModuleName, abiTable } from "./table.ts";
 
 type Remarks = { readonly [M in AbiModuleName]?: { readonly [F in keyof (typeof abiTable)[M]]?: string } };

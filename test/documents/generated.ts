@@ -1,9 +1,9 @@
 // The documents that are generated from the source: what `node build.mjs docs` writes and structure.test.ts compares.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { configSchemaText, settingsTable } from "../src/config/describe.ts";
-import { errorTable } from "../src/errors.ts";
-import { compatibilityText, moduleRows } from "./compatibility.ts";
+import { configSchemaText, settingsTable } from "../../src/config/describe.ts";
+import { errorTable } from "../../src/errors.ts";
+import { coverageRows, moduleRows } from "./compatibility.ts";
 
 export interface GeneratedDocument {
   readonly path: string;
@@ -17,19 +17,25 @@ export interface GeneratedDocument {
 
 /** Every generated document of the checkout at `root`, as it should be. */
 export function documents(root: string): GeneratedDocument[] {
-  const readme = readIfThere(join(root, "README.md"));
-  const schema = readIfThere(join(root, "frenezulo.schema.json"));
-  const functions = readIfThere(join(root, "docs/COMPATIBILITY.md"));
-  const settings = withTable(readme.found, "settings", settingRows());
-  const tables = withTable(withTable(settings, "errors", errorRows()), "functions", moduleRows(root));
+  const settings = readIfThere(root, "docs/reference/settings.md");
+  const errors = readIfThere(root, "docs/reference/errors.md");
+  const functions = readIfThere(root, "docs/reference/host-functions.md");
+  const schema = readIfThere(root, "frenezulo.schema.json");
+  const modules = withTable(functions.found, "functions", moduleRows(root));
   return [
-    { ...readme, what: "tables of settings, errors and functions", text: tables },
+    { ...settings, what: "table of settings", text: withTable(settings.found, "settings", settingRows()) },
+    { ...errors, what: "table of errors", text: withTable(errors.found, "errors", errorRows()) },
+    {
+      ...functions,
+      what: "tables of host functions",
+      text: withTable(modules, "coverage", coverageRows(root, functions.found)),
+    },
     { ...schema, what: "schema of the settings", text: configSchemaText() },
-    { ...functions, what: "table of host functions", text: compatibilityText(root, functions.found) },
   ];
 }
 
-function readIfThere(path: string): { path: string; found: string } {
+function readIfThere(root: string, name: string): { path: string; found: string } {
+  const path = join(root, name);
   return { path, found: existsSync(path) ? readFileSync(path, "utf8") : "" };
 }
 
