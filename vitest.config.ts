@@ -1,7 +1,7 @@
 // How the tests run: few files at a time, since two cores carry the tests and the nodes they start.
 import { defineConfig } from "vitest/config";
 import { PATIENCE_MS } from "./test/harness/patience.ts";
-import { skipsReporter } from "./test/skips.ts";
+import { Summary } from "./test/summary.ts";
 
 /** Where the results are written as JSON, besides being printed: .ci/run counts them. */
 const report = process.env.TEST_REPORT;
@@ -19,6 +19,6 @@ export default defineConfig({
     hookTimeout: WATCHDOG_MS,
     teardownTimeout: WATCHDOG_MS,
     expect: { poll: { timeout: PATIENCE_MS, interval: 20 } },
-    reporters: ["default", skipsReporter, ...(report ? [["json", { outputFile: report }] as const] : [])],
+    reporters: [new Summary(), ...(report ? [["json", { outputFile: report }] as const] : [])],
   },
 });

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // Runs a command beside busy loops, which it starts and stops: shows that nothing depends on the machine's speed.
 //
-//   node test/stress.mjs                                     `npm test` beside four busy loops
-//   node test/stress.mjs --loops 8 --times 3 -- npm test     beside eight, three times in a row; ends at the first failure
+//   node test/stress.mjs                                 `npm test` beside four busy loops
+//   node test/stress.mjs --loops 8 --times 3 -- COMMAND  a command beside eight, three times in a row or until it fails
 import { spawn } from "node:child_process";
 import { availableParallelism, loadavg } from "node:os";
 import process from "node:process";

@@ -27,7 +27,7 @@ interface Line {
   row?: StoredService | null;
 }
 
-/** One life of the child: its lines up to the kill, which comes after so many of them. One cut in two does not count. */
+/** One life of the child: its lines up to the kill, which comes after so many. One that is cut in two counts not. */
 async function liveAndDie(round: number, after: number): Promise<Line[]> {
   const child = spawn(process.execPath, [script, "churn", folder, String(seed + round)], {
     stdio: ["ignore", "pipe", "inherit"],
