@@ -26,7 +26,8 @@ export class Summary extends DefaultReporter {
     super.onTestRunStart(specifications);
     this.#wanted = specifications.length;
     this.#ended = 0;
-    this.log(`${this.#wanted} test ${this.#wanted === 1 ? "file" : "files"}${this.#wanted >= WHOLE ? `: ${USUAL}` : ""}`);
+    const usual = this.#wanted >= WHOLE ? `: ${USUAL}` : "";
+    this.log(`${this.#wanted} test ${this.#wanted === 1 ? "file" : "files"}${usual}`);
   }
 
   override onTestRunEnd(...args: Parameters<DefaultReporter["onTestRunEnd"]>): void {

@@ -143,8 +143,8 @@ describe("a request that ends when its deadline passes", () => {
     // Both sides win, or it was no race.
     expect(killed).toBeGreaterThan(RACES / 50);
     expect(killed).toBeLessThan(RACES);
-    // An innocent one does nothing: it passes its deadline only where the machine gave its thread no time. Were its time
-    // behind another counted, too, it would be nearly all of them.
+    // An innocent one does nothing: it passes its deadline only where the machine gave its thread no time. Were its
+    // time behind another counted, too, it would be nearly all of them.
     expect(starved).toBeLessThan(innocents.length / 2);
     // An actor whose guest had replied and not yet returned is killed, too: its client has its answer.
     expect(await node.metric('restarts_total{reason="deadline"}')).toBeGreaterThanOrEqual(killed);

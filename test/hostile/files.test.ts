@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { PATIENCE_MS } from "../harness/patience.ts";
 import { OFLAGS, READ, type WasiGuest, WRITE, withFiles } from "../harness/wasi-guest.ts";
 
-const ROUNDS = process.env.TEST_LONG === "1" ? 400_000 : 20_000;
+const ROUNDS = process.env.TEST_LONG === "1" ? 100_000 : 5_000;
 const [LOOP, NOENT, NOTDIR, NOTSUP, PERM] = [32, 44, 54, 58, 63];
 
 let folder: string;
