@@ -6,7 +6,7 @@ import { Summary } from "./test/summary.ts";
 /** Where the results are written as JSON, besides being printed: .ci/run counts them. */
 const report = process.env.TEST_REPORT;
 /** A test that takes longer hangs. */
-const WATCHDOG_MS = (process.env.TEST_LONG === "1" ? 12 : 3) * PATIENCE_MS;
+const WATCHDOG_MS = (process.env.TEST_LONG === "1" ? 6 : 2) * PATIENCE_MS;
 
 export default defineConfig({
   test: {
