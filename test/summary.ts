@@ -1,11 +1,8 @@
-// Reporter for vitest: says at the start how long it takes, then a line for each file that fails or is slow, and at the
-// end in five lines what passed, what was skipped and why (a line a reason), how long it took, and what to run again.
+// Reporter for vitest: a line for each file that fails or is slow, and at the end five: what passed, what was skipped and
+// why (a line a reason), how long it took, and what to run again. What npm test begins with is in build.mjs.
 import { availableParallelism, loadavg } from "node:os";
 import { DefaultReporter, type TestModule, type TestSpecification } from "vitest/node";
 
-/** Measured for the whole suite: it has at least so many files. */
-const WHOLE = 100;
-const USUAL = "about 9 minutes on two cores that have nothing else to do, longer beside other work";
 /** A file that takes longer gets a line. ms */
 const SLOW_MS = 60_000;
 /** With fewer files each gets a line. */
@@ -26,8 +23,7 @@ export class Summary extends DefaultReporter {
     super.onTestRunStart(specifications);
     this.#wanted = specifications.length;
     this.#ended = 0;
-    const usual = this.#wanted >= WHOLE ? `: ${USUAL}` : "";
-    this.log(`${this.#wanted} test ${this.#wanted === 1 ? "file" : "files"}${usual}`);
+    this.log(`${this.#wanted} test ${this.#wanted === 1 ? "file" : "files"}`);
   }
 
   override onTestRunEnd(...args: Parameters<DefaultReporter["onTestRunEnd"]>): void {
