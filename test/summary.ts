@@ -1,5 +1,5 @@
-// Reporter for vitest: a line for each file that fails or is slow, and at the end five: what passed, what was skipped and
-// why (a line a reason), how long it took, and what to run again. What npm test begins with is in build.mjs.
+// Reporter for vitest: a line for each file that fails or is slow, and at the end five: what passed, what was skipped
+// and why (a line a reason), how long it took, and what to run again. What npm test begins with is in build.mjs.
 import { availableParallelism, loadavg } from "node:os";
 import { DefaultReporter, type TestModule, type TestSpecification } from "vitest/node";
 
