@@ -35,12 +35,15 @@ export class Summary extends DefaultReporter {
     this.#ended++;
     const { duration } = module.diagnostic();
     const tests = [...module.children.allTests()];
-    const failed = tests.filter((test) => test.result().state === "failed").length;
-    const counts = failed === 0 ? `${tests.length} tests` : `${failed} of ${tests.length} tests`;
+    const failed = tests.filter((test) => test.result().state === "failed");
+    const counts = failed.length === 0 ? `${tests.length} tests` : `${failed.length} of ${tests.length} tests`;
     const told = `${module.relativeModuleId}: ${counts}, ${timeOf(duration)}`;
     if (!module.ok()) this.log(`failed  ${told}`);
     else if (this.#wanted < FEW) this.log(`passed  ${told}`);
     else if (duration > SLOW_MS) this.log(`slow    ${told}`);
+    for (const test of failed) {
+      this.log(`        ${test.fullName}: ${(test.result().errors?.[0]?.message ?? "").split("\n", 1)[0]}`);
+    }
     if (this.#ended % PROGRESS_EVERY === 0) {
       this.log(`        ${this.#ended} of ${this.#wanted} files after ${timeOf(performance.now() - this.start)}`);
     }
