@@ -7,7 +7,7 @@ import { DefaultReporter, type TestModule, type TestSpecification } from "vitest
 const SLOW_MS = 60_000;
 /** With fewer files each gets a line. */
 const FEW = 10;
-const PROGRESS_EVERY = 25;
+const PROGRESS_EVERY = 10;
 const UNTOLD = "the condition of a skipIf; what was not built, and why, is said above the tests";
 
 export class Summary extends DefaultReporter {
