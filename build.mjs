@@ -2,11 +2,24 @@
 // The build and its verbs: start, build, check, test, dev, load, bench and so on. Needs only Node; it installs the
 // rest.
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, watch, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  watch,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const NODE_MIN = [20, 18];
+const biome = "node_modules/@biomejs/biome/bin/biome";
+/** What tests print is shown of those that fail. */
+const quiet = "--silent=passed-only";
 const root = dirname(fileURLToPath(import.meta.url));
 
 /**
@@ -24,7 +37,10 @@ const verbs = {
   start: "install and build what is missing, then `frenezulo up --config frenezulo.toml`; arguments go on to it",
   build: "bundle into dist/ and build the example services",
   check: "types, lint and structure; a warning fails",
+  fix: "what `check` would have otherwise: biome rewrites what it can",
   test: "build, build the test guests and run vitest; arguments go on to it",
+  "test-unit": "test/unit alone, or the test files that are named in part; builds only what is older than its sources",
+  "test-watch": "vitest that runs again what a change concerns; arguments go on to it",
   "test-long": "test with TEST_LONG=1: long sizes of the stress and fuzz tests",
   dev: "start, and again whenever a source changes",
   load: "a k6 script against the built node: smoke, load, soak, stress, hold, replace",
@@ -48,8 +64,16 @@ async function main([verb, ...args]) {
       return build();
     case "check":
       return check();
+    case "fix":
+      return process.exit(await run(process.execPath, [biome, "check", "--write", "."]).ended);
     case "test":
       return test(args);
+    case "test-unit":
+      await refresh();
+      return vitest("run", args.length > 0 ? args : ["test/unit", quiet]);
+    case "test-watch":
+      await refresh();
+      return vitest("watch", args);
     case "test-long":
       process.env.TEST_LONG = "1";
       return test(args);
@@ -140,7 +164,7 @@ function guests(script) {
 async function check() {
   const steps = [
     ["types", "node_modules/typescript/bin/tsc", ["-p", "."]],
-    ["lint", "node_modules/@biomejs/biome/bin/biome", ["check", "--error-on-warnings", "."]],
+    ["lint", biome, ["check", "--error-on-warnings", "."]],
     ["structure", "node_modules/vitest/vitest.mjs", ["run", "test/structure.test.ts"]],
   ];
   const failed = [];
@@ -151,9 +175,51 @@ async function check() {
 }
 
 async function test(args) {
+  if (args.length === 0) console.log(howLong());
   await build();
   await guests("test/guests/build.mjs");
-  process.exit(await run(process.execPath, ["node_modules/vitest/vitest.mjs", "run", ...args]).ended);
+  return vitest("run", args.length > 0 ? args : [quiet]);
+}
+
+/** Measured; what is compiled the first time stays in services/build and test/guests/build. */
+function howLong() {
+  const files = readdirSync("test", { recursive: true }).filter((name) => name.endsWith(".test.ts"));
+  const usual = "about 9 minutes on two cores that have nothing else to do, 2 more the first time";
+  return `npm test: ${files.length} test files, ${usual}; longer beside other work`;
+}
+
+async function vitest(mode, args) {
+  process.exit(await run(process.execPath, ["node_modules/vitest/vitest.mjs", mode, ...args]).ended);
+}
+
+/** Builds and builds the test guests, where a source is younger than the last time. */
+async function refresh() {
+  const program = ["src", "wire", "actors", "supervisors", "services", "package-lock.json", "build.mjs"];
+  await unlessFresh("program", ["dist", "services/build"], program, build);
+  const of = ["test/guests", "services", "package-lock.json"];
+  await unlessFresh("guests", ["test/guests/build"], of, () => guests("test/guests/build.mjs"));
+}
+
+async function unlessFresh(name, outputs, sources, make) {
+  const stamp = `node_modules/.cache/frenezulo/${name}.made`;
+  const beganMs = Date.now();
+  if (outputs.every(existsSync) && Math.max(...sources.map(youngest)) <= modified(stamp)) return;
+  await make();
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, "");
+  utimesSync(stamp, beganMs / 1000, beganMs / 1000); // what is changed while it is made is younger
+}
+
+/** When the youngest source at or below a path was changed. */
+function youngest(path) {
+  if (isOutput(path)) return 0;
+  if (!statSync(path).isDirectory()) return modified(path);
+  const below = readdirSync(path).map((name) => youngest(join(path, name)));
+  return Math.max(modified(path), ...below); // a folder's own: of what was removed or renamed
+}
+
+function isOutput(path) {
+  return /(^|\/)(build|dist|node_modules|target)(\/|$)/.test(path);
 }
 
 function serve(args, nodeFlags = []) {
@@ -191,7 +257,6 @@ async function dev(args) {
  */
 function onChangeBelow(folders, changed) {
   const watched = new Set();
-  const isOutput = (path) => /(^|\/)(build|dist|node_modules|target)(\/|$)/.test(path);
   const watchAll = () => {
     const below = folders.flatMap((folder) =>
       readdirSync(folder, { recursive: true, withFileTypes: true })

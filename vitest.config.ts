@@ -1,9 +1,12 @@
 // How the tests run: few files at a time, since two cores carry the tests and the nodes they start.
 import { defineConfig } from "vitest/config";
-import { skipsReporter } from "./test/skips.ts";
+import { PATIENCE_MS } from "./test/harness/patience.ts";
+import { Summary } from "./test/summary.ts";
 
 /** Where the results are written as JSON, besides being printed: .ci/run counts them. */
 const report = process.env.TEST_REPORT;
+/** A test that takes longer hangs. */
+const WATCHDOG_MS = (process.env.TEST_LONG === "1" ? 6 : 2) * PATIENCE_MS;
 
 export default defineConfig({
   test: {
@@ -11,11 +14,11 @@ export default defineConfig({
     exclude: ["**/node_modules/**", "test/guests/**"],
     pool: "forks",
     maxWorkers: 2,
-    // Where other work holds a machine up, timing alone must fail nothing. A fault that shows every second time still
-    // fails, and what was retried is told.
-    retry: process.env.CI ? 1 : 0,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
-    reporters: ["default", skipsReporter, ...(report ? [["json", { outputFile: report }] as const] : [])],
+    // No test depends on the speed of the machine: these end what hangs, and nothing is tried twice.
+    testTimeout: WATCHDOG_MS,
+    hookTimeout: WATCHDOG_MS,
+    teardownTimeout: WATCHDOG_MS,
+    expect: { poll: { timeout: PATIENCE_MS, interval: 20 } },
+    reporters: [new Summary(), ...(report ? [["json", { outputFile: report }] as const] : [])],
   },
 });

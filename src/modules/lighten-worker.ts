@@ -12,8 +12,6 @@ export type LightenAnswer =
   /** Why it cannot be light; `isFinal` if it will not become so by trying again. */
   | { readonly why: string; readonly isFinal: boolean };
 
-/** Serving comes first: what is rewritten is in use already, by processes with threads of their own. */
-const NICENESS = 10;
 const WHY_MAX = 500;
 
 process.on("message", async (bytes: Uint8Array) => {
@@ -21,7 +19,7 @@ process.on("message", async (bytes: Uint8Array) => {
 });
 // A terminal sends it to all its processes: the node decides what becomes of us.
 process.on("SIGINT", () => undefined);
-setPriority(NICENESS);
+setPriority(Number(process.argv[2] ?? 0));
 
 /** What Binaryen says before it gives up. It takes console.error when it is loaded. */
 const said: string[] = [];

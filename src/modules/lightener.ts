@@ -12,19 +12,22 @@ export interface LightenerOptions {
   readonly rewriteMs: number;
   /** Bytes; larger modules are not rewritten (limits.rewrite_bytes). */
   readonly bytesMax: number;
+  /** Of the process that rewrites: above 0 it gives way to all else, which is minutes on a machine that is busy. */
+  readonly niceness: number;
   /** What could not be kept, and so is rewritten again when the node starts the next time. */
   readonly onCacheFailure?: (digest: string, error: unknown) => void;
 }
 
 export class Lightener {
   readonly #options: LightenerOptions;
-  readonly #rewriter = new Rewriter();
+  readonly #rewriter: Rewriter;
   readonly #flights = new Flights<Light>();
   readonly #turns = new InTurn();
   #isClosed = false;
 
   constructor(options: LightenerOptions) {
     this.#options = options;
+    this.#rewriter = new Rewriter(options.niceness);
   }
 
   /** What became of a module, if it was ever rewritten. @throws what the cache throws */

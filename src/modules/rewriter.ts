@@ -17,8 +17,14 @@ const IDLE_MS = 10_000;
 const ERROR_TEXT_MAX = 500;
 
 export class Rewriter {
+  readonly #niceness: number;
   #child: ChildProcess | undefined;
   #idle: Timer | undefined;
+
+  /** @param niceness of the process */
+  constructor(niceness: number) {
+    this.#niceness = niceness;
+  }
 
   /**
    * Rewrites a module; not to be called while another is rewritten.
@@ -64,7 +70,7 @@ export class Rewriter {
       this.#child.channel?.ref();
       return this.#child;
     }
-    const child = fork(fileURLToPath(distFile("lighten-worker.js")), {
+    const child = fork(fileURLToPath(distFile("lighten-worker.js")), [String(this.#niceness)], {
       serialization: "advanced",
       execArgv: [`--wasm-max-mem-pages=${MEMORY_PAGES}`, `--max-old-space-size=${HEAP_MIB}`],
       env: {}, // neither the node's tokens nor its NODE_OPTIONS

@@ -23,6 +23,8 @@ export interface ProcessSystemParts {
   readonly share: CarrierShare | null;
 }
 
+/** Serving comes first: what a node rewrites is in use already, by processes with threads of their own. */
+const NICENESS = 10;
 /** Carriers for light processes alone. */
 const HOSTS_MAX = Math.max(2, availableParallelism());
 
@@ -40,6 +42,7 @@ export class ProcessSystem {
       cache,
       rewriteMs: limits.rewrite,
       bytesMax: limits.rewrite_bytes,
+      niceness: share === null ? 0 : NICENESS, // a program by itself waits for it
       onCacheFailure: (digest, error) => log?.warn({ digest, error: String(error) }, "a light module was not kept"),
     });
     this.forms = new ModuleForms(modules, this.#lightener);

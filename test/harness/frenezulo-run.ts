@@ -1,6 +1,7 @@
 // Runs programs through the built node's `run` and `test`, as a user does, and gives what they printed.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { PATIENCE_MS } from "./patience.ts";
 
 const mainFile = join(import.meta.dirname, "../../dist/main.js");
 
@@ -15,7 +16,7 @@ export interface ProgramEnd {
  * Runs `frenezulo ARGS…` to its end.
  * @param timeoutMs after so long it is killed; its end then has a signal
  */
-export function frenezulo(args: readonly string[], timeoutMs = 240_000): Promise<ProgramEnd> {
+export function frenezulo(args: readonly string[], timeoutMs = PATIENCE_MS): Promise<ProgramEnd> {
   const { NODE_OPTIONS: _, ...env } = process.env;
   const node = process.env.FRENEZULO_TEST_NODE ?? process.execPath;
   const child = spawn(node, [mainFile, ...args], {

@@ -7,19 +7,17 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
+import { eventually, PATIENCE_MS, patient } from "./patience.ts";
 
 const mainFile = join(import.meta.dirname, "../../dist/main.js");
-/** Until it listens, and from SIGTERM to its end, drain included. ms */
-const START_MS = 30_000;
-const STOP_MS = 30_000;
 
 export type Http = "uws" | "node";
 export const defaultHttp: Http = process.env.TEST_ACCEPTORS === "node" ? "node" : "uws";
 
 export interface NodeOptions {
   /**
-   * What frenezulo.toml holds, in its own names: {services: {hello: {source: "/…"}}}. A log.level above info is not
-   * understood.
+   * What frenezulo.toml holds, in its own names: {services: {hello: {source: "/…"}}}. Times that it does not name are
+   * those of `patient`. A log.level above info is not understood.
    */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly http?: Http;
@@ -98,8 +96,9 @@ export class NodeProcess {
   static async start(options: NodeOptions = {}): Promise<NodeProcess> {
     const folder = options.folder ?? mkdtempSync(join(tmpdir(), "frenezulo-test-"));
     const file = join(folder, "frenezulo.toml");
-    const { config = {}, http = defaultHttp } = options;
-    const listen = { address: "127.0.0.1:0", http, ...(config.listen as object | undefined) };
+    const config = patient(options.config ?? {});
+    const { http = defaultHttp } = options;
+    const listen = { address: "127.0.0.1:0", http, ...(config.listen as object) };
     const log = { level: "info", format: "json", ...(config.log as object | undefined) };
     writeFileSync(file, stringify({ ...config, listen, log, store: { data: join(folder, "data") } }));
     const args = [...(options.nodeArgs ?? []), mainFile, "up", "--config", file, ...(options.args ?? [])];
@@ -111,7 +110,7 @@ export class NodeProcess {
     });
     await new Promise((resolve, reject) => child.once("spawn", resolve).once("error", reject));
     const node = new NodeProcess(child, folder);
-    const { msg } = await node.logged(/^listening on /, START_MS).catch(async (error: unknown) => {
+    const { msg } = await node.logged(/^listening on /).catch(async (error: unknown) => {
       await node.stop({ keepFolder: options.folder !== undefined });
       throw error;
     });
@@ -123,10 +122,8 @@ export class NodeProcess {
     return `http://${this.address}`;
   }
 
-  /**
-   * The first line of the log, written or yet to come, whose text fits. @throws if the node ends or `ms` pass before
-   */
-  logged(text: RegExp, ms = 10_000): Promise<LogLine> {
+  /** The first line of the log, written or yet to come, whose text fits. @throws if the node ends before */
+  logged(text: RegExp): Promise<LogLine> {
     return new Promise((resolve, reject) => {
       const settle = (line: LogLine | undefined, why: string): void => {
         clearTimeout(timer);
@@ -134,7 +131,7 @@ export class NodeProcess {
         if (line === undefined) reject(new Error(`${why}\n${this.tail()}`));
         else resolve(line);
       };
-      const timer = setTimeout(() => settle(undefined, `no ${text} in the log within ${ms} ms`), ms);
+      const timer = setTimeout(() => settle(undefined, `no ${text} in the log`), PATIENCE_MS);
       const check = (): void => {
         const line = this.log.find(({ msg }) => text.test(msg));
         if (line !== undefined || !running.has(this)) settle(line, `the node ended without ${text} in its log`);
@@ -167,15 +164,18 @@ export class NodeProcess {
     return (await this.metrics()).get(`frenezulo_${name}`) ?? 0;
   }
 
-  /** Resolves once a metric holds; asks every 20 ms. @throws with its last value after `ms` */
-  async metricSettles(name: string, holds: (value: number) => boolean, ms = 20_000): Promise<number> {
-    const lastMs = performance.now() + ms;
-    for (;;) {
-      const value = await this.metric(name);
-      if (holds(value)) return value;
-      if (performance.now() > lastMs) throw new Error(`${name} is still ${value} after ${ms} ms\n${this.tail()}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+  /** Resolves once a metric holds. @throws with its last value if it never does */
+  metricSettles(name: string, holds: (value: number) => boolean): Promise<number> {
+    return eventually(
+      () => this.metric(name),
+      holds,
+      (last) => `${name} is still ${last}\n${this.tail()}`,
+    );
+  }
+
+  /** Resolves once every thread that was to end has ended. */
+  async noZombies(): Promise<void> {
+    await this.metricSettles("zombies", (zombies) => zombies === 0);
   }
 
   usage(): Usage {
@@ -199,7 +199,7 @@ export class NodeProcess {
     this.signal("SIGTERM");
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<null>((resolve) => {
-      timer = setTimeout(() => resolve(null), STOP_MS);
+      timer = setTimeout(() => resolve(null), PATIENCE_MS);
     });
     const end = await Promise.race([this.ended, late]);
     clearTimeout(timer);

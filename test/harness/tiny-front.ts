@@ -14,6 +14,7 @@ import {
 import { makeNodeAcceptor } from "../../src/acceptor/node-http.ts";
 import { loadUws, makeUwsAcceptor } from "../../src/acceptor/uws.ts";
 import { type ErrorCode, errorTable } from "../../src/errors.ts";
+import { PATIENCE_MS } from "./patience.ts";
 
 /** One request as the acceptor handed it over. */
 export interface Seen {
@@ -145,7 +146,13 @@ export async function start(make: MakeAcceptor, options: Partial<AcceptorOptions
   const front = new TinyFront();
   const acceptor = make(
     {
-      ...{ address: "127.0.0.1:0", connectionsMax: 1000, idleMs: 30_000, writeMs: 30_000, bodyMs: 30_000 },
+      ...{
+        address: "127.0.0.1:0",
+        connectionsMax: 1000,
+        idleMs: PATIENCE_MS,
+        writeMs: PATIENCE_MS,
+        bodyMs: PATIENCE_MS,
+      },
       ...{ bodyBudget: new BodyBudget(64 * 1024 * 1024), ...options },
     },
     front,

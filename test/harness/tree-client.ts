@@ -5,7 +5,7 @@ import { stringify } from "smol-toml";
 import type { ReloadResult, TreeChild, TreeView } from "../../src/admin/verbs.ts";
 import type { ErrorBody } from "./admin-client.ts";
 import { defaultHttp, type NodeProcess } from "./node-process.ts";
-import { sleep } from "./raw-http.ts";
+import { patient } from "./patience.ts";
 
 export async function treeOf(node: NodeProcess): Promise<TreeView> {
   const response = await fetch(`${node.url}/services/-/tree`);
@@ -40,17 +40,6 @@ export async function pidsOf(node: NodeProcess, prefix: string): Promise<number[
   return [...(await actorsOf(node, prefix)).keys()].sort((a, b) => a - b);
 }
 
-/** Resolves to the first value that holds; asks every 20 ms. @throws with the last value after `ms` */
-export async function eventually<T>(ask: () => Promise<T>, holds: (value: T) => boolean, ms = 20_000): Promise<T> {
-  const lastMs = performance.now() + ms;
-  for (;;) {
-    const value = await ask();
-    if (holds(value)) return value;
-    if (performance.now() > lastMs) throw new Error(`after ${ms} ms it is still ${JSON.stringify(value)}`);
-    await sleep(20);
-  }
-}
-
 /** What frenezulo.toml holds, in its own names. */
 export type FileConfig = Readonly<Record<string, unknown>>;
 
@@ -64,9 +53,10 @@ export function writeConfigText(node: NodeProcess, text: string): void {
 }
 
 export function wholeConfig(node: NodeProcess, config: FileConfig): Record<string, unknown> {
+  const whole = patient(config);
   return {
-    ...config,
-    listen: { address: "127.0.0.1:0", http: defaultHttp },
+    ...whole,
+    listen: { address: "127.0.0.1:0", http: defaultHttp, ...(whole.listen as object) },
     log: { level: "info", format: "json" },
     store: { data: join(node.folder, "data"), ...(config.store as object | undefined) },
   };

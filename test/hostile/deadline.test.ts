@@ -1,15 +1,16 @@
 // Deadlines, time in the queue, and clients that leave: who wins the race does not matter, each request has one answer.
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { guestPath, servicePath } from "../guests/guests.ts";
-import { Bystander, HttpClient, runLanes } from "../harness/http-client.ts";
+import { Bystander, HttpClient, type Reply, runLanes } from "../harness/http-client.ts";
 import { NodeProcess } from "../harness/node-process.ts";
+import { eventually, holdsWithin, whileItRuns } from "../harness/patience.ts";
 import { sleep } from "../harness/raw-http.ts";
 
 const isLong = process.env.TEST_LONG === "1";
-vi.setConfig({ testTimeout: isLong ? 1_800_000 : 300_000 });
 const RACES = isLong ? 10_000 : 2_000;
 const ABORTS_A_STAGE = isLong ? 1_000 : 200;
-const DEADLINE_MS = 60;
+const DEADLINE_MS = 150;
+const QUEUE_MS = 300;
 /** Sleeping takes no processor: so many services race at once. */
 const RACERS = 16;
 
@@ -21,14 +22,14 @@ let node: NodeProcess;
 let client: HttpClient;
 
 beforeAll(async () => {
-  const slow = (limits: object): object => ({ ...ledger, ...enduring, limits: { deadline: "30s", ...limits } });
+  const slow = (limits: object): object => ({ ...ledger, ...enduring, limits });
   const services: Record<string, unknown> = {
     hello: { source: servicePath("hello") },
-    behind: { ...ledger, ...enduring, limits: { deadline: "200ms" } },
-    "behind-kept": { ...ledger, ...enduring, state: "kept", limits: { deadline: "200ms" } },
+    behind: { ...ledger, ...enduring, limits: { deadline: "1s" } },
+    "behind-kept": { ...ledger, ...enduring, state: "kept", limits: { deadline: "1s" } },
     // One actor where something must wait: another would be started for what is behind a slow request.
-    impatient: { ...slow({ queue_timeout: "150ms" }), scale: { max: 1 } },
-    "impatient-queue": { ...slow({ queue_timeout: "150ms", concurrency: 1 }), scale: { max: 1 } },
+    impatient: { ...slow({ queue_timeout: `${QUEUE_MS}ms` }), scale: { max: 1 } },
+    "impatient-queue": { ...slow({ queue_timeout: `${QUEUE_MS}ms`, concurrency: 1 }), scale: { max: 1 } },
     two: { ...slow({ concurrency: 2, queue: 0 }), scale: { max: 1 } },
     one: slow({ concurrency: 1, queue: 1_000 }),
     strict: slow({ concurrency: 1, queue: 0 }),
@@ -38,7 +39,7 @@ beforeAll(async () => {
     echo: { source: servicePath("echo"), ...enduring },
   };
   for (let i = 0; i < RACERS; i++) {
-    services[`race-${i}`] = { ...ledger, ...enduring, limits: { deadline: `${DEADLINE_MS}ms`, queue_timeout: "30s" } };
+    services[`race-${i}`] = { ...ledger, ...enduring, limits: { deadline: `${DEADLINE_MS}ms` } };
   }
   node = await NodeProcess.start({ config: { services, limits: { carriers: 40, spare: 4 } } });
   client = new HttpClient(node.address);
@@ -46,7 +47,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   client.close();
-  expect(await node.metric("zombies")).toBe(0);
+  await node.noZombies();
   expect(await node.metric("output_dropped_bytes_total")).toBe(0); // else the ledgers would not be whole
   expect(await node.metric("log_dropped_total")).toBe(0);
   expect(await node.stop()).toEqual({ code: 0, signal: null });
@@ -54,12 +55,24 @@ afterAll(async () => {
 
 let marks = 0;
 
+/** Until it is answered: where times are short a busy machine alone may pass one of them, 503 or 504. */
+async function answered(service: string, id: string): Promise<void> {
+  const isTimed = /^(race|impatient)/.test(service);
+  await eventually(
+    async () => {
+      const { status, body } = await client.request(`/${service}?id=${id}`);
+      if (!isTimed || ![503, 504].includes(status)) expect(status, body.toString()).toBe(200);
+      return status;
+    },
+    (status) => status === 200,
+  );
+}
+
 /** How often a service's guests began each request, by its id. */
 async function begun(service: string): Promise<Map<string, number>> {
   // A line that comes after all others: then the log has been read so far.
   const mark = `mark-${++marks}`;
-  const reply = await client.request(`/${service}?id=${mark}`);
-  expect(reply.status, reply.body.toString()).toBe(200);
+  await answered(service, mark);
   await node.logged(new RegExp(`^begun ${mark}$`));
   const counts = new Map<string, number>();
   for (const line of node.guestLines(service)) {
@@ -72,24 +85,9 @@ async function begun(service: string): Promise<Map<string, number>> {
 const hasBegun = (service: string, id: string) => node.logged(new RegExp(`^begun ${service}-${id}$`));
 const detail = async (service: string) => JSON.parse((await client.request(`/services/${service}`)).body.toString());
 /** Resolves once the service has so many requests, or `ms` have passed. */
-async function inFlightReaches(service: string, count: number, ms: number): Promise<void> {
-  const lastMs = performance.now() + ms;
-  while (performance.now() < lastMs && (await detail(service)).inFlight < count) await sleep(5);
-}
+const inFlightReaches = (service: string, count: number, ms: number) =>
+  holdsWithin(ms, async () => (await detail(service)).inFlight >= count);
 
-/**
- * Does what must be done while a request of `ms` runs, and does it again with a longer one if the machine was too slow.
- * @param act begins with that request; what it gives looks at the outcome, which counts if it was in time
- */
-async function whileItRuns<T>(act: (ms: number) => Promise<(isInTime: boolean) => Promise<T>>): Promise<T> {
-  for (let ms = 1_000; ; ms *= 3) {
-    const lastMs = performance.now() + ms;
-    const finish = await act(ms);
-    const isInTime = performance.now() < lastMs || ms > 20_000;
-    const outcome = await finish(isInTime);
-    if (isInTime) return outcome;
-  }
-}
 const codeOf = (body: Buffer): string => JSON.parse(body.toString()).error.code;
 
 /** Nothing is in flight any more, and a request to each is answered. */
@@ -97,12 +95,11 @@ async function expectQuiet(...services: string[]): Promise<void> {
   await node.metricSettles("in_flight", (value) => value === 0);
   await node.metricSettles("queued", (value) => value === 0);
   for (const service of services) {
-    const reply = await client.request(`/${service}?id=after&n=1`);
-    // The racers' deadline is so short that a busy machine alone may pass it.
-    expect(service.startsWith("race-") ? [200, 504] : [200], reply.body.toString()).toContain(reply.status);
-    for (const lastMs = performance.now() + 20_000; (await detail(service)).inFlight > 0; await sleep(20)) {
-      expect(performance.now(), `${service} has requests in flight still`).toBeLessThan(lastMs);
-    }
+    await answered(service, "after&n=1");
+    await eventually(
+      async () => (await detail(service)).inFlight,
+      (inFlight) => inFlight === 0,
+    );
   }
 }
 
@@ -146,8 +143,9 @@ describe("a request that ends when its deadline passes", () => {
     // Both sides win, or it was no race.
     expect(killed).toBeGreaterThan(RACES / 50);
     expect(killed).toBeLessThan(RACES);
-    // An innocent one does nothing: it passes its deadline only where the machine gave its thread no time.
-    expect(starved).toBeLessThan(innocents.length / 10);
+    // An innocent one does nothing: it passes its deadline only where the machine gave its thread no time. Were its
+    // time behind another counted, too, it would be nearly all of them.
+    expect(starved).toBeLessThan(innocents.length / 2);
     // An actor whose guest had replied and not yet returned is killed, too: its client has its answer.
     expect(await node.metric('restarts_total{reason="deadline"}')).toBeGreaterThanOrEqual(killed);
     await expectQuiet(...begunBy.keys());
@@ -156,8 +154,7 @@ describe("a request that ends when its deadline passes", () => {
   it.each(["behind", "behind-kept"])(
     "fails alone: what waits behind it is answered by the next actor (%s)",
     async (service) => {
-      const before = await client.request(`/${service}?id=${service}-before`);
-      expect(before.status).toBe(200);
+      await answered(service, `${service}-before`);
       const [actor] = (await detail(service)).actors;
       const guilty = new HttpClient(node.address);
       const looping = guilty.request(`/${service}?id=${service}-guilty&do=loop`);
@@ -181,20 +178,28 @@ describe("a request that ends when its deadline passes", () => {
 
 describe("a request that waits too long", () => {
   it.each(["impatient", "impatient-queue"])("is answered 503 without a kill (%s)", async (service) => {
-    expect((await client.request(`/${service}?id=${service}-before`)).status).toBe(200);
-    const first = new HttpClient(node.address);
-    const running = first.request(`/${service}?id=${service}-first&do=sleep&ms=2000`);
-    await hasBegun(service, "first");
-    await runLanes(node.address, 5, 5, async (each, index) => {
-      const { status, body, headers, ms } = await each.request(`/${service}?id=${service}-${index}`);
-      expect([status, codeOf(body)]).toEqual([503, "queue_timeout"]);
-      expect(Number(headers.get("retry-after"))).toBeGreaterThan(0);
-      expect(ms).toBeGreaterThan(148);
+    const waited = await whileItRuns(async (ms) => {
+      await answered(service, `${service}-before-${ms}`);
+      const first = new HttpClient(node.address);
+      const running = first.request(`/${service}?id=${service}-first-${ms}&do=sleep&ms=${ms}`);
+      await hasBegun(service, `first-${ms}`);
+      const replies: Reply[] = [];
+      await runLanes(node.address, 5, 5, async (each, index) => {
+        replies.push(await each.request(`/${service}?id=${service}-${ms}-${index}`));
+      });
+      return async (isInTime) => {
+        for (const { status, body, headers, ms } of isInTime ? replies : []) {
+          expect([status, codeOf(body)]).toEqual([503, "queue_timeout"]);
+          expect(Number(headers.get("retry-after"))).toBeGreaterThan(0);
+          expect(ms).toBeGreaterThan(QUEUE_MS - 2);
+        }
+        expect((await running).status).toBe(200);
+        first.close();
+        return `${service}-${ms}`;
+      };
     });
-    expect((await running).status).toBe(200);
-    first.close();
     const counts = await begun(service);
-    for (let i = 0; i < 5; i++) expect(counts.get(`${service}-${i}`)).toBeUndefined();
+    for (let i = 0; i < 5; i++) expect(counts.get(`${waited}-${i}`)).toBeUndefined();
     expect((await detail(service)).counts.restarts).toBe(0);
     await expectQuiet(service);
   });

@@ -37,7 +37,11 @@ async function exchange(address: string, pieces: readonly string[]): Promise<Res
   return { statuses, isClosed };
 }
 
-const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 15));
+/** A while in which the acceptor, which shares this thread, has had its turns: however busy the machine is. */
+async function pause(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 15));
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
 
 async function inLanes<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
   let next = 0;
@@ -63,9 +67,7 @@ describe.each(acceptors)("the %s acceptor, whatever the segments", (acceptor) =>
     ({ bytes, expected }, i) => bytes.length < 400 && (i % 3 === 0 || (expected.uws === 200 && expected.node === 200)),
   );
 
-  it("gives a split probe the verdict of the whole one, and never serves what is smuggled", {
-    timeout: 300_000,
-  }, async () => {
+  it("gives a split probe the verdict of the whole one, and never serves what is smuggled", async () => {
     const wrong: string[] = [];
     for (const { name, bytes, expected } of sample) {
       const under = await starts(acceptor);
@@ -245,7 +247,7 @@ describe.runIf(acceptors.length === 2)("both acceptors", () => {
       return `${method} ${target} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n${payload}`;
     });
 
-  it("see the same in every valid request", { timeout: 300_000 }, async () => {
+  it("see the same in every valid request", async () => {
     const [uws, node] = [await starts("uws"), await starts("node")];
     const wrong: string[] = [];
     for (const bytes of fc.sample(valid, { numRuns: 200, seed })) {
@@ -257,9 +259,7 @@ describe.runIf(acceptors.length === 2)("both acceptors", () => {
     expect(wrong.join("\n")).toBe("");
   });
 
-  it("see the same requests in what both serve of the probes, and never more than one", {
-    timeout: 300_000,
-  }, async () => {
+  it("see the same requests in what both serve of the probes, and never more than one", async () => {
     const [uws, node] = [await starts("uws"), await starts("node")];
     const wrong: string[] = [];
     for (const { name, bytes, expected } of framingProbes) {

@@ -1,6 +1,6 @@
 // src/modules/: whatever the bytes, an error of the table or a module; the rewrite changes no verdict of V8's.
 import fc from "fast-check";
-import { afterAll, describe, expect, it, vi } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { type errorTable, FrenezuloError } from "../../src/errors.ts";
 import { type IntakeLimits, Modules } from "../../src/modules/modules.ts";
 import { rewrite } from "../../src/modules/rewrite.ts";
@@ -16,14 +16,14 @@ import {
   unitType,
   validGuests,
 } from "../harness/modules-fixtures.ts";
+import { PATIENCE_MS } from "../harness/patience.ts";
 
 const isLong = process.env.TEST_LONG === "1";
-if (isLong) vi.setConfig({ testTimeout: 1_800_000 });
 const limits: IntakeLimits = {
   memoryBytes: 512 * 65_536,
   tableElements: 10_000,
   moduleBytesMax: 32 << 20,
-  compileMs: 60_000,
+  compileMs: PATIENCE_MS,
 };
 const verdicts = new Set(["bad_module", "unknown_import", "missing_entry", "module_limits"]);
 const ownRefusals = /shared memory|_initialize is|are reserved|needs the proposal|custom sections/;

@@ -247,14 +247,15 @@ describe.each(acceptors)("the %s acceptor", (name, make) => {
 
     it("give their budget back however the request ends", async () => {
       const bodyBudget = new BodyBudget(1_000_000);
-      const { front, address } = await start(make, { bodyBudget, bodyMs: 150 });
-      front.bodyMax = 5000;
+      const { front, address } = await start(make, { bodyBudget });
+      const impatient = await start(make, { bodyBudget, bodyMs: 150 });
+      front.bodyMax = impatient.front.bodyMax = 5000;
       const aborted = await RawClient.open(address);
       aborted.send(`POST /aborted HTTP/1.1\r\n${HOST}Content-Length: 4000\r\n\r\nabc`);
       await front.until(() => front.seen.length === 1);
       expect(bodyBudget.bytes).toBe(4000);
       aborted.destroy();
-      const late = await RawClient.open(address);
+      const late = await RawClient.open(impatient.address);
       late.send(`POST /late HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`);
       const large = await RawClient.open(address);
       expect((await large.request(chunked("/large", ["a".repeat(6000)])))!.status).toBe(413);

@@ -17,5 +17,4 @@ it.each([
     expect(Number(stdout.slice(3)), said).toBeGreaterThanOrEqual(carriersMin);
     expect(code, said).toBe(0);
   },
-  300_000,
 );

@@ -90,7 +90,7 @@ describe("a service that is killed with files open", () => {
         }
       }).length;
     for (let i = 0; i < 3; i++) expect((await client.request("/holding/page?do=hold")).status).toBe(504);
-    await expect.poll(count, { timeout: 10_000 }).toBe(0);
+    await expect.poll(count).toBe(0);
   });
 });
 

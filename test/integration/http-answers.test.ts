@@ -3,8 +3,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type ErrorCode, errorTable } from "../../src/errors.ts";
 import { fields } from "../guests/bad-replies.ts";
 import { guestPath, servicePath } from "../guests/guests.ts";
+import { AdminClient } from "../harness/admin-client.ts";
 import { HttpClient } from "../harness/http-client.ts";
 import { NodeProcess } from "../harness/node-process.ts";
+import { eventually, holdsWithin, whileItRuns } from "../harness/patience.ts";
 import { type RawAnswer, RawClient, valuesOf } from "../harness/raw-http.ts";
 import { acceptors } from "../harness/tiny-front.ts";
 
@@ -40,12 +42,12 @@ describe.each(acceptors.map(([name]) => name))("over %s", (http) => {
       status: { source: guestPath("status"), breaker: never },
       bytes: { source: guestPath("bytes"), breaker: never, limits: { body_out: 1000 } },
       small: { source: servicePath("echo"), limits: { body_in: 10 } },
-      slow: { source: guestPath("slow"), breaker: never, limits: { deadline: "300ms" } },
+      slow: { source: guestPath("slow"), breaker: never, limits: { deadline: "1s" } },
       // One at a time, one more may wait; and one that gives up waiting soon.
       busy: { source: guestPath("slow"), scale: { max: 1 }, limits: { concurrency: 1, queue: 1 } },
-      patient: { source: guestPath("slow"), scale: { max: 1 }, limits: { concurrency: 1, queue_timeout: "150ms" } },
+      patient: { source: guestPath("slow"), scale: { max: 1 }, limits: { concurrency: 1, queue_timeout: "300ms" } },
       dead: { source: guestPath("start-trap"), backoff: { min: "50ms" }, max_restarts: 2 },
-      breaking: { source: guestPath("hostile"), backoff: { min: "10m", max: "10m" } },
+      breaking: { source: guestPath("hostile"), backoff: { min: "10m", max: "10m" }, breaker: { window: "1h" } },
     };
     node = await NodeProcess.start({ http, config: { listen: { body_timeout: "1s" }, services } });
   });
@@ -131,29 +133,46 @@ describe.each(acceptors.map(([name]) => name))("over %s", (http) => {
   });
 
   it("a deadline that passed is 504, and the next request is served", async () => {
-    expect(expectFailure(await raw.request(get("/slow?do=spin&ms=60000")), "deadline", "slow")).toMatch(/300 ms/);
+    expect(expectFailure(await raw.request(get("/slow?do=spin&ms=60000")), "deadline", "slow")).toMatch(/1000 ms/);
     expect((await raw.request(get("/slow?ms=1")))?.body.toString()).toBe("done\n");
   });
 
   it("a service with as many requests as it may have and a full queue is 429", async () => {
-    const clients = await Promise.all(Array.from({ length: 6 }, () => RawClient.open(node.address)));
-    const answers = await Promise.all(clients.map((client) => client.request(get("/busy?do=spin&ms=700"))));
-    for (const client of clients) client.destroy();
-    const served = answers.filter((answer) => answer?.status === 200);
-    expect(served).toHaveLength(2);
-    for (const answer of answers) {
-      if (answer?.status !== 200) expect(expectFailure(answer, "service_busy", "busy")).toMatch(/2 requests/);
-    }
+    await whileItRuns(async (ms) => {
+      const clients = await Promise.all(Array.from({ length: 6 }, () => RawClient.open(node.address)));
+      let refused = 0;
+      const answers = clients.map(async (client) => {
+        const answer = await client.request(get(`/busy?do=spin&ms=${ms}`));
+        if (answer?.status !== 200) refused++;
+        return answer;
+      });
+      await holdsWithin(ms, async () => refused === 4);
+      return async (isInTime) => {
+        const failed = (await Promise.all(answers)).filter((answer) => answer?.status !== 200);
+        for (const client of clients) client.destroy();
+        for (const each of failed) expect(expectFailure(each, "service_busy", "busy")).toMatch(/2 requests/);
+        if (isInTime) expect(failed).toHaveLength(4);
+      };
+    }, 700);
     expect((await raw.request(get("/busy?ms=1")))?.status).toBe(200);
   });
 
   it("a request that waited too long is 503, while the one before it is served", async () => {
     const first = new HttpClient(node.address);
-    expect((await first.request("/patient?ms=1")).status).toBe(200);
-    const begun = first.request("/patient?do=spin&ms=1200");
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(expectFailure(await raw.request(get("/patient?ms=1")), "queue_timeout", "patient")).toMatch(/150 ms/);
-    expect((await begun).status).toBe(200);
+    await whileItRuns(async (ms) => {
+      await eventually(
+        async () => (await first.request("/patient?ms=1")).status,
+        (status) => status === 200, // its start takes longer than it may wait
+      );
+      const begun = first.request(`/patient?do=spin&ms=${ms}`);
+      const admin = new AdminClient(node.url);
+      await holdsWithin(ms, async () => (await admin.describe("patient")).inFlight === 1);
+      const waited = await raw.request(get("/patient?ms=1"));
+      return async (isInTime) => {
+        if (isInTime) expect(expectFailure(waited, "queue_timeout", "patient")).toMatch(/300 ms/);
+        expect((await begun).status).toBe(200);
+      };
+    }, 1200);
     first.close();
     await expectOpen();
   });
@@ -184,11 +203,16 @@ it("a node with as many requests as it may have is 503, whatever the service", a
   const client = new HttpClient(node.address);
   expect((await client.request("/slow?ms=1")).status).toBe(200);
   const begun = [1, 2].map(() => new HttpClient(node.address));
-  const slow = Promise.all(begun.map((each) => each.request("/slow?do=sleep&ms=800")));
-  await node.metricSettles("in_flight", (value) => value === 2);
   const raw = await RawClient.open(node.address);
-  expect(expectFailure(await raw.request(get("/hello")), "node_busy", "hello")).toMatch(/limits\.in_flight/);
-  expect((await slow).map(({ status }) => status)).toEqual([200, 200]);
+  await whileItRuns(async (ms) => {
+    const slow = Promise.all(begun.map((each) => each.request(`/slow?do=sleep&ms=${ms}`)));
+    await holdsWithin(ms, async () => (await node.metric("in_flight")) === 2);
+    const refused = await raw.request(get("/hello"));
+    return async (isInTime) => {
+      if (isInTime) expect(expectFailure(refused, "node_busy", "hello")).toMatch(/limits\.in_flight/);
+      expect((await slow).map(({ status }) => status)).toEqual([200, 200]);
+    };
+  }, 800);
   expect((await raw.request(get("/hello")))?.status).toBe(200);
   for (const each of [client, ...begun]) each.close();
   raw.destroy();

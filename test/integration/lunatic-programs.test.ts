@@ -32,7 +32,7 @@ describe.each([...programs])("%s", (source, module) => {
   beforeAll(async () => {
     mkdirSync(files);
     end = await frenezulo(["run", "--dir", `${files}::/db`, module]);
-  }, 300_000);
+  });
 
   afterAll(() => rmSync(files, { recursive: true }));
 

@@ -43,7 +43,7 @@ describe.each(programs)("%s", (source, module) => {
     const pem = [certificate, key, ca].map(String);
     const { stdout } = await run(module, ...pem).catch((failed: { stdout: string }) => failed);
     lines = stdout.split("\n");
-  }, 120_000);
+  });
 
   it.each(names)("%s", (name) => {
     const line = lines.find((each) => each.includes(name));
@@ -85,12 +85,12 @@ describe("a service that uses the network", () => {
     await new Promise<void>((resolve) => outside.listen(0, "127.0.0.1", resolve));
     port = (outside.address() as { port: number }).port;
     const network = { connect: [`127.0.0.1:${port}`], listen: ["127.0.0.1:*"] };
-    const guest = { source: guestPath("network"), limits: { deadline: "500ms" }, breaker: { failures: 1000 } };
+    const guest = { source: guestPath("network"), limits: { deadline: "2s" }, breaker: { failures: 1000 } };
     node = await NodeProcess.start({
       config: { services: { open: { ...guest, network }, closed: guest, kept: { ...guest, network, state: "kept" } } },
     });
     client = new HttpClient(node.address);
-  }, 60_000);
+  });
   let isSilent = false;
 
   afterAll(async () => {

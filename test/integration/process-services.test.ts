@@ -12,11 +12,10 @@ let node: NodeProcess;
 
 beforeAll(async () => {
   // Children wait until the module has been rewritten: the first request takes that long.
-  const limits = { deadline: "60s" };
   const services = {
-    fan: { source: servicePath("fan-out"), limits },
-    supervisor: { source: servicePath("supervisor"), limits },
-    ...(missing === undefined ? { rust: { source: rust, limits } } : {}),
+    fan: { source: servicePath("fan-out") },
+    supervisor: { source: servicePath("supervisor") },
+    ...(missing === undefined ? { rust: { source: rust } } : {}),
   };
   node = await NodeProcess.start({ config: { services } });
 });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { guest } from "../guests/guests.ts";
 import { AdminClient } from "../harness/admin-client.ts";
 import { NodeProcess } from "../harness/node-process.ts";
+import { eventually } from "../harness/patience.ts";
 
 const DEADLINE_MS = 5000;
 const policy = { limits: { deadline: `${DEADLINE_MS}ms` } };
@@ -17,16 +18,16 @@ beforeAll(async () => {
   // Until the module has been rewritten each process needs a thread, of which there are few. What the rewrite gave
   // stays as long as somebody serves the module.
   await serve("first");
-  for (let i = 0; (await ask("first", "join&n=200")).status !== 200; i++) {
-    expect(i).toBeLessThan(300);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  await eventually(
+    async () => (await ask("first", "join&n=200")).status,
+    (status) => status === 200,
+  );
   await noProcesses();
   environments = await node.metric("environments");
-}, 60_000);
+});
 
 afterAll(async () => {
-  expect(await node.metric("zombies")).toBe(0);
+  await node.noZombies();
   expect(await node.stop()).toEqual({ code: 0, signal: null });
 });
 
@@ -58,13 +59,11 @@ const ways = [
 
 /** Resolves once nobody that a guest has spawned lives. */
 async function noProcesses(): Promise<void> {
-  const lastMs = performance.now() + 20_000;
-  for (;;) {
-    const counts = [...(await node.metrics())].filter(([name]) => name.startsWith("frenezulo_processes{"));
-    if (counts.every(([, count]) => count === 0)) return;
-    if (performance.now() > lastMs) throw new Error(`processes live on: ${counts}\n${node.tail()}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await eventually(
+    async () => [...(await node.metrics())].filter(([name]) => name.startsWith("frenezulo_processes{")),
+    (counts) => counts.every(([, count]) => count === 0),
+    (counts) => `processes live on: ${counts}\n${node.tail()}`,
+  );
 }
 
 describe.each(ways)("a service that is %s", (name, way) => {
@@ -88,9 +87,7 @@ describe.each(ways)("a service that is %s", (name, way) => {
   });
 
   it.each(["ends", "traps"])("answers 502 at once when nobody is left who could reply: the child %s", async (then) => {
-    const beganMs = performance.now();
-    expect((await ask(prefix, `instead&then=${then}`)).status).toBe(502);
-    expect(performance.now() - beganMs).toBeLessThan(DEADLINE_MS);
+    expect((await ask(prefix, `instead&then=${then}`)).status).toBe(502); // and not 504 at the deadline
   });
 
   it("waits until the deadline for a child that lives, and ends it then", async () => {
@@ -121,7 +118,10 @@ describe.each(ways)("a service that is %s", (name, way) => {
     const pid = await number(prefix, "stay");
     expect(await number(prefix, `exists&pid=${pid}`)).toBe(1);
     expect((await ask(prefix, `kill&pid=${pid}`)).status).toBe(200);
-    for (let i = 0; (await number(prefix, `exists&pid=${pid}`)) === 1; i++) expect(i).toBeLessThan(100);
+    await eventually(
+      () => number(prefix, `exists&pid=${pid}`),
+      (exists) => exists === 0,
+    );
     await noProcesses();
   });
 
@@ -130,7 +130,10 @@ describe.each(ways)("a service that is %s", (name, way) => {
     expect(await number(prefix, "find&name=a")).toBe(pid);
     await ask(prefix, `kill&pid=${pid}`);
     await noProcesses();
-    for (let i = 0; (await number(prefix, "find&name=a")) !== 0; i++) expect(i).toBeLessThan(100);
+    await eventually(
+      () => number(prefix, "find&name=a"),
+      (found) => found === 0,
+    );
   });
 
   it("leaves nothing of 200 rounds", async () => {
@@ -176,9 +179,7 @@ describe("a service whose processes live in carriers of their own", () => {
     expect(await number("apart", "join&n=2")).toBe(5);
     expect(await ask("apart", "instead&ms=50")).toEqual({ status: 200, text: "by a child" });
     for (const then of ["ends", "traps"]) {
-      const beganMs = performance.now();
       expect((await ask("apart", `instead&ms=50&then=${then}`)).status).toBe(502);
-      expect(performance.now() - beganMs).toBeLessThan(DEADLINE_MS);
     }
     expect((await ask("apart", "instead&then=stays")).status).toBe(504);
     await noProcesses();

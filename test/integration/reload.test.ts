@@ -10,9 +10,9 @@ import { AdminClient } from "../harness/admin-client.ts";
 import { digestOf, helloSaying } from "../harness/hello-versions.ts";
 import { Bystander } from "../harness/http-client.ts";
 import { type NodeOptions, NodeProcess } from "../harness/node-process.ts";
+import { eventually } from "../harness/patience.ts";
 import { sleep } from "../harness/raw-http.ts";
 import {
-  eventually,
   type FileConfig,
   pidsOf,
   reload,
@@ -40,7 +40,7 @@ async function start(config: FileConfig, options: Omit<NodeOptions, "config"> = 
 const write = (config: FileConfig): void => writeConfig(node, { defaults, limits: { carriers: 12 }, ...config });
 
 afterEach(async () => {
-  expect(await node.metric("zombies")).toBe(0);
+  await node.noZombies();
   expect(await node.stop()).toEqual({ code: 0, signal: null });
 });
 

@@ -28,4 +28,4 @@ it("a service with processes is served however many carriers there were before",
   const answer = await fetch(`${node.url}/children?do=fill&n=50`);
   expect([answer.status, (await answer.text()).trim()]).toEqual([200, "50"]);
   expect(new Map(await node.metrics()).get('frenezulo_processes{service="children"}')).toBe(50);
-}, 120_000);
+});

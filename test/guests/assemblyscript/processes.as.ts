@@ -153,9 +153,9 @@ export function _start(): void {
   });
   test("timers send later, or not at all", () => {
     const mailbox = new Mailbox<i64>();
-    self<i64>().sendAfter(2, 40);
-    self<i64>().sendAfter(1, 10);
-    const never = self<i64>().sendAfter(3, 20);
+    self<i64>().sendAfter(2, 1200);
+    self<i64>().sendAfter(1, 400);
+    const never = self<i64>().sendAfter(3, 800);
     expect(never.cancel(), "cancelled");
     expect(!never.cancel(), "cancelled once");
     expect(mailbox.receive() == 1 && mailbox.receive() == 2, "in order");

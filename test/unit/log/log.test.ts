@@ -12,6 +12,7 @@ import { escapeControls } from "../../../src/log/escape.ts";
 import { type Log, type LogOptions, openLog } from "../../../src/log/log.ts";
 import { prettyLine } from "../../../src/log/pretty.ts";
 import { LogRate } from "../../../src/log/rate.ts";
+import { PATIENCE_MS } from "../../harness/patience.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "frenezulo-log-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -31,7 +32,7 @@ function open(options: Partial<LogOptions> = {}): Log {
 }
 
 async function written(log: Log): Promise<string[]> {
-  await log.flush(10_000);
+  await log.flush(PATIENCE_MS);
   return readFileSync(file, "utf8").split("\n").slice(0, -1);
 }
 
@@ -203,8 +204,13 @@ describe("when nobody reads", () => {
   test("because the reader has gone, the process goes on", async () => {
     const child = await start(`
       const log = openLog({ level: "info", format: "json" });
-      setInterval(() => log.info({}, "x".repeat(5000)), 1);
-      setTimeout(() => { process.stderr.write("alive"); process.exit(0); }, 300);`);
+      let lines = 0;
+      setInterval(() => {
+        log.info({}, "x".repeat(5000));
+        if (++lines < 200) return; // far more than the pipe holds
+        process.stderr.write("alive");
+        process.exit(0);
+      }, 1);`);
     child.stdout.destroy();
     let report = "";
     child.stderr.on("data", (chunk: Buffer) => {
@@ -218,7 +224,7 @@ describe("when nobody reads", () => {
     const child = await start(`
       const log = openLog({ level: "info", format: "json" });
       for (let i = 0; i < 2_000; i++) log.info({ i }, "x".repeat(200));
-      await log.flush(60_000);
+      await log.flush(${PATIENCE_MS});
       process.exit(0);`);
     let lines = 0;
     child.stdout.on("data", (chunk: Buffer) => {

@@ -18,6 +18,7 @@ import {
   unitType,
   wasm,
 } from "../../harness/modules-fixtures.ts";
+import { PATIENCE_MS } from "../../harness/patience.ts";
 
 const looping = (name: string) =>
   wasm(`(module (memory (export "memory") 1)
@@ -47,7 +48,13 @@ const open: Lightener[] = [];
 const folders: string[] = [];
 function make(options: Partial<LightenerOptions> = {}): { lightener: Lightener; kept: Map<string, Light> } {
   const { kept, cache: inMemory } = cache();
-  const lightener = new Lightener({ cache: inMemory, rewriteMs: 60_000, bytesMax: 1 << 20, ...options });
+  const lightener = new Lightener({
+    cache: inMemory,
+    rewriteMs: PATIENCE_MS,
+    bytesMax: 1 << 20,
+    niceness: 0,
+    ...options,
+  });
   open.push(lightener);
   return { lightener, kept };
 }

@@ -14,8 +14,14 @@ import {
   validGuests,
   wasm,
 } from "../../harness/modules-fixtures.ts";
+import { PATIENCE_MS } from "../../harness/patience.ts";
 
-const limits: IntakeLimits = { memoryBytes: 1 << 20, tableElements: 1000, moduleBytesMax: 8 << 20, compileMs: 60_000 };
+const limits: IntakeLimits = {
+  memoryBytes: 1 << 20,
+  tableElements: 1000,
+  moduleBytesMax: 8 << 20,
+  compileMs: PATIENCE_MS,
+};
 const failure = (expected: string) => expect.objectContaining({ name: "FrenezuloError", code: expected });
 
 const open: Modules[] = [];

@@ -80,7 +80,7 @@ describe("the router", () => {
   );
   const path = fc.array(segment, { maxLength: 4 }).map((segments) => `/${segments.join("/")}`);
 
-  it("agrees with a naive oracle and owns whole segments only", { timeout: 120_000 }, () => {
+  it("agrees with a naive oracle and owns whole segments only", () => {
     const oracle = (prefixes: readonly string[], path: string): string | undefined => {
       let decoded = "";
       try {

@@ -10,6 +10,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { guardedLookup } from "../../../src/sources/download.ts";
 import { Sources, type SourcesOptions } from "../../../src/sources/sources.ts";
+import { PATIENCE_MS } from "../../harness/patience.ts";
 
 const MODULE = Buffer.from("0061736d01000000", "hex");
 const code = (expected: string) => expect.objectContaining({ name: "FrenezuloError", code: expected });
@@ -17,7 +18,7 @@ const code = (expected: string) => expect.objectContaining({ name: "FrenezuloErr
 describe("a file: URL", () => {
   const base = realpathSync(mkdtempSync(join(tmpdir(), "frenezulo-sources-")));
   const folder = join(base, "modules");
-  const sources = new Sources({ folder, allow: [], bytesMax: 1000, timeoutMs: 1000 });
+  const sources = new Sources({ folder, allow: [], bytesMax: 1000, timeoutMs: PATIENCE_MS });
   const url = (...path: string[]) => pathToFileURL(join(folder, ...path)).href;
 
   beforeAll(() => {
@@ -47,7 +48,7 @@ describe("a file: URL", () => {
   });
 
   it("reads through a configured folder that is itself a link", async () => {
-    const aliased = new Sources({ folder: join(base, "alias"), allow: [], bytesMax: 1000, timeoutMs: 1000 });
+    const aliased = new Sources({ folder: join(base, "alias"), allow: [], bytesMax: 1000, timeoutMs: PATIENCE_MS });
     expect(await aliased.read(pathToFileURL(join(base, "alias", "a.wasm")).href)).toHaveLength(MODULE.length);
     expect(await aliased.read(url("a.wasm"))).toHaveLength(MODULE.length);
   });
@@ -76,7 +77,7 @@ describe("a file: URL", () => {
   });
 
   it("is refused when no folder is configured", async () => {
-    const off = new Sources({ folder: null, allow: [], bytesMax: 1000, timeoutMs: 1000 });
+    const off = new Sources({ folder: null, allow: [], bytesMax: 1000, timeoutMs: PATIENCE_MS });
     await expect(off.read(url("a.wasm"))).rejects.toThrow(/files are off/);
   });
 });
@@ -116,7 +117,13 @@ describe("an http URL", () => {
   afterAll(() => new Promise((resolve) => canary.close(resolve)));
 
   const make = (options: Partial<SourcesOptions> = {}) =>
-    new Sources({ folder: null, allow: [`http://127.0.0.1:${port}`], bytesMax: 300_000, timeoutMs: 5000, ...options });
+    new Sources({
+      folder: null,
+      allow: [`http://127.0.0.1:${port}`],
+      bytesMax: 300_000,
+      timeoutMs: PATIENCE_MS,
+      ...options,
+    });
   const read = (path = "/", options: Partial<SourcesOptions> = {}) =>
     make(options).read(path.startsWith("/") ? `http://127.0.0.1:${port}${path}` : path);
   const resolveTo =

@@ -13,17 +13,13 @@ describe("a bell", () => {
     ["block", "block"],
     ["sleep", "sleep"],
     ["sleep", "block"],
-  ] as const)(
-    `wakes both of two threads (%s, %s) in each of ${rounds} rounds`,
-    async (first, second) => {
-      const words = new SharedArrayBuffer(256);
-      const end = (which: 0 | 1, mode: "block" | "sleep"): Promise<unknown> =>
-        result<BellEnd, unknown>(program, { words, end: which, mode, rounds, seed: which + 1 });
-      await Promise.all([end(0, first), end(1, second)]);
-      expect(new Int32Array(words)[0]).toBe(rounds);
-    },
-    120_000,
-  );
+  ] as const)(`wakes both of two threads (%s, %s) in each of ${rounds} rounds`, async (first, second) => {
+    const words = new SharedArrayBuffer(256);
+    const end = (which: 0 | 1, mode: "block" | "sleep"): Promise<unknown> =>
+      result<BellEnd, unknown>(program, { words, end: which, mode, rounds, seed: which + 1 });
+    await Promise.all([end(0, first), end(1, second)]);
+    expect(new Int32Array(words)[0]).toBe(rounds);
+  });
 
   it("does not sleep where there is work, and leaves no flag behind", () => {
     const words = new Int32Array(new SharedArrayBuffer(64));

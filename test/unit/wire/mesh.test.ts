@@ -9,7 +9,6 @@ import type { MeshStopper } from "./workers/mesh-stopper.ts";
 const program = await bundle("test/unit/wire/workers/mesh-end.ts");
 const stopper = await bundle("test/unit/wire/workers/mesh-stopper.ts");
 const isLong = process.env.TEST_LONG === "1";
-const longMs = isLong ? 1_800_000 : 180_000;
 const opened: MeshThreads[] = [];
 const slots = [1, 2, 3];
 
@@ -56,7 +55,6 @@ describe("the mesh", () => {
       expect([...threads.got.values(), ...threads.sent.values()]).toEqual(Array.from({ length: 6 }, () => each));
       for (const { news } of threads.threads.values()) expect(news).toEqual([{ what: "all" }]);
     },
-    longMs,
   );
 });
 
@@ -110,34 +108,29 @@ describe("a thread that is terminated at any moment", () => {
         }
       }
     },
-    longMs,
   );
 
-  it(
-    "loses nothing that it had committed: the others read all of it, and then hear that it has gone",
-    async () => {
-      const threads = open({ payloadMax: 60, frames: 2 ** 30, window: 100 });
-      threads.start(slots, modes.mixed);
-      let exact = 0;
-      for (let round = 0; round < rounds; round++) {
-        const { dead, others } = await killOne(threads, round);
-        const all = [
-          { pid: threads.pid, got: threads.got.get(dead.pid) ?? 0 },
-          ...others.map((other) => ({ pid: other.pid, got: goneAt(other, dead.pid) ?? 0 })),
-        ];
-        for (const { pid, got } of all) {
-          const sent = threads.counted("sent", dead.pid, pid);
-          // The first waits for rings; from the second on, what is sent is committed at once, and then counted.
-          if (sent < 2) continue;
-          expect(got === sent || got === sent + 1, `${got} of ${sent} from ${dead.pid} to ${pid}`).toBe(true);
-          exact++;
-        }
-        threads.start([1 + (round % 3)], modes.mixed);
+  it("loses nothing that it had committed: the others read all of it, and then hear that it has gone", async () => {
+    const threads = open({ payloadMax: 60, frames: 2 ** 30, window: 100 });
+    threads.start(slots, modes.mixed);
+    let exact = 0;
+    for (let round = 0; round < rounds; round++) {
+      const { dead, others } = await killOne(threads, round);
+      const all = [
+        { pid: threads.pid, got: threads.got.get(dead.pid) ?? 0 },
+        ...others.map((other) => ({ pid: other.pid, got: goneAt(other, dead.pid) ?? 0 })),
+      ];
+      for (const { pid, got } of all) {
+        const sent = threads.counted("sent", dead.pid, pid);
+        // The first waits for rings; from the second on, what is sent is committed at once, and then counted.
+        if (sent < 2) continue;
+        expect(got === sent || got === sent + 1, `${got} of ${sent} from ${dead.pid} to ${pid}`).toBe(true);
+        exact++;
       }
-      expect(exact).toBeGreaterThan(rounds / 2);
-    },
-    longMs,
-  );
+      threads.start([1 + (round % 3)], modes.mixed);
+    }
+    expect(exact).toBeGreaterThan(rounds / 2);
+  });
 
   it.each([64, 256, 65_536])(
     "leaves nobody waiting: rings of %i bytes, full ones too; and the slot's new owner is heard",
@@ -158,6 +151,5 @@ describe("a thread that is terminated at any moment", () => {
       // Memory of ended threads' rings was used again: at most those of one thread lie idle.
       expect(threads.mesh.idleRings).toBeLessThanOrEqual(6);
     },
-    longMs,
   );
 });

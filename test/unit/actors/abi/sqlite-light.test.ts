@@ -49,7 +49,7 @@ const module = await lightModule();
 /** Runs a process until it has ended. */
 async function run(alone: Alone, name: string, params: number[] = []): Promise<Exit | undefined> {
   const { pid } = alone.bearWasm(environment(), module, name, params).process;
-  for (let i = 0; i < 1000 && !alone.exits.has(pid); i++) {
+  while (!alone.exits.has(pid)) {
     alone.carrier.poll(0);
     alone.run();
     await new Promise((resolve) => setTimeout(resolve, 1));

@@ -79,7 +79,7 @@ extern "C" fn frenezulo_main() {
     }
     let mut sum = 0;
     for _ in u64::from(one_panics)..children {
-        sum += parts.tag_receive_timeout(&[tag], Duration::from_secs(5)).expect("a part in time");
+        sum += parts.tag_receive_timeout(&[tag], Duration::from_secs(300)).expect("a part in time");
     }
 
     let mut headers = Headers::new();
