@@ -35,7 +35,7 @@ describe("the table of compatibility", () => {
     const line = (text: string): string => /^\| `lunatic::message.send` .*$/m.exec(text)?.[0] ?? "";
     const other = found.replace(
       line(found),
-      line(found).replaceAll(/unit\/actors\/[\w.-]+/g, "guests/lunatic/messages.c"),
+      line(found).replaceAll(/unit\/actors\/[\w./-]+/g, "guests/lunatic/messages.c"),
     );
     expect(line(other)).not.toBe(line(found));
     expect(compatibilityText(root, other)).toBe(other);
