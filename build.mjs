@@ -182,8 +182,8 @@ async function test(args) {
 }
 
 /**
- * Measured were 7 minutes; the waits that have been added since are 2 more by their sum. What is compiled the first time
- * stays in services/build and test/guests/build.
+ * Measured were 7 minutes; the waits that have been added since are 2 more by their sum. What is compiled the first
+ * time stays in services/build and test/guests/build.
  */
 function howLong() {
   const files = readdirSync("test", { recursive: true }).filter((name) => name.endsWith(".test.ts"));
