@@ -10,6 +10,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["**/node_modules/**", "test/guests/**"],
     pool: "forks",
+    // As much as a carrier's thread has (src/carriers/carriers.ts): host functions ask for headroom. KiB
+    execArgv: ["--stack-size=1856"],
     maxWorkers: 2,
     // Where other work holds a machine up, timing alone must fail nothing. A fault that shows every second time still
     // fails, and what was retried is told.
