@@ -21,7 +21,7 @@ export interface StackFuzz {
   readonly neighbour: CarrierModule;
   /** Functions, by their numbers in the guests' tables, where one more calls none. */
   readonly names: readonly string[];
-  /** Those of them that may wait, while others have their turns. */
+  /** Those of them that wait for a time, while others have their turns: tried more than the others. */
   readonly waiting: readonly number[];
   /** Sets of arguments that the guests have. */
   readonly sets: number;
@@ -32,8 +32,9 @@ export interface StackFuzzed {
   /** Calls that a function answered, and that ended in a trap. */
   readonly returned: number;
   readonly trapped: number;
-  /** Turns that the neighbour had meanwhile. */
+  /** Turns that the neighbour had, and those of them while a plain guest waited. */
   readonly turns: number;
+  readonly inside: number;
   readonly wrong: readonly string[];
 }
 
@@ -152,6 +153,7 @@ function check(what: string): void {
 
 let returned = 0;
 let trapped = 0;
+let inside = 0;
 let pids = 900_000;
 const plainInstance = plainPool.take();
 const entries = plainInstance.exports as Readonly<
@@ -211,23 +213,29 @@ for (; made < calls && wrong.length < 20; made++) {
   const index = next() < 0.4 ? pick(waiting) : Math.floor(next() * names.length);
   const isLight = next() < 0.4;
   const name = next() < 0.5 ? "call" : "caught";
-  const isAtEdge = next() < 0.6;
-  const depth = isAtEdge
-    ? most.host + Math.floor((next() - 0.75) * EDGE)
-    : most.all - Math.floor(next() * next() * FRAMES);
+  const depth = depthOf(next());
   const set = Math.floor(next() * sets);
   const form = isLight ? "light" : "plain";
   const what = `call ${made}: ${form} ${name} ${names[index]} ${set} at ${depth} of ${most.host} and ${most.all}`;
   poke();
+  const turnsBefore = victimMemory.readUInt32LE(TURNS_AT);
   const hasReturned = isLight ? callLight(name, depth, index, set) : callPlain(name, depth, index, set, what);
+  if (!isLight) inside += victimMemory.readUInt32LE(TURNS_AT) - turnsBefore;
   if (hasReturned) returned++;
   else trapped++;
   check(what);
+}
+
+/** Where the host function is called: mostly around the edge of the headroom, else nearer to the end, else anywhere. */
+function depthOf(share: number): number {
+  if (share < 0.5) return most.host + Math.floor((next() - 0.75) * EDGE);
+  if (share < 0.8) return most.all - Math.floor(next() * next() * FRAMES);
+  return Math.floor(next() * most.all);
 }
 
 function pick(from: readonly number[]): number {
   return from[Math.floor(next() * from.length)] as number;
 }
 
-const done: StackFuzzed = { calls: made, returned, trapped, turns: victimMemory.readUInt32LE(TURNS_AT), wrong };
+const done: StackFuzzed = { calls: made, returned, trapped, turns: victimMemory.readUInt32LE(TURNS_AT), inside, wrong };
 parentPort?.postMessage(done);
