@@ -13,6 +13,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["**/node_modules/**", "test/guests/**"],
     pool: "forks",
+    // As much as a carrier's thread has (src/carriers/carriers.ts): host functions ask for headroom. KiB
+    execArgv: ["--stack-size=1856"],
     maxWorkers: 2,
     // No test depends on the speed of the machine: these end what hangs, and nothing is tried twice.
     testTimeout: WATCHDOG_MS,

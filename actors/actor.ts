@@ -138,12 +138,8 @@ export class GuestActor {
   }
 
   #enter(instance: GuestInstance | null, run: () => void): Exit {
-    const host = this.#host;
-    host.process = this.process;
-    host.instance = instance;
-    host.guest = this.spec;
     try {
-      run();
+      this.#host.runAs(this.process, instance, this.spec, run);
       return this.process.dying ?? NORMAL_EXIT;
     } catch (thrown) {
       return this.process.dying ?? trapExit(thrown);

@@ -86,6 +86,7 @@ const runtime = new Runtime({
   budget: new InstanceBudget(new Int32Array(data.bell), words),
   takeModule: (key) => inbox.takeModule(key),
   metric: (service, ...event) => metering.record(service ?? (running as GuestActor).spec.service, ...event),
+  onMismatch,
   onExit,
   onOrphaned: (...args) => reports.orphaned(...args),
 });
@@ -204,6 +205,7 @@ function runNext(): boolean {
   const [bytes, start, length] = inbox.payload(requests);
   if (actor.spec.isLight) return runLight(actor, bytes, start, length);
   const exit = actor.run(bytes, start, length, requests.about);
+  if (runtime.host.running !== null) onMismatch();
   endedMs = performance.now();
   metering.flush();
   const goesOn = runtime.goesOn(actor.process, requests.about, actor.hasReplied);
@@ -258,6 +260,13 @@ function enter(state: number, pid: number, nowMs: number): boolean {
   Atomics.store(words, CONTROL.pidLow, pid | 0);
   Atomics.store(words, CONTROL.pidHigh, (pid / 2 ** 32) | 0);
   return Atomics.compareExchange(words, CONTROL.state, STATE_IDLE, state) === STATE_IDLE;
+}
+
+/** Whoever runs next might run as another: the thread ends here. */
+function onMismatch(): never {
+  Atomics.add(words, CONTROL.mismatches, 1);
+  bell.ring();
+  return process.exit(1);
 }
 
 function forget(actor: GuestActor): void {

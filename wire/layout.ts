@@ -41,6 +41,8 @@ export const CONTROL = {
   instances: 20,
   /** Those of light processes among them. Carrier adds. */
   lightInstances: 24,
+  /** Times that another process ran than had to: the carrier ends itself then. Carrier adds. */
+  mismatches: 25,
   /** Messages posted to the carrier's mesh port (mesh.ts) so far. Main adds after it has posted. */
   mesh: 21,
   bytes: 128,

@@ -8,7 +8,7 @@ const FRAMES_MAX = 16;
 /** What a guest's end by an exception means. Lines after the first are its stack. */
 export function trapExit(thrown: unknown): Exit {
   if (thrown instanceof RangeError && thrown.message.includes("call stack")) {
-    return { reason: "trap", text: "stack overflow: its recursion is too deep" };
+    return { reason: "trap", text: "stack exhausted: its recursion is too deep" };
   }
   if (!(thrown instanceof Error)) return { reason: "trap", text: "it threw an exception that nothing caught" };
   const frames = (thrown.stack ?? "").split("\n").filter((line) => line.includes("wasm://"));

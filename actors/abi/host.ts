@@ -6,6 +6,7 @@ import type { Exit } from "../../wire/exits.ts";
 import type { Guest } from "../../wire/specs.ts";
 import { DESCRIPTORS_MAX } from "../../wire/specs.ts";
 import { type FileBudget, FileTable } from "../files/files.ts";
+import { assertHeadroom, HEADROOM, hasHeadroom, probe } from "../headroom.ts";
 import type { GuestInstance } from "../instances/instance.ts";
 import type { MetricEvent } from "../metering.ts";
 import type { Message } from "../processes/mailbox.ts";
@@ -53,6 +54,7 @@ const CALLS_A_LOOK = 16;
 const TURN_MS = 2;
 const NO_WAIT = "it waits, or works for too long, in a function that a host function called";
 const NO_FUEL = "it has used all of its fuel";
+const TOO_DEEP_TO_WAIT = "stack exhausted: its recursion is too deep to wait in";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -72,11 +74,10 @@ const trapModule = new Uint8Array([
 
 export class Host {
   readonly services: Services;
-  /** The running process, its instance and its settings; set by the carrier before it enters a guest. */
-  process!: Process;
-  /** null while start code runs: its exports do not exist yet. */
+  #process: Process | null = null;
+  /** Of the running process; null while its start code runs: its exports do not exist yet. */
   instance: GuestInstance | null = null;
-  guest!: Guest;
+  #guest: Guest | null = null;
   /** True once the guest asked for randomness or a clock (DECISIONS 5.2). */
   entropyAsked = false;
   /** True once the guest asked for its pid. */
@@ -96,6 +97,44 @@ export class Host {
     this.#trap = new WebAssembly.Instance(new WebAssembly.Module(trapModule)).exports.t as () => void;
   }
 
+  /** The running process. Only `runAs` changes it. */
+  get process(): Process {
+    return this.#process as Process;
+  }
+
+  /** null: no guest runs. */
+  get running(): Process | null {
+    return this.#process;
+  }
+
+  /** The running process's settings. */
+  get guest(): Guest {
+    return this.#guest as Guest;
+  }
+
+  /**
+   * Runs code of a process's guest. Whoever ran before is back afterwards, however it ends: this is the one place where
+   * the running process changes.
+   */
+  runAs<T>(process: Process, instance: GuestInstance | null, guest: Guest, run: () => T): T {
+    const outerProcess = this.#process;
+    const outerInstance = this.instance;
+    const outerGuest = this.#guest;
+    this.#calls = this.#lookedMs = 0;
+    this.#process = process;
+    this.instance = instance;
+    this.#guest = guest;
+    try {
+      return run();
+    } finally {
+      // No call here: nothing can cut it.
+      this.#calls = this.#lookedMs = 0;
+      this.#process = outerProcess;
+      this.instance = outerInstance;
+      this.#guest = outerGuest;
+    }
+  }
+
   /** Ends the process: unwinds the guest by a trap, and the carrier reads the reason from `process.dying`. */
   die(exit: Exit): never {
     this.process.dying ??= exit;
@@ -108,9 +147,13 @@ export class Host {
     return this.die({ reason: "trap", text });
   }
 
-  /** First call of each host function: honours the dying flag. */
+  /**
+   * First call of each host function: honours the dying flag.
+   * @throws RangeError, and nothing has changed, if the guest has left too little of the stack
+   */
   enter(): Process {
-    const process = this.process;
+    probe(0, 0);
+    const process = this.#process as Process;
     if (process.dying !== null) this.#trap();
     if (++this.#calls === CALLS_A_LOOK) this.#look();
     return process;
@@ -133,6 +176,8 @@ export class Host {
         stack.beginUnwind((this.instance as GuestInstance).memoryWords);
         return undefined as R; // what it gives is not looked at while the stack is unwound
       }
+      // Others have their turns meanwhile, on what is left of the stack.
+      if (!hasHeadroom(HEADROOM.turns)) this.trap(TOO_DEEP_TO_WAIT);
       value = this.services.wait(ready, ms);
       this.enter();
     }
@@ -151,6 +196,7 @@ export class Host {
 
   /** The call that the stack was unwound in goes on: with the stack back, it finishes. */
   resume(): unknown {
+    assertHeadroom(HEADROOM.call); // the frames of the guest are back, perhaps above those of another
     const { process, instance } = this;
     instance?.stack?.endRewind(instance.memoryWords);
     const { waiting, waitedFor } = process;
@@ -162,7 +208,7 @@ export class Host {
 
   /** At a loop head of a light process whose turn is over: it goes on when the others had theirs. */
   yield(): void {
-    const mayGoOn = this.services.mayGoOn(this.enter());
+    const mayGoOn = this.#mayGoOn();
     const { fuelLeft } = this.enter(); // its end may have come meanwhile
     const { instance } = this;
     if (instance === null || instance.stack === null) return;
@@ -174,13 +220,20 @@ export class Host {
 
   /** At a function's entry once the turn is over: only an end is looked for. Loops yield soon after. */
   check(): void {
-    this.services.mayGoOn(this.enter());
+    this.#mayGoOn();
     const process = this.enter();
     const stack = this.instance?.stack;
     if (stack == null) return;
     if (process.fuelLeft <= 0) this.trap(NO_FUEL);
     process.fuelLeft -= CHECK_AGAIN;
     stack.reductions = CHECK_AGAIN;
+  }
+
+  /** @throws RangeError if the guest has left too little of the stack to deal with what has come for others */
+  #mayGoOn(): boolean {
+    const process = this.enter();
+    assertHeadroom(HEADROOM.deep);
+    return this.services.mayGoOn(process);
   }
 
   /** Ends the turn of a light process that spends it in host calls: the next loop head yields. */
@@ -192,14 +245,6 @@ export class Host {
     if (stack == null || this.isCalledBack || nowMs - this.#lookedMs < TURN_MS || stack.reductions <= 0) return;
     this.process.fuelLeft += stack.reductions; // it has not used them
     stack.reductions = -1;
-  }
-
-  /** Says whose guest code runs from now on. */
-  enterGuest(process: Process, instance: GuestInstance | null, guest: Guest): void {
-    this.#calls = this.#lookedMs = 0;
-    this.process = process;
-    this.instance = instance;
-    this.guest = guest;
   }
 
   /**

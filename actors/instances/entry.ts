@@ -3,6 +3,7 @@
 // JavaScript cannot pass a v128. Then a tiny module of its own makes the call: it imports the function, with exactly
 // the types that are given, and has the values as constants (lunatic-abi.md §2.2).
 import type { EntrySpec } from "../../wire/asks.ts";
+import { MODULE_HEADER, section, unsigned } from "../wasm-bytes.ts";
 
 /** 16 bytes, the lowest first, in hexadecimal. */
 export interface Vector {
@@ -75,7 +76,7 @@ function callerModule(params: readonly Parameter[]): Uint8Array<ArrayBuffer> {
   const types = params.map((value) => (typeof value === "object" ? V128 : typeof value === "bigint" ? I64 : I32));
   const code = [0, ...params.flatMap(constant), 0x10, 0, 0x0b];
   return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    ...MODULE_HEADER,
     ...section(1, [2, 0x60, ...unsigned(types.length), ...types, 0, 0x60, 0, 0]),
     ...section(2, [1, 0, 0, 0, 0]),
     ...section(3, [1, 1]),
@@ -84,18 +85,12 @@ function callerModule(params: readonly Parameter[]): Uint8Array<ArrayBuffer> {
   ]);
 }
 
-const section = (id: number, bytes: readonly number[]): number[] => [id, ...unsigned(bytes.length), ...bytes];
-
 function constant(value: Parameter): number[] {
   if (typeof value === "object") return [0xfd, 0x0c, ...Buffer.from(value.v128, "hex")];
   return typeof value === "bigint" ? [0x42, ...signed(value)] : [0x41, ...signed(BigInt(value))];
 }
 
-/** LEB128. */
-function unsigned(value: number): number[] {
-  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...unsigned(value >>> 7)];
-}
-
+/** A signed number as LEB128. */
 function signed(value: bigint): number[] {
   const low = Number(value & 0x7fn);
   const rest = value >> 7n;

@@ -47,7 +47,7 @@ export class Runtime implements Services, Processes {
     this.host = new Host(this);
     this.imports = makeImports(this.host);
     this.#lightImports = makeLightImports(this.host, this.imports);
-    this.scheduler = new Scheduler(this.host, (task, exit) => this.endTask(task, exit));
+    this.scheduler = new Scheduler(this.host, (task, exit) => this.endTask(task, exit), parts.onMismatch);
     const { mesh, slot } = parts;
     this.kernel = new Kernel({
       slot,

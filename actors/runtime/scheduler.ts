@@ -9,15 +9,20 @@ export class Scheduler {
   readonly timers = new Timers();
   readonly #host: Host;
   readonly #onEnd: (task: Task, exit: Exit) => void;
+  readonly #onMismatch: () => void;
   /** Round robin: two lists, so that taking the first costs nothing. */
   #now: Task[] = [];
   #next = 0;
   #later: Task[] = [];
 
-  /** @param onEnd told of a task that has returned, trapped or must end */
-  constructor(host: Host, onEnd: (task: Task, exit: Exit) => void) {
+  /**
+   * @param onEnd told of a task that has returned, trapped or must end
+   * @param onMismatch told if after a turn another process runs than before: nothing of the carrier can be trusted
+   */
+  constructor(host: Host, onEnd: (task: Task, exit: Exit) => void, onMismatch: () => void) {
     this.#host = host;
     this.#onEnd = onEnd;
+    this.#onMismatch = onMismatch;
   }
 
   /** True if a process can run now. */
@@ -66,16 +71,15 @@ export class Scheduler {
 
   /** Gives a process its turn now. */
   run(task: Task): void {
-    const host = this.#host;
-    const { process, instance, guest } = host; // one that blocks the thread meanwhile
+    const { running } = this.#host; // one that blocks the thread meanwhile
     task.state = "running";
     const beganMs = task.request === null ? 0 : performance.now();
-    const exit = task.run(host);
+    const exit = task.run(this.#host);
+    if (this.#host.running !== running) this.#onMismatch();
     if (task.request !== null) task.ranMs += performance.now() - beganMs;
     if (exit !== null) this.#onEnd(task, exit);
     else if (task.process.dying !== null) this.#onEnd(task, task.process.dying);
     else this.#suspend(task);
-    host.enterGuest(process, instance, guest);
   }
 
   /** Forgets what a task that has ended was waiting for. */

@@ -78,8 +78,11 @@ export class Task {
    * @returns how it ended, or null if it goes on later
    */
   run(host: Host): Exit | null {
+    return host.runAs(this.process, this.instance, this.guest, () => this.#run(host));
+  }
+
+  #run(host: Host): Exit | null {
     const { process } = this;
-    host.enterGuest(process, this.instance, this.guest);
     try {
       if (!this.#hasBegun) this.#begin(host);
       const stack = this.instance?.stack ?? null;

@@ -249,7 +249,7 @@ export class Carrier {
     }
   }
 
-  counter(word: "deadLetters" | "outputDropped" | "instances" | "lightInstances"): number {
+  counter(word: "deadLetters" | "outputDropped" | "instances" | "lightInstances" | "mismatches"): number {
     return Atomics.load(this.#words, CONTROL[word]) >>> 0;
   }
 

@@ -21,7 +21,7 @@ import { Slots, slotsFor } from "./slots.ts";
  * none of it but by its processes and their messages, which are bounded: an instance is 15 KiB and more of it.
  */
 const heapMb = Math.max(64, Math.min(4096, Math.floor(totalmem() / 2 ** 22)));
-const resourceLimits = { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 8, stackSizeMb: 1 };
+const resourceLimits = { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 8, stackSizeMb: 2 };
 
 /** While others are spare, one that was taken is replaced after this: the cold start that took it goes first. ms */
 const REFILL_MS = 20;
@@ -72,7 +72,7 @@ export class Carriers {
   readonly #zombies = new Set<Carrier>();
   readonly #slots: Slots;
   /** Counters of carriers that have gone. */
-  readonly #past = { deadLetters: 0, outputDropped: 0 };
+  readonly #past = { deadLetters: 0, outputDropped: 0, mismatches: 0 };
   #refillSoon: NodeJS.Timeout | undefined;
   #made = 0;
   #failedInARow = 0;
@@ -121,8 +121,8 @@ export class Carriers {
     return found;
   }
 
-  /** Dead letters or dropped output bytes since the start. */
-  total(word: "deadLetters" | "outputDropped"): number {
+  /** Dead letters, dropped output bytes or mismatches since the start. */
+  total(word: "deadLetters" | "outputDropped" | "mismatches"): number {
     let sum = this.#past[word];
     for (const carrier of this.all) sum += carrier.counter(word);
     return sum;
@@ -280,6 +280,7 @@ export class Carriers {
     if (!carrier.isZombie) this.#free(carrier);
     this.#past.deadLetters += carrier.counter("deadLetters");
     this.#past.outputDropped += carrier.counter("outputDropped");
+    this.#past.mismatches += carrier.counter("mismatches");
     Atomics.sub(this.#bellWords, BELL.lightInstances, carrier.counter("lightInstances"));
     remove(this.#spares, carrier);
     events.gone(carrier, why);

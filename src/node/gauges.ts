@@ -83,6 +83,9 @@ export function registerGauges(metrics: Metrics, parts: GaugeParts): void {
   metrics.counter("output_dropped_bytes_total", "Guest output dropped over its limits.", () =>
     carriers.total("outputDropped"),
   );
+  metrics.counter("identity_mismatches_total", "Carriers that ended since another process ran than had to.", () =>
+    carriers.total("mismatches"),
+  );
   metrics.counter("log_dropped_total", "Log lines dropped because nobody read them.", () => log.dropped);
 }
 

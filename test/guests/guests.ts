@@ -43,6 +43,7 @@ export const guests = {
   "state-refs": "serves",
   // Hostile
   hostile: "serves",
+  thief: "serves",
   "catch-all": "serves",
   "loop-bulk": "serves",
   recursion: "serves",

@@ -1,4 +1,4 @@
-// Takes its time: ?do=spin computes ?ms=N, ?do=sleep sleeps, ?do=wait waits for a message that never comes, each before the reply;
+// Takes its time: ?do=spin computes ?ms=N, ?do=sleep sleeps (?naps=N times), ?do=wait waits for a message that never comes, each before the reply;
 // ?do=late replies first and then computes, and ends as ?then= says: trap, exit, or a return.
 #include "guest.h"
 
@@ -12,7 +12,7 @@ ENTRY {
     if (parameter_is("then", "exit")) proc_exit(3);
     return;
   }
-  if (parameter_is("do", "sleep")) sleep_ms(ms);
+  if (parameter_is("do", "sleep")) for (uint64_t naps = parameter_number("naps", 1); naps > 0; naps--) sleep_ms(ms);
   else if (parameter_is("do", "wait")) receive(&(int64_t){77}, 1, ms);
   else spin(ms);
   reply_text("done\n");

@@ -7,6 +7,7 @@ import type { Processes } from "../../actors/abi/processes.ts";
 import { GuestActor } from "../../actors/actor.ts";
 import { Metering } from "../../actors/metering.ts";
 import { Output } from "../../actors/output.ts";
+import type { Process } from "../../actors/processes/process.ts";
 import type { Stdin } from "../../actors/processes/stdin.ts";
 import { Sender } from "../../actors/sender.ts";
 import { compileModule } from "../../src/modules/compile-worker.ts";
@@ -152,6 +153,11 @@ export class LocalCarrier {
     };
     this.host = new Host(services);
     this.#imports = { ...makeImports(this.host), ...more };
+  }
+
+  /** The process of the actor that runs now or ran last. */
+  get process(): Process {
+    return (this.#running as GuestActor).process;
   }
 
   get deadLetters(): number {

@@ -203,6 +203,9 @@ export class SimCarrier {
       takeModule: () => undefined,
       onExit,
       onOrphaned: () => {},
+      onMismatch: () => {
+        throw new Error("another process runs than must");
+      },
     });
     this.calls = makeLightImports(this.runtime.host, this.runtime.imports) as HostCalls;
     this.pool = this.runtime.addModule("here", { module: null as unknown as WebAssembly.Module, info: INFO });

@@ -129,6 +129,6 @@ export function withFiles(
   spec: Partial<ActorSpec> = {},
 ): Ran & { carrier: LocalCarrier } {
   const ran = inside((guest) => step(new WasiGuest(guest)), { spec: { ...spec, preopens } });
-  ran.carrier.host.process.files?.closeAll();
+  ran.carrier.process.files?.closeAll();
   return ran;
 }

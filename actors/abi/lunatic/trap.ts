@@ -14,7 +14,9 @@ export function trapFunctions(host: Host): HostFunctions {
       try {
         const result: unknown = callback(pointer, argument);
         return Number(result ?? 0);
-      } catch {
+      } catch (thrown) {
+        // Half of its frames are in memory: nothing of it can go on.
+        if (host.isUnwinding || host.isRewinding) throw thrown;
         // Its end is not caught, but what a host function refused inside.
         if (process.dying?.reason === "trap") process.dying = null;
         host.enter();

@@ -1,6 +1,7 @@
 // lunatic::sqlite: databases in files beneath the process's directories, or in memory (lunatic-abi.md §1.6).
 //
 // SQL runs on the carrier's thread, as file functions do. Nothing of SQLite is under way while the guest allocates.
+import { assertHeadroom, HEADROOM } from "../../headroom.ts";
 import type { Process } from "../../processes/process.ts";
 import { failure } from "../error.ts";
 import { give } from "../guest-alloc.ts";
@@ -39,9 +40,9 @@ export function sqliteFunctions(host: Host): HostFunctions {
 
   /** Works with SQLite for the running process, which ends here if it must. */
   const run = <T>(databases: Databases, call: (library: Library) => T): T => {
-    const { process, instance, guest } = host;
+    assertHeadroom(HEADROOM.deep);
     const outer = untilMs;
-    untilMs = instance?.stack == null ? Number.POSITIVE_INFINITY : performance.now() + CALL_MS;
+    untilMs = host.instance?.stack == null ? Number.POSITIVE_INFINITY : performance.now() + CALL_MS;
     let result: T;
     try {
       if (databases.library.isBroken) throw new Error("another call of its service broke it");
@@ -50,7 +51,6 @@ export function sqliteFunctions(host: Host): HostFunctions {
       return host.trap(`SQLite failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
     } finally {
       untilMs = outer;
-      host.enterGuest(process, instance, guest); // another may have had an end of its own meanwhile
     }
     host.enter();
     return result;

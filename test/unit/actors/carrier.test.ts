@@ -124,7 +124,7 @@ describe("a carrier", () => {
     ["do=trap", "trap", /^unreachable/],
     ["do=exit&code=3", "exit", /^3$/],
     ["do=exit&code=0", "normal", /^$/],
-    ["do=recursion", "trap", /^(stack overflow|memory access out of bounds)/],
+    ["do=recursion", "trap", /^(stack exhausted|memory access out of bounds)/],
     ["do=scratch-bomb", "trap", /^a message of more than/],
     ["do=self-flood", "trap", /^its own mailbox is full/],
   ])("says how %s ended and serves the next with a new instance", async (query, reason, why) => {

@@ -89,6 +89,6 @@ describe("a guest that catches everything", () => {
       (func (export "frenezulo_main") (call $down)))`);
     const carrier = new LocalCarrier();
     const { exit } = carrier.run(carrier.started(await compile(bytes)));
-    expect(exit).toEqual({ reason: "trap", text: "stack overflow: its recursion is too deep" });
+    expect(exit).toEqual({ reason: "trap", text: "stack exhausted: its recursion is too deep" });
   });
 });

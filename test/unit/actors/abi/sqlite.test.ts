@@ -145,7 +145,7 @@ function withSqlite(step: (guest: Guest) => void, isReadOnly = false): ReturnTyp
     },
     { spec: { preopens, replyBytesMax: 1 << 16 } },
   );
-  const { process } = ran.carrier.host;
+  const { process } = ran.carrier;
   process.closeAll();
   expect(ran.carrier.host.fileBudget.open).toBe(0);
   return ran;
@@ -268,7 +268,7 @@ describe("a database in memory", () => {
       const { carrier } = guest.inside;
       Object.assign(carrier.host.services, {
         mayGoOn: () => {
-          carrier.host.process.dying ??= { reason: "killed", text: "by a test" };
+          carrier.process.dying ??= { reason: "killed", text: "by a test" };
         },
       });
       guest.execute(endless);
@@ -321,7 +321,7 @@ describe("a database in a file", () => {
         guest.step(guest.prepare("SELECT count(*) FROM t"));
       });
       expect(exit).toEqual({ reason: "normal", text: "" });
-      carrier.host.process.closeAll(); // an actor closes it, and so does the kernel when it leaves the table
+      carrier.process.closeAll(); // an actor closes it, and so does the kernel when it leaves the table
     }
   });
 
