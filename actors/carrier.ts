@@ -151,12 +151,13 @@ async function serve(): Promise<void> {
         visitedMs = performance.now();
       }
     }
-    metering.flush();
+    metering.tell();
     if (ran === 1 && look.at(requests)) continue;
     // Woken for a control call it would keep that waiting.
     if (ran > 0) asleep.block(hasWork, Math.min(HOT_MS, runtime.idleMs));
     if (hasWork()) continue;
-    await (asleep.sleep(hasWork, runtime.idleMs) ?? new Promise<void>((resolve) => setImmediate(resolve)));
+    const idleMs = Math.min(runtime.idleMs, metering.idleMs);
+    await (asleep.sleep(hasWork, idleMs) ?? new Promise<void>((resolve) => setImmediate(resolve)));
     asleep.awake();
     visitedMs = performance.now();
   }
@@ -205,7 +206,7 @@ function runNext(): boolean {
   if (actor.spec.isLight) return runLight(actor, bytes, start, length);
   const exit = actor.run(bytes, start, length, requests.about);
   endedMs = performance.now();
-  metering.flush();
+  metering.tell();
   const goesOn = runtime.goesOn(actor.process, requests.about, actor.hasReplied);
   reports.end(KIND.done, seq, requests.pid, exit, endedMs - began, goesOn);
   const isMine = Atomics.compareExchange(words, CONTROL.state, seq, STATE_IDLE) === seq;
@@ -277,15 +278,19 @@ function dropSqlite(): void {
   runtime.host.sqlites.keep((id) => runtime.environments.has(id) || hasActors("environmentId", id));
 }
 
-/** A process that failed by itself is told of, one whose end the main thread waits for, and a request's. */
-function onExit({ process, task }: Member, exit: Exit): void {
+/** A process that failed by itself is told of, for the log; one whose end the main thread waits for; a request's. */
+function onExit({ process, environment, task }: Member, exit: Exit): void {
   if (task === null) return;
-  const isOwnFault = exit.reason === "trap" || exit.reason === "memory" || exit.reason === "exit";
   const { request } = task;
   if (request !== null) {
     const goesOn = runtime.goesOn(process, request.replyPid, process.replyPid === 0);
     reports.end(KIND.done, request.seq, request.actorPid, exit, task.ranMs, goesOn);
-  } else if (isOwnFault || task.isReported) reports.end(KIND.exited, process.environment, process.pid, exit);
+  } else if (task.isReported || (isOwnFault(exit) && output.takeLine(environment)))
+    reports.end(KIND.exited, process.environment, process.pid, exit);
   else return;
   bell.ring();
+}
+
+function isOwnFault({ reason }: Exit): boolean {
+  return reason === "trap" || reason === "memory" || reason === "exit";
 }

@@ -3,6 +3,7 @@
 import { COUNTS } from "../../wire/layout.ts";
 import type { EnvironmentSpec } from "../../wire/specs.ts";
 import type { ProcessLimits, SharedMemory } from "./limits.ts";
+import { OutputSecond } from "./output-second.ts";
 
 const RESOURCES_MAX = 1024;
 /** Armed timers in one carrier: whoever armed them may have ended. */
@@ -18,9 +19,7 @@ export class Environment implements SharedMemory {
   readonly spec: EnvironmentSpec;
   readonly limits: ProcessLimits;
   readonly outputPid = 0;
-  /** Output of the current second, against its limit. */
-  outputSecond = 0;
-  outputSecondBytes = 0;
+  readonly outputSecond = new OutputSecond();
   /** Living processes of each request that has spawned any, in this carrier. */
   readonly roots = new Map<number, number>();
   /** Those among them whose own process has ended without a reply. */

@@ -157,7 +157,10 @@ class Node implements Verbs, RunningNode {
       groups: config.supervisors,
       actors: this.#actors,
       serviceOf: (prefix) => router.get(prefix),
-      onReport: (report) => log.warn({ report }, `supervisor ${report.supervisor}: ${report.context}`),
+      onReport: (report) => {
+        const text = `supervisor ${report.supervisor}: ${report.context}`;
+        log.limited("warn", `${text} ${report.offender.id}`, { report }, text);
+      },
       onPoolGone: (pool) => processes.close(pool),
       onBroken: (service, error) => this.#dispatch.queues.failAll(service.pool, error),
     });

@@ -189,7 +189,9 @@ export class Program {
         preopens,
         hasStdin: this.#stdin !== null,
         outputRequestBytesMax: Number.POSITIVE_INFINITY,
+        outputRequestLinesMax: Number.POSITIVE_INFINITY,
         outputSecondBytesMax: Number.POSITIVE_INFINITY,
+        outputSecondLinesMax: Number.POSITIVE_INFINITY,
       },
       { load: (key, memoryBytesMax) => this.#load(key, memoryBytesMax), compile: (bytes) => this.#compile(bytes) },
     );

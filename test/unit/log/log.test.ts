@@ -8,10 +8,10 @@ import { build } from "esbuild";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FrenezuloError } from "../../../src/errors.ts";
-import { escapeControls } from "../../../src/log/escape.ts";
 import { type Log, type LogOptions, openLog } from "../../../src/log/log.ts";
 import { prettyLine } from "../../../src/log/pretty.ts";
 import { LogRate } from "../../../src/log/rate.ts";
+import { escapeControls } from "../../../wire/escape.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "frenezulo-log-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -75,12 +75,42 @@ describe("a log line", () => {
 });
 
 describe("text of guests", () => {
-  test("is a line for each of its lines, with control characters escaped", async () => {
+  test("is a line for each of its lines", async () => {
     const log = open();
-    log.guest("hello", 2, Buffer.from("one\r\ntwo \x1b[31mred\x07\n\u202eevil\u2028x\n"));
+    log.guest("hello", 2, Buffer.from("one\ntwo\n\nfour\n"));
     const lines = await objects(log);
-    expect(lines.map(({ msg }) => msg)).toEqual(["one", "two \\x1b[31mred\\x07", "\\u{202e}evil\\u{2028}x"]);
+    expect(lines.map(({ msg }) => msg)).toEqual(["one", "two", "", "four"]);
     expect(lines[0]).toMatchObject({ service: "hello", stream: "stderr", level: "info" });
+  });
+
+  test("takes a share of the thread's time only; what is above is dropped, counted, and told now and then", async () => {
+    let [clockMs, costMs] = [0, 1];
+    const log = open({ now: () => (clockMs += costMs) });
+    const lines = Buffer.from("x\n".repeat(1000));
+    for (let i = 0; i < 100; i++) log.guest("flood", 1, lines);
+    costMs = 0;
+    log.guest("quiet", 1, Buffer.from("heard\n"));
+    const written = await objects(log);
+    const told = written.filter(({ msg }) => /were dropped/.test(String(msg)));
+    const heard = written.filter(({ service, msg }) => service === "flood" && msg === "x").length;
+    // A look at the clock costs 1 ms here, and 32 lines have one: 10 of them in each window of 100 ms, each frame one.
+    expect(heard).toBeLessThan(50 * 32);
+    expect(heard).toBeGreaterThanOrEqual(10 * 32);
+    expect(log.dropped).toBe(100_000 - heard);
+    expect(written.some(({ service, msg }) => service === "quiet" && msg === "heard")).toBe(true);
+    expect(told[0]).toMatchObject({ level: "warn", service: "flood" });
+    expect(told.length).toBeLessThanOrEqual(5);
+  });
+
+  test("does not silence another service, however many lines one has", async () => {
+    let clockMs = 0;
+    const log = open({ now: () => (clockMs += 0.5) });
+    for (let i = 0; i < 200; i++) {
+      log.guest("flood", 1, Buffer.from("x\n".repeat(1000)));
+      if (i % 20 === 0) log.guest("quiet", 1, Buffer.from(`${i}\n`));
+    }
+    const quiet = (await objects(log)).filter(({ service }) => service === "quiet").map(({ msg }) => msg);
+    expect(quiet).toEqual(Array.from({ length: 10 }, (_, i) => String(i * 20)));
   });
 
   test("never leaves a character that a terminal obeys, whatever it holds", () => {
@@ -127,6 +157,19 @@ describe("failures", () => {
     const suppressed = bad.reduce((sum, line) => sum + Number(line.suppressed ?? 0), 0);
     expect(suppressed + bad.length).toBeGreaterThan(50_000);
     expect(lines.filter(({ service }) => service === "other")).toHaveLength(1);
+  });
+
+  test("and lines of one kind that guests bring about are limited like them, debug lines too", async () => {
+    const log = open({ level: "debug" });
+    for (let i = 0; i < 1000; i++) {
+      log.debug({ service: "bad", pid: i }, "a guest ended");
+      log.limited("warn", "a supervisor's", { i }, "supervisor: child_terminated");
+    }
+    nowMs = 10_000;
+    log.debug({ service: "bad" }, "a guest ended");
+    const lines = await objects(log);
+    expect(lines.map(({ level }) => level)).toEqual([...Array(5).fill(["debug", "warn"]).flat(), "debug"]);
+    expect(lines.at(-1)).toMatchObject({ suppressed: 995, msg: "a guest ended" });
   });
 
   test("count as many left out as there were", () => {
