@@ -2,6 +2,7 @@
 //
 // Between requests it is in its event loop, so that control calls are answered (DECISIONS 2.1); right after a request
 // it first blocks for a moment, because the next one usually comes soon and that wake-up is the cheapest.
+import { readlinkSync } from "node:fs";
 import { workerData } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
@@ -53,6 +54,7 @@ const SHUTDOWN: Exit = { reason: "shutdown", text: "its service ended it" };
 assertEngine();
 const data = workerData as CarrierData;
 const words = new Int32Array(data.control);
+Atomics.store(words, CONTROL.thread, threadNumber());
 const bell = new Bell(new Int32Array(data.bell), BELL.asleep);
 const asleep = new Bell(words, CONTROL.asleep);
 const requests = new RingReader(data.requests, () => bell.ring());
@@ -293,4 +295,13 @@ function onExit({ process, environment, task }: Member, exit: Exit): void {
 
 function isOwnFault({ reason }: Exit): boolean {
   return reason === "trap" || reason === "memory" || reason === "exit";
+}
+
+/** The kernel's number for this thread, by which the main thread sees what it does even when it does not answer. */
+function threadNumber(): number {
+  try {
+    return Number(readlinkSync("/proc/thread-self").split("/").at(-1));
+  } catch {
+    return 0;
+  }
 }

@@ -43,6 +43,8 @@ export const CONTROL = {
   lightInstances: 24,
   /** Messages posted to the carrier's mesh port (mesh.ts) so far. Main adds after it has posted. */
   mesh: 21,
+  /** The kernel's number for the carrier's thread; 0: not known. Carrier stores, once. */
+  thread: 25,
   bytes: 128,
 } as const;
 

@@ -195,6 +195,11 @@ export const nodeTable = {
       [0, 512],
       "Threads that could not be ended; with more the node drains and exits with a failure, to be started again.",
     ),
+    zombie_after: duration(
+      "5s",
+      ["100ms", "1h"],
+      "CPU time after which a thread that was told to end is a zombie; where it is blocked, three times as long.",
+    ),
     spare: int(
       { text: "cores", of: () => cores },
       [0, 512],

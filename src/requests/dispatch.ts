@@ -274,7 +274,7 @@ export class Dispatch implements CarrierEvents {
       }
       this.removeActor(actor);
     }
-    this.#carriers.kill(carrier);
+    this.#carriers.kill(carrier, culprit === null ? exit.text : `${culprit.pool.service.prefix}: ${exit.text}`);
     for (const actor of tenants) {
       if (actor === culprit) this.#actors.actorEnded(actor, exit);
       else this.#actors.actorDisplaced(actor);
