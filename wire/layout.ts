@@ -148,5 +148,16 @@ export const SIGNAL = {
  */
 export const DONE = { reason: 0, goesOn: 1, micros: 4, text: 8 } as const;
 
-/** Words (Int32) of an environment's counts: the sums, and from `shares` on what each slot has of them. */
-export const COUNTS = { processes: 0, pages: 1, timers: 2, shares: 3, words: 3, bytes: (3 + 3 * 1024) * 4 } as const;
+/**
+ * Words (Int32) of an environment's counts: the sums, and from `shares` on what each slot has of them. `lateReplies`:
+ * what its messages to reply pids that nobody waits for cost the main thread, which adds.
+ */
+export const COUNTS = {
+  processes: 0,
+  pages: 1,
+  timers: 2,
+  lateReplies: 3,
+  shares: 4,
+  words: 3,
+  bytes: (4 + 3 * 1024) * 4,
+} as const;

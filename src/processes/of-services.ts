@@ -86,6 +86,10 @@ export class ServiceProcesses implements ProcessEvents {
     if (prefix !== undefined) this.#parts.log.guest(prefix, stream, text);
   }
 
+  lateReply(environment: number, bytes: number): void {
+    this.#parts.environments.get(environment)?.lateReply(bytes);
+  }
+
   processExited(pid: number, environment: number, exit: Exit): void {
     this.#parts.server.exited(pid, exit);
     const service = this.#names.get(environment);

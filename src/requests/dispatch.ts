@@ -163,6 +163,7 @@ export class Dispatch implements CarrierEvents {
     const request = this.#ledger.get(replyPid);
     if (request?.actor == null || request.pool.environmentId !== environment) {
       this.lateReplies++;
+      this.#processes.lateReply(environment, length);
       return;
     }
     const { service, policy } = request.pool;
