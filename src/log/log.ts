@@ -9,7 +9,7 @@ import { prettyLine } from "./pretty.ts";
 import { LogRate } from "./rate.ts";
 
 export type LogFields = Readonly<Record<string, unknown>>;
-/** Lines of one piece of a guest's text between two looks at the clock. */
+/** Lines of one piece of a guest's text between two looks at what they may cost. */
 const LINES_A_LOOK = 32;
 
 type LogLine = (fields: LogFields, text: string) => void;
@@ -90,16 +90,14 @@ export function openLog(options: LogOptions): Log {
     },
     guest(service, stream, bytes) {
       if (!logger.isLevelEnabled("info")) return;
-      let lookedMs = now();
       const lines = bytes.toString("utf8").replace(/\n$/, "").split("\n");
       const fields = { service, stream: stream === 1 ? "stdout" : "stderr" };
       for (let at = 0; at < lines.length; at += LINES_A_LOOK) {
         if (destination.isFull) return destination.drop(lines.length - at);
-        if (!time.admits(service, lookedMs)) return dropGuestLines(service, lines.length - at);
-        for (const line of lines.slice(at, at + LINES_A_LOOK)) logger.info(fields, line);
-        const nowMs = now();
-        time.spent(service, nowMs - lookedMs);
-        lookedMs = nowMs;
+        if (!time.admits(service, now())) return dropGuestLines(service, lines.length - at);
+        const some = lines.slice(at, at + LINES_A_LOOK);
+        for (const line of some) logger.info(fields, line);
+        time.spend(service, some.length, (bytes.length * some.length) / lines.length);
       }
     },
     get dropped() {
