@@ -8,6 +8,7 @@ import type { Host } from "./abi/host.ts";
 import { GuestInstance } from "./instances/instance.ts";
 import type { PristineImage } from "./instances/pristine.ts";
 import type { ProcessLimits } from "./processes/limits.ts";
+import { OutputSecond } from "./processes/output-second.ts";
 import { Process } from "./processes/process.ts";
 
 /** Host memory a guest may use besides the message it writes (DECISIONS 3.4, reliability.md §6). */
@@ -28,9 +29,7 @@ export class GuestActor {
   process: Process;
   /** Why it takes no more requests: its start failed. */
   failed: Exit | null = null;
-  /** Output of the current second, against the service's limit. */
-  outputSecond = 0;
-  outputSecondBytes = 0;
+  readonly outputSecond = new OutputSecond();
   readonly #host: Host;
   readonly #imports: WebAssembly.Imports;
   readonly #pids: Pids;

@@ -2,6 +2,7 @@
 //
 // Between requests it is in its event loop, so that control calls are answered (DECISIONS 2.1); right after a request
 // it first blocks for a moment, because the next one usually comes soon and that wake-up is the cheapest.
+import { readlinkSync } from "node:fs";
 import { workerData } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
@@ -53,6 +54,7 @@ const SHUTDOWN: Exit = { reason: "shutdown", text: "its service ended it" };
 assertEngine();
 const data = workerData as CarrierData;
 const words = new Int32Array(data.control);
+Atomics.store(words, CONTROL.thread, threadNumber());
 const bell = new Bell(new Int32Array(data.bell), BELL.asleep);
 const asleep = new Bell(words, CONTROL.asleep);
 const requests = new RingReader(data.requests, () => bell.ring());
@@ -152,12 +154,13 @@ async function serve(): Promise<void> {
         visitedMs = performance.now();
       }
     }
-    metering.flush();
+    metering.tell();
     if (ran === 1 && look.at(requests)) continue;
     // Woken for a control call it would keep that waiting.
     if (ran > 0) asleep.block(hasWork, Math.min(HOT_MS, runtime.idleMs));
     if (hasWork()) continue;
-    await (asleep.sleep(hasWork, runtime.idleMs) ?? new Promise<void>((resolve) => setImmediate(resolve)));
+    const idleMs = Math.min(runtime.idleMs, metering.idleMs);
+    await (asleep.sleep(hasWork, idleMs) ?? new Promise<void>((resolve) => setImmediate(resolve)));
     asleep.awake();
     visitedMs = performance.now();
   }
@@ -207,7 +210,7 @@ function runNext(): boolean {
   const exit = actor.run(bytes, start, length, requests.about);
   if (runtime.host.running !== null) onMismatch();
   endedMs = performance.now();
-  metering.flush();
+  metering.tell();
   const goesOn = runtime.goesOn(actor.process, requests.about, actor.hasReplied);
   reports.end(KIND.done, seq, requests.pid, exit, endedMs - began, goesOn);
   const isMine = Atomics.compareExchange(words, CONTROL.state, seq, STATE_IDLE) === seq;
@@ -286,15 +289,28 @@ function dropSqlite(): void {
   runtime.host.sqlites.keep((id) => runtime.environments.has(id) || hasActors("environmentId", id));
 }
 
-/** A process that failed by itself is told of, one whose end the main thread waits for, and a request's. */
-function onExit({ process, task }: Member, exit: Exit): void {
+/** A process that failed by itself is told of, for the log; one whose end the main thread waits for; a request's. */
+function onExit({ process, environment, task }: Member, exit: Exit): void {
   if (task === null) return;
-  const isOwnFault = exit.reason === "trap" || exit.reason === "memory" || exit.reason === "exit";
   const { request } = task;
   if (request !== null) {
     const goesOn = runtime.goesOn(process, request.replyPid, process.replyPid === 0);
     reports.end(KIND.done, request.seq, request.actorPid, exit, task.ranMs, goesOn);
-  } else if (isOwnFault || task.isReported) reports.end(KIND.exited, process.environment, process.pid, exit);
+  } else if (task.isReported || (isOwnFault(exit) && output.takeLine(environment)))
+    reports.end(KIND.exited, process.environment, process.pid, exit);
   else return;
   bell.ring();
+}
+
+function isOwnFault({ reason }: Exit): boolean {
+  return reason === "trap" || reason === "memory" || reason === "exit";
+}
+
+/** The kernel's number for this thread, by which the main thread sees what it does even when it does not answer. */
+function threadNumber(): number {
+  try {
+    return Number(readlinkSync("/proc/thread-self").split("/").at(-1));
+  } catch {
+    return 0;
+  }
 }

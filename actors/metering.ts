@@ -14,8 +14,10 @@ import {
 } from "../wire/metrics.ts";
 import type { RingWriter } from "../wire/ring.ts";
 
-/** While a guest goes on counting it is told this often, in ms; at the end of a request it is told at once. */
+/** While a guest goes on counting it is told this often, in ms; at the end of a request as soon as may be. */
 const FLUSH_MS = 100;
+/** Each series that was told costs the main thread some microseconds: for so long no more is told. ms */
+const SERIES_MS = 0.5;
 const COUNT_MAX = 0xffff_ffff;
 
 /** What a guest did to a metric: added to a counter, set or changed a gauge, observed a value. */
@@ -43,6 +45,8 @@ export class Metering {
   readonly #frame = Buffer.alloc(METRIC_FRAME_BYTES_MAX);
   /** Since when something waits. */
   #sinceMs = 0;
+  /** When something may be told again. */
+  #nextMs = 0;
 
   constructor(replies: RingWriter, bell: Bell) {
     this.#replies = replies;
@@ -65,13 +69,26 @@ export class Metering {
       counted.waiting.add(change);
       apply(change, event, value);
     }
-    if (nowMs - this.#sinceMs > FLUSH_MS) this.flush();
+    if (nowMs - this.#sinceMs > FLUSH_MS) this.tell();
+  }
+
+  /** How long it should be until the next `tell`. ms */
+  get idleMs(): number {
+    return this.#waiting.size === 0 ? Number.POSITIVE_INFINITY : Math.max(0, this.#nextMs - performance.now());
+  }
+
+  /** Tells what there is room for, if it is time. */
+  tell(): void {
+    if (this.#waiting.size > 0 && performance.now() >= this.#nextMs) this.flush();
   }
 
   /** Tells what there is room for now. */
   flush(): void {
     if (this.#waiting.size === 0) return;
-    this.#sinceMs = performance.now(); // also where there is no room: it is not tried again at once
+    const nowMs = performance.now();
+    this.#sinceMs = nowMs; // also where there is no room: it is not tried again at once
+    this.#nextMs = nowMs + FLUSH_MS;
+    let told = 0;
     for (const service of this.#waiting) {
       const { waiting, refused } = this.#services.get(service) as Counted;
       const length = encodeMetrics(this.#frame, service, Math.min(refused, COUNT_MAX), waiting);
@@ -80,8 +97,10 @@ export class Metering {
       this.#frame.copy(this.#replies.bytes, at, 0, length);
       this.#replies.commit(KIND.metrics, 0, 0, 0, length);
       this.#bell.ring();
+      told += Math.max(1, waiting.size);
       this.#told(service);
     }
+    this.#nextMs = nowMs + told * SERIES_MS;
   }
 
   /** Forgets the names of a service that has no actor here any more. */

@@ -42,9 +42,11 @@ export const CONTROL = {
   /** Those of light processes among them. Carrier adds. */
   lightInstances: 24,
   /** Times that another process ran than had to: the carrier ends itself then. Carrier adds. */
-  mismatches: 25,
+  mismatches: 26,
   /** Messages posted to the carrier's mesh port (mesh.ts) so far. Main adds after it has posted. */
   mesh: 21,
+  /** The kernel's number for the carrier's thread; 0: not known. Carrier stores, once. */
+  thread: 25,
   bytes: 128,
 } as const;
 
@@ -148,5 +150,16 @@ export const SIGNAL = {
  */
 export const DONE = { reason: 0, goesOn: 1, micros: 4, text: 8 } as const;
 
-/** Words (Int32) of an environment's counts: the sums, and from `shares` on what each slot has of them. */
-export const COUNTS = { processes: 0, pages: 1, timers: 2, shares: 3, words: 3, bytes: (3 + 3 * 1024) * 4 } as const;
+/**
+ * Words (Int32) of an environment's counts: the sums, and from `shares` on what each slot has of them. `lateReplies`:
+ * what its messages to reply pids that nobody waits for cost the main thread, which adds.
+ */
+export const COUNTS = {
+  processes: 0,
+  pages: 1,
+  timers: 2,
+  lateReplies: 3,
+  shares: 4,
+  words: 3,
+  bytes: (4 + 3 * 1024) * 4,
+} as const;

@@ -49,11 +49,19 @@ export interface CarrierModule {
   readonly info: ModuleInfo;
 }
 
+/** How much of what a guest writes to stdout and stderr gets to the log; Infinity in all four: all of it, as it is. */
+export interface OutputLimits {
+  readonly outputRequestBytesMax: number;
+  readonly outputRequestLinesMax: number;
+  readonly outputSecondBytesMax: number;
+  readonly outputSecondLinesMax: number;
+}
+
 /**
  * An environment: the processes of a service version, or of a `frenezulo run`. Names and pids are private to it.
  * Sizes bytes, durations ms.
  */
-export interface EnvironmentSpec {
+export interface EnvironmentSpec extends OutputLimits {
   /** Never used again. u32 */
   readonly id: number;
   /** For texts: the service's prefix, or the program. */
@@ -75,12 +83,10 @@ export interface EnvironmentSpec {
   readonly preopens: readonly Preopen[];
   /** True if its processes read the standard input of the node; else theirs is at its end. */
   readonly hasStdin: boolean;
-  readonly outputSecondBytesMax: number;
-  readonly outputRequestBytesMax: number;
 }
 
 /** What a carrier needs to start an actor. Sent over comlink, once an actor. Durations ms, sizes bytes. */
-export interface ActorSpec {
+export interface ActorSpec extends OutputLimits {
   readonly pid: number;
   readonly service: string;
   /** Number of its environment. */
@@ -102,8 +108,6 @@ export interface ActorSpec {
   readonly args: readonly string[];
   readonly preopens: readonly Preopen[];
   readonly replyBytesMax: number;
-  readonly outputRequestBytesMax: number;
-  readonly outputSecondBytesMax: number;
 }
 
 /** What a carrier's thread is started with (workerData). */

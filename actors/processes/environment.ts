@@ -3,6 +3,7 @@
 import { COUNTS } from "../../wire/layout.ts";
 import type { EnvironmentSpec } from "../../wire/specs.ts";
 import type { ProcessLimits, SharedMemory } from "./limits.ts";
+import { OutputSecond } from "./output-second.ts";
 
 const RESOURCES_MAX = 1024;
 /** Armed timers in one carrier: whoever armed them may have ended. */
@@ -11,6 +12,9 @@ const TIMERS_MAX = 100_000;
 const TIMER_MAILBOXES = 16;
 const PAGE_BYTES = 65_536;
 
+/** Messages to reply pids that nobody waits for, in a second. */
+const LATE_REPLIES_MAX = 1000;
+
 /** What its messages take is told to all carriers in such steps. */
 const STEP_BYTES = 1 << 20;
 
@@ -18,9 +22,7 @@ export class Environment implements SharedMemory {
   readonly spec: EnvironmentSpec;
   readonly limits: ProcessLimits;
   readonly outputPid = 0;
-  /** Output of the current second, against its limit. */
-  outputSecond = 0;
-  outputSecondBytes = 0;
+  readonly outputSecond = new OutputSecond();
   /** Living processes of each request that has spawned any, in this carrier. */
   readonly roots = new Map<number, number>();
   /** Those among them whose own process has ended without a reply. */
@@ -29,6 +31,8 @@ export class Environment implements SharedMemory {
   /** Bytes of the message of each. */
   readonly #timers = new Map<number, number>();
   #timerBytes = 0;
+  #lateSecond = 0;
+  #lateBefore = 0;
   /** Of messages here, and pages that are counted for them. */
   #heldBytes = 0;
   #heldPages = 0;
@@ -86,6 +90,20 @@ export class Environment implements SharedMemory {
   grow(pages: number): boolean {
     this.#add(0, pages);
     return Atomics.load(this.#words, COUNTS.pages) * PAGE_BYTES <= this.spec.memoryBytesMax;
+  }
+
+  /**
+   * False while so many of its messages to the main thread are for nobody that no more are told: each of them costs
+   * that thread, and a reply pid can be made up. The reply of a request's own process always is.
+   */
+  mayReply(nowMs: number): boolean {
+    const late = Atomics.load(this.#words, COUNTS.lateReplies);
+    const second = Math.floor(nowMs / 1000);
+    if (second !== this.#lateSecond) {
+      this.#lateSecond = second;
+      this.#lateBefore = late;
+    }
+    return ((late - this.#lateBefore) | 0) < LATE_REPLIES_MAX;
   }
 
   /** True if one more message of so many bytes may wait for its time in this carrier. */

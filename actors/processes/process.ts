@@ -89,8 +89,9 @@ export class Process {
   hasAsked = false;
   /** True once it has spawned in another carrier. */
   spawnedElsewhere = false;
-  /** Bytes of output in this request, against the limit of DECISIONS 3.3. */
+  /** Output in this request, against the limits of DECISIONS 3.3. */
   outputBytes = 0;
+  outputLines = 0;
   outputDropped = false;
   /** The host call that a light process is suspended in. */
   waiting: Waiting | null = null;
@@ -183,6 +184,7 @@ export class Process {
     this.replyPid = replyPid;
     this.root = replyPid;
     this.outputBytes = 0;
+    this.outputLines = 0;
     this.outputDropped = false;
     this.mailbox.push(new Message("data", 0n, bytes, start, length), false);
   }

@@ -166,9 +166,17 @@ export class Runtime implements Services, Processes {
   send(from: Process, pid: number, message: Message): boolean {
     if (!from.isListed) return this.#parts.alone(from, pid, message);
     if (slotOf(pid) !== 0) return this.kernel.send(from, pid, message);
-    if (pid === from.replyPid) from.replyPid = 0;
-    this.#parts.reply(from, pid, message);
+    this.#reply(from, pid, message);
     return true;
+  }
+
+  #reply(from: Process, pid: number, message: Message): void {
+    if (pid === from.replyPid) from.replyPid = 0;
+    else if (this.environments.get(from.environment)?.mayReply(performance.now()) === false) {
+      this.#parts.deadLetter();
+      return;
+    }
+    this.#parts.reply(from, pid, message);
   }
 
   output(from: Process, stream: number, bytes: Uint8Array): void {
@@ -225,7 +233,7 @@ export class Runtime implements Services, Processes {
       environment?.removeTimer(timer);
       onFire();
       // Whoever began it may have ended; a full mailbox drops it (DECISIONS 9.5).
-      if (slotOf(pid) === 0) this.#parts.reply(from, pid, message);
+      if (slotOf(pid) === 0) this.#reply(from, pid, message);
       else if (!this.kernel.post(from, pid, message)) this.#parts.deadLetter();
     });
     environment?.addTimer(timer, message.length);

@@ -59,7 +59,7 @@ export interface CarrierOptions extends Pick<CarrierData, "slot" | "bell" | "loc
   readonly id: number;
   /** Makes the thread. */
   readonly start: (id: number, data: CarrierData) => Worker;
-  /** Told when the thread has ended, or was given up as a zombie. */
+  /** Told when the thread has ended, or is late. */
   readonly onEnd: (carrier: Carrier, why: string) => void;
 }
 
@@ -71,7 +71,7 @@ export class Carrier {
   readonly replies: RingReader;
   state: CarrierState = "warming";
   /** True when `kill` was asked for and the thread has not ended within the grace time. */
-  isZombie = false;
+  isLate = false;
   /** Shared: actors of several services, one request at a time. Dedicated: one actor, requests ahead in its ring. */
   isShared = false;
   /** Actors that are placed here, starting ones included. */
@@ -137,7 +137,7 @@ export class Carrier {
       this.#calls.end(text);
       tickets.close();
       mesh.close();
-      if (!this.isZombie) freeRings.push(data.requests, data.replies);
+      if (!this.isLate) freeRings.push(data.requests, data.replies);
     });
   }
 
@@ -249,17 +249,22 @@ export class Carrier {
     }
   }
 
+  /** The kernel's number for its thread; 0: not known. */
+  get thread(): number {
+    return Atomics.load(this.#words, CONTROL.thread);
+  }
+
   counter(word: "deadLetters" | "outputDropped" | "instances" | "lightInstances" | "mismatches"): number {
     return Atomics.load(this.#words, CONTROL[word]) >>> 0;
   }
 
-  /** The thread does not end: everybody who waits for its end is told that it has. */
+  /** The thread does not end in time: everybody who waits for its end is told that it has. */
   declareDead(): void {
-    this.isZombie = true;
-    this.#giveUp("its thread could not be ended");
+    this.isLate = true;
+    this.#giveUp("its thread has not ended in time");
   }
 
-  /** Ends the thread. A system call that blocks holds it (then it is a zombie). */
+  /** Ends the thread. A system call that blocks holds it. */
   terminate(): Promise<number> {
     return this.#worker.terminate();
   }

@@ -1,4 +1,4 @@
-// Carriers: the only file that makes actors' threads. Start, keep warm, take, give back, kill, count zombies.
+// Carriers: the only file that makes actors' threads. Start, keep warm, take, give back, kill.
 //
 // A carrier's end is reported only after its rings have been drained to the last commit: what a thread has written is
 // never lost (reliability.md, finding 13).
@@ -13,6 +13,7 @@ import { remove } from "../lists.ts";
 import { Carrier, type CarrierEvents } from "./carrier.ts";
 import { Doorbell } from "./doorbell.ts";
 import { drainFrames } from "./frames.ts";
+import { LateThreads, type Zombie } from "./late-threads.ts";
 import { MainMesh } from "./main-mesh.ts";
 import { Slots, slotsFor } from "./slots.ts";
 
@@ -27,12 +28,14 @@ const resourceLimits = { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeM
 const REFILL_MS = 20;
 
 export interface CarriersOptions {
-  /** Threads that may exist at once, zombies included. */
+  /** Threads that may exist at once, late ones included. */
   readonly threadsMax: number;
   /** Warm carriers kept free. */
   readonly spares: number;
-  /** A thread that has not ended this long after `terminate` is a zombie. ms */
+  /** A thread that has not ended this long after it was told to is late: nobody waits for its end any more. ms */
   readonly graceMs: number;
+  /** A late thread that has used so much CPU time since is a zombie. ms */
+  readonly zombieMs: number;
   /** Descriptors that the guests of one carrier may hold open together. */
   readonly filesMax: number;
   /** Instances of light processes in all carriers. */
@@ -42,8 +45,8 @@ export interface CarriersOptions {
 /** Who hears of what the carriers of a node do. */
 export interface CarriersListeners {
   readonly events: CarrierEvents;
-  /** A thread has become a zombie; so many there are now. */
-  readonly onZombie: (zombies: number) => void;
+  /** A thread has become a zombie; with all that there are now. */
+  readonly onZombie: (zombie: Zombie, zombies: readonly Zombie[]) => void;
   /** Takes what guests have counted (wire/metrics.ts); the bytes end with the call. */
   readonly onMetrics: (bytes: Buffer) => void;
   /** Takes signals for the main thread. */
@@ -69,7 +72,7 @@ export class Carriers {
   /** Set by `open`: no thread is made before. */
   #listeners!: CarriersListeners;
   readonly #spares: Carrier[] = [];
-  readonly #zombies = new Set<Carrier>();
+  readonly #late: LateThreads;
   readonly #slots: Slots;
   /** Counters of carriers that have gone. */
   readonly #past = { deadLetters: 0, outputDropped: 0, mismatches: 0 };
@@ -81,6 +84,10 @@ export class Carriers {
 
   constructor(options: CarriersOptions) {
     this.#options = options;
+    this.#late = new LateThreads({
+      zombieMs: options.zombieMs,
+      onZombie: (zombie) => this.#listeners.onZombie(zombie, this.#late.zombies),
+    });
     this.#slots = new Slots(slotsFor(options.threadsMax));
     Atomics.store(this.#bellWords, BELL.lightInstancesMax, options.lightInstancesMax);
   }
@@ -104,9 +111,14 @@ export class Carriers {
     return this.count(({ state }) => state === "spare" || state === "taken");
   }
 
-  /** Threads that did not end when they were told to. */
+  /** Threads that did not end when they were told to, however much of the CPU they had. */
   get zombies(): number {
-    return this.#zombies.size;
+    return this.#late.zombies.length;
+  }
+
+  /** Threads that have not ended in time, zombies included. They hold their places. */
+  get late(): number {
+    return this.#late.size;
   }
 
   /** The living carrier of that number. */
@@ -144,14 +156,12 @@ export class Carriers {
 
   /** True if no carrier is free and none can be made: somebody must give one up. */
   get isExhausted(): boolean {
-    return (
-      this.#spares.length === 0 && !this.#isWarming && this.all.size + this.#zombies.size >= this.#options.threadsMax
-    );
+    return this.#spares.length === 0 && !this.#isWarming && this.all.size + this.late >= this.#options.threadsMax;
   }
 
-  /** How many `take` would give now or soon. Condemned threads end in a few milliseconds: they do not count. */
+  /** How many `take` would give now or soon. Condemned threads end in a few milliseconds: only late ones count. */
   get available(): number {
-    return this.#options.threadsMax - this.count(({ state }) => state === "taken") - this.#zombies.size;
+    return this.#options.threadsMax - this.count(({ state }) => state === "taken") - this.late;
   }
 
   /** True if more are spare than are kept in reserve. */
@@ -176,21 +186,28 @@ export class Carriers {
     this.#listeners.events.spare();
   }
 
-  /** Ends a carrier's thread. `gone` follows when it has ended; replacement does not wait for that. */
-  kill(carrier: Carrier): void {
+  /**
+   * Ends a carrier's thread. `gone` follows when it has ended, or is late; replacement does not wait for that.
+   * @param why for the log, if it cannot be ended
+   */
+  kill(carrier: Carrier, why = "nothing runs in it"): void {
     if (carrier.state === "gone") return;
     carrier.state = "condemned";
     const timer = setTimeout(() => {
-      this.#zombies.add(carrier);
-      carrier.onExit = () => {
-        this.#zombies.delete(carrier);
-        this.#free(carrier);
-      };
+      this.#becomesLate(carrier, why);
       carrier.declareDead();
-      this.#listeners.onZombie(this.#zombies.size);
     }, this.#options.graceMs);
     void carrier.terminate().finally(() => clearTimeout(timer));
     this.#refill();
+  }
+
+  #becomesLate(carrier: Carrier, why: string): void {
+    carrier.onExit = () => {
+      this.#late.remove(carrier);
+      if (carrier.isLate) this.#free(carrier);
+      this.#refill();
+    };
+    this.#late.add(carrier, why);
   }
 
   /** Deals with everything that carriers have written. Not from inside an acceptor's handler. */
@@ -205,7 +222,7 @@ export class Carriers {
     events.drained();
   }
 
-  /** Ends all threads. Resolves when they have ended or the grace time has passed. */
+  /** Ends all threads. Resolves when each has ended or is a zombie. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#refillSoon);
@@ -216,6 +233,8 @@ export class Carriers {
     });
     await Promise.race([Promise.allSettled(ends), grace]);
     clearTimeout(timer);
+    for (const carrier of this.all) this.#becomesLate(carrier, "the node ends");
+    await this.#late.settled();
     this.#doorbell.close();
   }
 
@@ -229,8 +248,8 @@ export class Carriers {
     if (this.#isClosed) return false;
     let warming = this.count((carrier) => carrier.state === "warming");
     let missing = count - this.#spares.length - warming;
-    // Condemned threads end in a few milliseconds: they do not stand in the way of their replacement, zombies do.
-    let threads = this.count((carrier) => carrier.state !== "condemned") + this.#zombies.size;
+    // Condemned threads end in a few milliseconds: they do not stand in the way of their replacement, late ones do.
+    let threads = this.count((carrier) => carrier.state !== "condemned") + this.late;
     const { threadsMax } = this.#options;
     for (; missing > 0 && threads < threadsMax && !this.#slots.isEmpty; missing--, threads++, warming++) {
       void this.#make();
@@ -277,7 +296,7 @@ export class Carriers {
     this.all.delete(carrier);
     this.mesh.leave(carrier.slot);
     this.mesh.poll(onSignal);
-    if (!carrier.isZombie) this.#free(carrier);
+    if (!carrier.isLate) this.#free(carrier);
     this.#past.deadLetters += carrier.counter("deadLetters");
     this.#past.outputDropped += carrier.counter("outputDropped");
     this.#past.mismatches += carrier.counter("mismatches");

@@ -1,11 +1,15 @@
 // What a carrier has written into its reply ring, told to the main thread's handlers.
 import { type Exit, exitReasons } from "../../wire/exits.ts";
 import { DONE, KIND } from "../../wire/layout.ts";
-import type { RingReader } from "../../wire/ring.ts";
+import { frameBytes, type RingReader } from "../../wire/ring.ts";
 import type { Carrier, CarrierEvents } from "./carrier.ts";
 import type { MainMesh } from "./main-mesh.ts";
 
-/** Reads a carrier's reply ring up to its last commit. @param onMetrics takes frames of wire/metrics.ts */
+/**
+ * Reads what a carrier's reply ring holds now, and no more than a ring may hold: a carrier that goes on writing does
+ * not keep the main thread.
+ * @param onMetrics takes frames of wire/metrics.ts
+ */
 export function drainFrames(
   carrier: Carrier,
   events: CarrierEvents,
@@ -13,8 +17,9 @@ export function drainFrames(
   onMetrics: ((bytes: Buffer) => void) | undefined,
 ): void {
   const replies = carrier.replies;
-  while (replies.next()) {
+  for (let left = replies.capacity; left > 0 && replies.next(); ) {
     const { bytes, offset, length } = replies;
+    left -= frameBytes(length);
     switch (replies.kind) {
       case KIND.reply:
         events.reply(replies.seq >>> 0, replies.about, bytes, offset, length);

@@ -92,8 +92,8 @@ async function serve(
     log.info({}, `listening on ${url(node.addresses.listen, scheme)}`);
     if (node.addresses.admin !== null) log.info({}, `admin on ${url(node.addresses.admin)}`);
 
-    const signal = await Promise.race([stops.first, node.failed.then(() => null)]);
-    if (signal === null) log.error({ limit: config.limits.zombies }, TOO_MANY_ZOMBIES);
+    const signal = await Promise.race([stops.first, node.failed]);
+    if (typeof signal !== "string") log.error({ limit: config.limits.zombies, zombies: signal }, TOO_MANY_ZOMBIES);
     else log.info({ signal }, "draining; a second signal ends the node at once");
     const drained = await Promise.race([node.drain(), stops.second.then(() => undefined)]);
     if (drained === undefined) log.warn({}, "stopped at once");
@@ -103,7 +103,7 @@ async function serve(
       log.info({ cut }, text);
     }
     if (node.threadsLeft > 0) await killOneself(node.threadsLeft, log);
-    return signal !== null && drained?.cut === 0 ? 0 : 1;
+    return typeof signal === "string" && drained?.cut === 0 ? 0 : 1;
   } finally {
     await log.flush(flushMs);
   }

@@ -55,7 +55,9 @@ export const policyTable = {
     concurrency: int(64, [1, 100_000], "Requests that run or wait in a carrier at once."),
     queue: int(256, [0, 100_000], "Requests that wait for their turn beyond these; beyond them 429."),
     output_request: size("64KiB", ["0B", "16MiB"], "stdout and stderr of a request; more is dropped and counted."),
+    output_request_lines: int(1_000, [0, million], "Lines of it; what is over in one write is joined to one line."),
     output_second: size("1MiB", ["0B", "64MiB"], "stdout and stderr of the service in a second; the rest is dropped."),
+    output_second_lines: int(10_000, [0, million], "Lines of the service's output in a second; the rest is dropped."),
   },
   scale: {
     min: int(0, [0, 512], "Actors kept running without requests."),
@@ -192,6 +194,11 @@ export const nodeTable = {
       { text: "max(1, cores / 2)", of: () => Math.max(1, Math.floor(cores / 2)) },
       [0, 512],
       "Threads that could not be ended; with more the node drains and exits with a failure, to be started again.",
+    ),
+    zombie_after: duration(
+      "5s",
+      ["100ms", "1h"],
+      "CPU time after which a thread that was told to end is a zombie; where it is blocked, three times as long.",
     ),
     spare: int(
       { text: "cores", of: () => cores },

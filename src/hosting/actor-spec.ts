@@ -1,6 +1,7 @@
 // What a carrier must know to start an actor, from its policy and its compiled module.
 import type { ActorSpec } from "../../wire/specs.ts";
 import type { CompiledModule } from "../modules/modules.ts";
+import { outputLimits } from "../services/output-limits.ts";
 import type { Actor } from "../services/service.ts";
 
 /** Where its environment is, for a module that has to do with other processes. */
@@ -26,7 +27,6 @@ export function specOf(
     args: [service.prefix],
     preopens: policy.dirs,
     replyBytesMax: policy.limits.body_out,
-    outputRequestBytesMax: policy.limits.output_request,
-    outputSecondBytesMax: policy.limits.output_second,
+    ...outputLimits(policy),
   };
 }

@@ -143,7 +143,7 @@ export class Actors implements ActorEvents {
     if (actor.state !== "starting") return;
     actor.state = "stopping";
     // In a shared carrier it must not end the others: the deadline of its start ends it at the latest.
-    if (!this.#placement.withdraw(actor) && actor.carrier?.isShared === false) this.#carriers.kill(actor.carrier);
+    if (!this.#placement.withdraw(actor) && actor.carrier?.isShared === false) this.#killStarting(actor);
   }
 
   /** Ends an actor at once; a request that it had begun fails. */
@@ -152,7 +152,7 @@ export class Actors implements ActorEvents {
     if (actor === undefined || actor.generation !== generation) return;
     if (actor.state === "ready" || (actor.state === "stopping" && actor.isBusy)) {
       this.#dispatch.killActor(actor, { reason: "killed", text: "killed by its supervisor" }, "carrier_lost");
-    } else if (this.#starting.has(actor.pid) && this.#mayKill(actor)) this.#carriers.kill(actor.carrier as Carrier);
+    } else if (this.#starting.has(actor.pid) && this.#mayKill(actor)) this.#killStarting(actor);
     else this.stop(id, generation);
   }
 
@@ -211,7 +211,7 @@ export class Actors implements ActorEvents {
     const limitMs = actor?.pool.policy.limits.start_deadline ?? Number.POSITIVE_INFINITY;
     if (actor === undefined || ms < limitMs || !carrier.condemn(SEQ_STARTING)) return;
     actor.startFailure ??= `its start code ran for more than ${limitMs} ms`;
-    this.#carriers.kill(carrier);
+    this.#killStarting(actor);
   }
 
   spareCarrier(): void {
@@ -219,6 +219,13 @@ export class Actors implements ActorEvents {
   }
 
   // --- Inside. ---
+
+  #killStarting({ carrier, pool, startFailure }: Actor): void {
+    this.#carriers.kill(
+      carrier as Carrier,
+      `${pool.service.prefix}: ${startFailure ?? "it was told to stop in its start"}`,
+    );
+  }
 
   /** False if the carrier ended under it because of another service: then it needs another. @throws as it failed */
   async #startOn(actor: Actor, compiled: CompiledModule): Promise<boolean> {
@@ -270,7 +277,9 @@ export class Actors implements ActorEvents {
     if (carrier.isShared) void carrier.stop(actor.pid).catch(() => {});
     else {
       // One that does not answer is in start code of the guest's next instance: no need to wait for its deadline.
-      const late = after(STOP_MS, () => this.#carriers.kill(carrier));
+      const late = after(STOP_MS, () =>
+        this.#carriers.kill(carrier, `${actor.pool.service.prefix}: it was not let go`),
+      );
       await carrier.stop(actor.pid).catch(() => {});
       late.cancel();
     }

@@ -41,14 +41,21 @@ export class LogDestination {
     });
   }
 
+  /** True while nobody reads what was written: every line would be dropped. */
+  get isFull(): boolean {
+    return this.#isBroken || this.#stream.writableLength >= waitingBytesMax;
+  }
+
   /** Takes one line with its end, or drops it. */
   write(line: string): void {
-    if (this.#isBroken || this.#stream.writableLength + line.length > waitingBytesMax) {
-      this.dropped++;
-      this.#droppedSinceTold++;
-      return;
-    }
-    this.#stream.write(line);
+    if (this.#isBroken || this.#stream.writableLength + line.length > waitingBytesMax) this.drop(1);
+    else this.#stream.write(line);
+  }
+
+  /** Counts lines that need not be made, since they would be dropped. */
+  drop(lines: number): void {
+    this.dropped += lines;
+    this.#droppedSinceTold += lines;
   }
 
   /** Resolves when what was taken has been written, or after `ms`. */

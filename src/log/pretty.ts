@@ -1,5 +1,5 @@
 // A log line for a person: time, level, text, fields. Pure.
-import { escapeControls } from "./escape.ts";
+import { escapeControls } from "../../wire/escape.ts";
 
 const colours: Readonly<Record<string, number>> = { debug: 90, info: 36, warn: 33, error: 31 };
 

@@ -52,10 +52,7 @@ export function registerGauges(metrics: Metrics, parts: GaugeParts): void {
     ),
   );
   metrics.gauge("carriers", "Carrier threads by state.", () =>
-    byLabel(
-      "state",
-      countBy(carriers.all, (c) => c.state),
-    ),
+    byLabel("state", [...countBy(carriers.all, (c) => c.state), ["late", carriers.late]]),
   );
   metrics.gauge("zombies", "Carrier threads that did not end when told to.", () => carriers.zombies);
   metrics.gauge("instances", "Wasm instances in carriers.", () => sumOf(carriers, (c) => c.counter("instances")));

@@ -6,6 +6,7 @@ import { Admin } from "../admin/admin.ts";
 import type { AuthOptions, ListenAddress } from "../admin/auth.ts";
 import type { ReloadResult, Verbs } from "../admin/verbs.ts";
 import { Carriers } from "../carriers/carriers.ts";
+import type { Zombie } from "../carriers/late-threads.ts";
 import type { NodeConfig } from "../config/config.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { COMPILE_THREADS, guestFilesMax, INSTANCES_MAX } from "../config/machine.ts";
@@ -37,8 +38,8 @@ import { registerGauges } from "./gauges.ts";
 import { Listeners } from "./listeners.ts";
 import { serviceDetail, serviceView, treeView } from "./views.ts";
 
-/** A thread that has not ended this long after it was told to is a zombie. ms */
-const ZOMBIE_MS = 2000;
+/** A thread that has not ended this long after it was told to is late: it is not waited for. ms */
+const LATE_MS = 2000;
 const SOURCE_MS = 10_000;
 /** How a unix socket is made; only its owner gets in, so that it counts as loopback. */
 const SOCKET_MODE = 0o600;
@@ -48,10 +49,10 @@ export interface RunningNode {
   reload(): Promise<ReloadResult>;
   /** Stops in order (DECISIONS 7.3). `cut`: requests that had no answer at the deadline. */
   drain(): Promise<{ cut: number }>;
-  /** Threads that could not be ended. process.exit() would wait for them for ever (M). */
+  /** Threads that have not ended. process.exit() would wait for them for ever (M). */
   readonly threadsLeft: number;
   /** Resolves when the node must be drained and started anew: more threads than limits.zombies could not be ended. */
-  readonly failed: Promise<void>;
+  readonly failed: Promise<readonly Zombie[]>;
 }
 
 /** Starts a node. @throws every code of start-up; then nothing of it runs any more */
@@ -87,9 +88,8 @@ class Node implements Verbs, RunningNode {
   readonly #refused = new Map<ErrorCode, number>();
   #store: Store | null = null;
   #isReady = false;
-  #isStopped = false;
-  #fail: () => void = () => {};
-  readonly failed = new Promise<void>((resolve) => {
+  #fail: (zombies: readonly Zombie[]) => void = () => {};
+  readonly failed = new Promise<readonly Zombie[]>((resolve) => {
     this.#fail = resolve;
   });
   #draining: Promise<{ cut: number }> | null = null;
@@ -115,7 +115,8 @@ class Node implements Verbs, RunningNode {
     const carriers = new Carriers({
       threadsMax: limits.carriers,
       spares: limits.spare,
-      graceMs: ZOMBIE_MS,
+      graceMs: LATE_MS,
+      zombieMs: limits.zombie_after,
       filesMax: guestFilesMax(limits.carriers),
       lightInstancesMax: INSTANCES_MAX - limits.instances,
     });
@@ -157,7 +158,10 @@ class Node implements Verbs, RunningNode {
       groups: config.supervisors,
       actors: this.#actors,
       serviceOf: (prefix) => router.get(prefix),
-      onReport: (report) => log.warn({ report }, `supervisor ${report.supervisor}: ${report.context}`),
+      onReport: (report) => {
+        const text = `supervisor ${report.supervisor}: ${report.context}`;
+        log.limited("warn", `${text} ${report.offender.id}`, { report }, text);
+      },
       onPoolGone: (pool) => processes.close(pool),
       onBroken: (service, error) => this.#dispatch.queues.failAll(service.pool, error),
     });
@@ -292,9 +296,9 @@ class Node implements Verbs, RunningNode {
       events: this.#dispatch,
       onMetrics: (bytes) => this.#metrics.guest.take(bytes),
       onSignal: this.#processes.server.onSignal,
-      onZombie: (zombies) => {
-        this.#log.error({ zombies }, "a thread could not be ended");
-        if (zombies > this.#config.limits.zombies) this.#fail();
+      onZombie: (zombie, zombies) => {
+        this.#log.error({ ...zombie, zombies: zombies.length }, "a thread could not be ended");
+        if (zombies.length > this.#config.limits.zombies) this.#fail(zombies);
       },
     });
   }
@@ -309,15 +313,13 @@ class Node implements Verbs, RunningNode {
   }
 
   get threadsLeft(): number {
-    return this.#carriers.zombies + (this.#isStopped ? this.#carriers.all.size : 0);
+    return this.#carriers.late;
   }
 
   async #drain(): Promise<{ cut: number }> {
     this.#isReady = false;
     const parts = { ledger: this.#ledger, listeners: this.#listeners, supervision: this.#supervision };
-    const drained = await drain(parts, this.#config.drain);
-    this.#isStopped = true;
-    return drained;
+    return drain(parts, this.#config.drain);
   }
 }
 

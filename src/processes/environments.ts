@@ -22,6 +22,8 @@ export interface EnvironmentParts {
   readonly compile: (bytes: Uint8Array) => Promise<string>;
 }
 
+/** A late reply counts once, and once more for each so many bytes. */
+const LATE_BYTES = 65_536;
 /** Forms of one module, by the memory that configs give: carriers keep each as long as the environment lives. */
 const FORMS_MAX = 32;
 
@@ -55,6 +57,11 @@ export class MainEnvironment {
       throw new Error(`processes of one module have more than ${FORMS_MAX} different limits of memory`);
     }
     this.#forms.set(module, forms.add(key));
+  }
+
+  /** A message of it to the main thread was for nobody; its carriers hold further ones back where there are many. */
+  lateReply(bytes: number): void {
+    Atomics.add(this.#words, COUNTS.lateReplies, 1 + Math.floor(bytes / LATE_BYTES));
   }
 
   /** Processes and armed timers in one carrier: with any it is not idle (DECISIONS 9.7). */

@@ -10,6 +10,7 @@ import type { Log } from "../log/log.ts";
 import type { CompiledModule, IntakeLimits, Modules } from "../modules/modules.ts";
 import type { Networking } from "../networking/networking.ts";
 import type { ProcessEvents } from "../requests/events.ts";
+import { outputLimits } from "../services/output-limits.ts";
 import type { Actor, InFlight, Pool, Service } from "../services/service.ts";
 import type { EnvironmentOptions, Environments } from "./environments.ts";
 import type { ModuleForms } from "./forms.ts";
@@ -83,6 +84,10 @@ export class ServiceProcesses implements ProcessEvents {
   processOutput(environment: number, stream: number, text: Buffer): void {
     const prefix = this.#names.get(environment);
     if (prefix !== undefined) this.#parts.log.guest(prefix, stream, text);
+  }
+
+  lateReply(environment: number, bytes: number): void {
+    this.#parts.environments.get(environment)?.lateReply(bytes);
   }
 
   processExited(pid: number, environment: number, exit: Exit): void {
@@ -163,8 +168,7 @@ function environmentOf({ policy, service }: Pool, moduleKey: string): Environmen
     preopens: policy.dirs,
     env,
     args: [service.prefix],
-    outputRequestBytesMax: limits.output_request,
-    outputSecondBytesMax: limits.output_second,
+    ...outputLimits(policy),
   };
 }
 

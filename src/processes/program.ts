@@ -54,7 +54,7 @@ const limits = {
   rewriteMs: 600_000,
   rewriteBytes: 64 * MIB,
 } as const;
-const ZOMBIE_MS = 2000;
+const LATE_MS = 2000;
 /** Processes that need threads of their own have so many at most. */
 const THREADS_MAX = 256;
 
@@ -76,7 +76,8 @@ export class Program {
     this.#carriers = new Carriers({
       threadsMax: THREADS_MAX,
       spares: availableParallelism(),
-      graceMs: ZOMBIE_MS,
+      graceMs: LATE_MS,
+      zombieMs: LATE_MS,
       lightInstancesMax: INSTANCES_MAX,
       filesMax: guestFilesMax(availableParallelism()),
     });
@@ -189,7 +190,9 @@ export class Program {
         preopens,
         hasStdin: this.#stdin !== null,
         outputRequestBytesMax: Number.POSITIVE_INFINITY,
+        outputRequestLinesMax: Number.POSITIVE_INFINITY,
         outputSecondBytesMax: Number.POSITIVE_INFINITY,
+        outputSecondLinesMax: Number.POSITIVE_INFINITY,
       },
       { load: (key, memoryBytesMax) => this.#load(key, memoryBytesMax), compile: (bytes) => this.#compile(bytes) },
     );

@@ -216,7 +216,7 @@ export class ProcessServer {
     if (hosted === undefined || hosted.environment !== environment || !hosted.isAlone || hosted.isToEnd) return;
     hosted.isToEnd = true;
     setTimeout(() => {
-      if (this.#hosted.get(pid) === hosted) this.#carriers.kill(hosted.carrier);
+      if (this.#hosted.get(pid) === hosted) this.#carriers.kill(hosted.carrier, `process ${pid} was killed`);
     }, KILL_MS).unref();
   }
 

@@ -163,6 +163,7 @@ export class Dispatch implements CarrierEvents {
     const request = this.#ledger.get(replyPid);
     if (request?.actor == null || request.pool.environmentId !== environment) {
       this.lateReplies++;
+      this.#processes.lateReply(environment, length);
       return;
     }
     const { service, policy } = request.pool;
@@ -274,7 +275,7 @@ export class Dispatch implements CarrierEvents {
       }
       this.removeActor(actor);
     }
-    this.#carriers.kill(carrier);
+    this.#carriers.kill(carrier, culprit === null ? exit.text : `${culprit.pool.service.prefix}: ${exit.text}`);
     for (const actor of tenants) {
       if (actor === culprit) this.#actors.actorEnded(actor, exit);
       else this.#actors.actorDisplaced(actor);

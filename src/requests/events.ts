@@ -30,6 +30,8 @@ export interface ActorEvents {
 export interface ProcessEvents {
   /** Output of a process that is no actor. */
   processOutput(environment: number, stream: number, text: Buffer): void;
+  /** A message to a reply pid that nobody waits for. */
+  lateReply(environment: number, bytes: number): void;
   /** A process that is no actor has failed, or one whose end was awaited has ended. */
   processExited(pid: number, environment: number, exit: Exit): void;
   /** The time of a request is over: the processes that it began must end. */

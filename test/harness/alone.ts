@@ -29,6 +29,8 @@ export function environment(id = 1, overrides: Partial<EnvironmentSpec> = {}): E
     hasStdin: false,
     outputSecondBytesMax: 0,
     outputRequestBytesMax: 0,
+    outputSecondLinesMax: 0,
+    outputRequestLinesMax: 0,
     ...overrides,
   };
 }

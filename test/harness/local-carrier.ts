@@ -51,7 +51,9 @@ export function specOf(compiled: Compiled, overrides: Partial<ActorSpec> = {}): 
     preopens: [],
     replyBytesMax: 8 << 20,
     outputRequestBytesMax: 64 << 10,
+    outputRequestLinesMax: 1000,
     outputSecondBytesMax: 1 << 20,
+    outputSecondLinesMax: 10_000,
     ...overrides,
   };
 }

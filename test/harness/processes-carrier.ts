@@ -158,6 +158,8 @@ export class SimCarrier {
     preopens: [],
   };
   deadLetters = 0;
+  /** Called for each message that goes to the main thread. */
+  onReply: () => void = () => {};
   readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL.bytes));
   readonly #instances: InstanceBudget;
   /** Frames that a poll takes. */
@@ -195,7 +197,7 @@ export class SimCarrier {
       asleep: { block: () => {}, ring: () => {} } as unknown as Bell,
       isWanted: () => true, // a yield always gives way
       output: () => {},
-      reply: () => {},
+      reply: () => this.onReply(),
       alone: () => true,
       deadLetter: () => void this.deadLetters++,
       metric: () => {},

@@ -43,7 +43,7 @@ beforeAll(async () => {
     config: { services, limits: { carriers: 1, spare: 1, share: 1 }, log: { level: "debug" } },
   });
   clients = Array.from({ length: 1 + VICTIMS }, () => new HttpClient(node.address));
-  await node.logged(/^the rewrite for light processes has ended/, WATCHDOG_MS);
+  await node.logged(/^the rewrite for light processes has ended/);
   expect((await clients[0]!.request("/victim?do=sleep&ms=1")).status).toBe(200);
 });
 

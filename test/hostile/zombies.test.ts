@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { guestPath, servicePath } from "../guests/guests.ts";
 import { Bystander, HttpClient } from "../harness/http-client.ts";
 import { NodeProcess } from "../harness/node-process.ts";
+import { sleep } from "../harness/raw-http.ts";
 
 const swallowFlag = `
   import v8 from "node:v8";
@@ -16,10 +17,10 @@ const withoutFlag = ["--import", `data:text/javascript,${encodeURIComponent(swal
 
 const start = (nodeArgs: readonly string[], limits: object = {}): Promise<NodeProcess> => {
   const bulk = { source: guestPath("loop-bulk"), limits: { deadline: "500ms", memory: "128MiB" } };
-  const slow = { source: guestPath("ledger") };
+  const slow = { source: guestPath("ledger"), limits: { deadline: "10m" } };
   const services = { hello: { source: servicePath("hello") }, bulk, slow };
-  const all = { carriers: 8, spare: 2, zombies: 1, ...limits };
-  return NodeProcess.start({ nodeArgs, config: { services, limits: all } });
+  const all = { carriers: 8, spare: 2, zombies: 1, zombie_after: "500ms", ...limits };
+  return NodeProcess.start({ nodeArgs, config: { services, limits: all, drain: { deadline: "60s" } } });
 };
 
 async function loop(node: NodeProcess): Promise<void> {
@@ -45,7 +46,10 @@ describe("a loop that V8 does not interrupt", () => {
   it("makes a zombie, which is counted and replaced, and does not hold the node back at its end", async () => {
     const node = await start(withoutFlag);
     await loopOnce(node);
-    expect(await node.metricSettles("zombies", (count) => count > 0)).toBe(1);
+    const told = await node.logged(/^a thread could not be ended$/);
+    expect(told).toMatchObject({ why: "bulk: a request ran for more than 500 ms", zombies: 1 });
+    expect(told.usedMs).toBeGreaterThanOrEqual(500); // of the CPU
+    expect(await node.metric("zombies")).toBe(1);
     const client = new HttpClient(node.address);
     for (let i = 0; i < 20; i++) expect((await client.request("/bulk")).status).toBe(200);
     expect(await node.metricSettles('carriers{state="spare"}', (count) => count >= 2)).toBeGreaterThanOrEqual(2);
@@ -62,13 +66,15 @@ describe("a loop that V8 does not interrupt", () => {
   });
 
   it("ends the node when it is one too many: what is in flight is answered, and the exit says that it failed", async () => {
-    const node = await start(withoutFlag, { zombies: 0 });
+    const node = await start(withoutFlag, { zombies: 0, zombie_after: "100ms" });
     const client = new HttpClient(node.address);
-    const slow = client.request("/slow?id=slow&do=sleep&ms=8000"); // the thread counts as a zombie while it sleeps
+    const slow = client.request("/slow?id=slow&do=sleep&ms=12000"); // the thread counts as a zombie while it sleeps
     await loop(node);
     expect([(await slow).status, (await slow).headers.get("connection")]).toEqual([200, "close"]);
     client.close();
     expect(await node.ended).toEqual({ code: null, signal: "SIGKILL" });
+    const why = expect.stringMatching(/^bulk: a request ran for more than 500 ms$/);
+    expect(await node.logged(/^more threads/)).toMatchObject({ limit: 0, zombies: [{ why }] });
     const said = node.log.map(({ msg }) => msg).filter((msg) => /thread|drain/.test(msg));
     expect(said).toEqual([
       "a thread could not be ended",
@@ -77,6 +83,23 @@ describe("a loop that V8 does not interrupt", () => {
       "threads could not be ended: the node kills itself",
     ]);
     await node.stop();
+  });
+
+  it("is none where the node only had no time: it was stopped while its threads ended", async () => {
+    const node = await start([], { zombies: 0 });
+    const client = new HttpClient(node.address);
+    for (let i = 0; i < 3; i++) {
+      expect((await client.request("/bulk", { method: "POST", body: "loop" })).status).toBe(504);
+      node.signal("SIGSTOP");
+      await sleep(2_500); // longer than a thread may take before it is late
+      node.signal("SIGCONT");
+    }
+    expect((await client.request("/bulk")).status).toBe(200);
+    client.close();
+    await node.metricSettles('carriers{state="late"}', (count) => count === 0);
+    expect(await node.metric("zombies")).toBe(0);
+    expect(await node.stop()).toEqual({ code: 0, signal: null });
+    expect(node.log.filter(({ level }) => level === "error")).toEqual([]);
   });
 
   it("is ended like any other with the flag that the program sets", async () => {

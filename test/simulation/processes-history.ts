@@ -230,6 +230,8 @@ class History implements Net {
         hasStdin: false,
         outputSecondBytesMax: 0,
         outputRequestBytesMax: 0,
+        outputSecondLinesMax: 0,
+        outputRequestLinesMax: 0,
         ...(limits as { processesMax: number; mailboxMessagesMax: number; mailboxBytesMax: number }),
       },
       { load: () => Promise.reject(new Error()), compile: () => Promise.reject(new Error()) },

@@ -116,6 +116,35 @@ describe("what guests count", () => {
     expect(frames()).toEqual([]);
   });
 
+  it("is told at once, and then no more of it than the main thread can bear; nothing of it is lost", () => {
+    const { counts, frames } = metering();
+    const told: number[] = [];
+    let sum = 0;
+    const read = (): void => {
+      for (const frame of frames()) {
+        const { changes } = decodeMetrics(frame);
+        told.push(changes.length);
+        for (const { value } of changes) sum += value;
+      }
+    };
+    const beganMs = performance.now();
+    for (let i = 0; i < 300; i++) {
+      for (let name = 0; name < 100; name++) counts.record("s", "add", `n${name}`, 1);
+      counts.tell();
+      if (i === 0) expect(counts.idleMs).toBe(Number.POSITIVE_INFINITY);
+      read();
+    }
+    expect(told[0]).toBe(100);
+    // 100 series are half a tenth of a second's worth.
+    expect(told.length).toBeLessThanOrEqual(1 + (performance.now() - beganMs) / 50);
+    counts.record("s", "add", "n0", 1);
+    expect(counts.idleMs).toBeLessThanOrEqual(50);
+    counts.flush();
+    read();
+    expect(sum).toBe(300 * 100 + 1);
+    expect(counts.idleMs).toBe(Number.POSITIVE_INFINITY);
+  });
+
   it("of a service that is gone is dropped", () => {
     const { counts, frames } = metering();
     counts.record("gone", "add", "a", 1);

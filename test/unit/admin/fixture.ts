@@ -43,6 +43,8 @@ const policy: Policy = {
     queue: 1,
     output_request: 1,
     output_second: 1,
+    output_request_lines: 1,
+    output_second_lines: 1,
   },
   scale: { min: 0, max: 1, idle_timeout: Number.POSITIVE_INFINITY, window: 1000, pressure: { depth: 1, wait: 1 } },
   placement: "auto",

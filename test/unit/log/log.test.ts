@@ -8,10 +8,10 @@ import { build } from "esbuild";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FrenezuloError } from "../../../src/errors.ts";
-import { escapeControls } from "../../../src/log/escape.ts";
 import { type Log, type LogOptions, openLog } from "../../../src/log/log.ts";
 import { prettyLine } from "../../../src/log/pretty.ts";
 import { LogRate } from "../../../src/log/rate.ts";
+import { escapeControls } from "../../../wire/escape.ts";
 import { PATIENCE_MS } from "../../harness/patience.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "frenezulo-log-"));
@@ -76,12 +76,43 @@ describe("a log line", () => {
 });
 
 describe("text of guests", () => {
-  test("is a line for each of its lines, with control characters escaped", async () => {
+  test("is a line for each of its lines", async () => {
     const log = open();
-    log.guest("hello", 2, Buffer.from("one\r\ntwo \x1b[31mred\x07\n\u202eevil\u2028x\n"));
+    log.guest("hello", 2, Buffer.from("one\ntwo\n\nfour\n"));
     const lines = await objects(log);
-    expect(lines.map(({ msg }) => msg)).toEqual(["one", "two \\x1b[31mred\\x07", "\\u{202e}evil\\u{2028}x"]);
+    expect(lines.map(({ msg }) => msg)).toEqual(["one", "two", "", "four"]);
     expect(lines[0]).toMatchObject({ service: "hello", stream: "stderr", level: "info" });
+  });
+
+  test("takes a share of the thread's time only; what is above is dropped, counted, and told now and then", async () => {
+    const log = open();
+    const lines = Buffer.from("\n".repeat(1000));
+    for (nowMs = 0; nowMs < 1000; nowMs++) {
+      log.guest("flood", 1, lines);
+      await log.flush(60_000);
+    }
+    log.guest("quiet", 1, Buffer.from("heard\n"));
+    const written = await objects(log);
+    const heard = written.filter(({ service, msg }) => service === "flood" && msg === "").length;
+    // 10 ms of each 50, at 5 µs a line and a little more.
+    expect(heard).toBeLessThanOrEqual(20 * 2_000);
+    expect(heard).toBeGreaterThan(20 * 1_900);
+    expect(log.dropped).toBe(1_000_000 - heard);
+    expect(written.some(({ service, msg }) => service === "quiet" && msg === "heard")).toBe(true);
+    const told = written.filter(({ msg }) => /were dropped/.test(String(msg)));
+    expect(told).toHaveLength(5);
+    expect(told[0]).toMatchObject({ level: "warn", service: "flood" });
+  });
+
+  test("does not silence another service, however many write too much", async () => {
+    const log = open();
+    for (nowMs = 0; nowMs < 1000; nowMs++) {
+      for (let i = 0; i < 10; i++) log.guest(`flood-${i}`, 1, Buffer.from("\n".repeat(500)));
+      log.guest("quiet", 1, Buffer.from(`${nowMs}\n`));
+      await log.flush(60_000);
+    }
+    const quiet = (await objects(log)).filter(({ service }) => service === "quiet").map(({ msg }) => msg);
+    expect(quiet).toEqual(Array.from({ length: 1000 }, (_, i) => String(i)));
   });
 
   test("never leaves a character that a terminal obeys, whatever it holds", () => {
@@ -128,6 +159,19 @@ describe("failures", () => {
     const suppressed = bad.reduce((sum, line) => sum + Number(line.suppressed ?? 0), 0);
     expect(suppressed + bad.length).toBeGreaterThan(50_000);
     expect(lines.filter(({ service }) => service === "other")).toHaveLength(1);
+  });
+
+  test("and lines of one kind that guests bring about are limited like them, debug lines too", async () => {
+    const log = open({ level: "debug" });
+    for (let i = 0; i < 1000; i++) {
+      log.debug({ service: "bad", pid: i }, "a guest ended");
+      log.limited("warn", "a supervisor's", { i }, "supervisor: child_terminated");
+    }
+    nowMs = 10_000;
+    log.debug({ service: "bad" }, "a guest ended");
+    const lines = await objects(log);
+    expect(lines.map(({ level }) => level)).toEqual([...Array(5).fill(["debug", "warn"]).flat(), "debug"]);
+    expect(lines.at(-1)).toMatchObject({ suppressed: 995, msg: "a guest ended" });
   });
 
   test("count as many left out as there were", () => {

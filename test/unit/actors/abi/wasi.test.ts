@@ -213,7 +213,7 @@ describe("output", () => {
       expect(call("wasi.fd_write", 1, 0, 1024, 64)).toBe(SUCCESS);
     });
     expect(carrier.outputPieceMax).toBe(1 << 20);
-    expect(carrier.outputDropped).toBe((1 << 20) - 65_536);
+    expect(carrier.outputDropped).toBe((1 << 20) - 65_536 / 4); // each zero is \x00 in the log
   });
 });
 
