@@ -11,9 +11,15 @@ export interface Owner {
   readonly slot: number;
 }
 
+/** For work of an environment that is done whoever ends. */
+export function nobodyOf(environment: number): Owner {
+  return { environment, pid: 0, slot: 0 };
+}
+
 interface Task {
   readonly owner: Owner;
   readonly work: () => void;
+  readonly afterwardsMs: number;
 }
 
 /** What waits of one environment. */
@@ -58,26 +64,31 @@ export class Slices {
 
   /**
    * Does the work at once if this turn has time left and nobody waits, else in a later turn. If its process or carrier
-   * ends before, it is not done, and the promise stays open.
+   * ends before, it is not done, and the promise stays open: what has taken something already is nobody's (pid 0).
+   * @param afterwardsMs what it costs in this turn when it has returned
    * @throws what the work throws
    */
-  run<T>(owner: Owner, work: () => T): T | Promise<T> {
+  run<T>(owner: Owner, work: () => T, afterwardsMs = 0): T | Promise<T> {
     if (this.#lanes.size === 0 && this.#spentMs < this.#sliceMs) {
       const began = this.#now();
       try {
         return work();
       } finally {
-        this.#spentMs += this.#now() - began;
+        this.#spentMs += this.#now() - began + afterwardsMs;
         this.#nextTurn();
       }
     }
     return new Promise((resolve, reject) => {
-      this.#add(owner, () => {
-        try {
-          resolve(work());
-        } catch (thrown) {
-          reject(thrown);
-        }
+      this.#add({
+        owner,
+        afterwardsMs,
+        work: () => {
+          try {
+            resolve(work());
+          } catch (thrown) {
+            reject(thrown);
+          }
+        },
       });
     });
   }
@@ -93,10 +104,9 @@ export class Slices {
     for (const task of this.#byPid.values()) if (task.owner.slot === slot) this.#drop(task);
   }
 
-  #add(owner: Owner, work: () => void): void {
-    const { environment, pid } = owner;
+  #add(task: Task): void {
+    const { environment, pid } = task.owner;
     const lane = this.#lanes.get(environment) ?? { tasks: new Set(), creditMs: 0 };
-    const task: Task = { owner, work };
     this.#lanes.set(environment, lane);
     lane.tasks.add(task);
     if (pid !== 0) this.#byPid.set(pid, task);
@@ -130,12 +140,15 @@ export class Slices {
       this.#lanes.set(environment, lane);
       lane.creditMs = Math.min(QUANTUM_MS, lane.creditMs + QUANTUM_MS);
       for (const task of lane.tasks) {
-        if (done > 0 && this.#spentMs >= this.#sliceMs) return this.#nextTurn();
+        if (done > 0 && this.#spentMs >= this.#sliceMs) {
+          this.#nextTurn();
+          return;
+        }
         if (lane.creditMs <= 0) break;
         this.#drop(task);
         const began = this.#now();
         task.work();
-        const tookMs = this.#now() - began;
+        const tookMs = this.#now() - began + task.afterwardsMs;
         lane.creditMs -= tookMs;
         this.#spentMs += tookMs;
         done++;

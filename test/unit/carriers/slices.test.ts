@@ -57,6 +57,21 @@ describe("slices", () => {
     expect(done).toBe(100);
   });
 
+  it("count what a task costs afterwards", async () => {
+    const { slices, work } = slicesOf(2);
+    let done = 0;
+    for (let i = 0; i < 10; i++)
+      void slices.run(
+        ownerOf(1),
+        work(0, () => void done++),
+        2,
+      );
+    for (let i = 1; i <= 10; i++) {
+      expect(done).toBe(i);
+      await turn();
+    }
+  });
+
   it("do one task at least a turn, however long", async () => {
     const { slices, work } = slicesOf(2);
     let done = 0;
