@@ -16,7 +16,7 @@ export const NETWORK = {
   accept: 0x103,
   /** address, u64 ms → handle */
   tcpConnect: 0x104,
-  /** u16 port, u64 ms, u16 length of the name, name, then each certificate: u32 length, bytes → handle */
+  /** u16 port, u64 ms, u16 length of the name, name, then each root certificate: u32 length, DER → handle */
   tlsConnect: 0x105,
   /** handle → address */
   localAddress: 0x106,
@@ -71,6 +71,8 @@ export const OPTION = { broadcast: 0, ttl: 1 } as const;
 export const SLICE_BYTES_MAX = 65_536;
 /** Most bytes that are taken of a certificate or key. */
 export const PEM_BYTES_MAX = 65_536;
+/** Most bytes (DER) of the root certificates of one connection, all together. */
+export const ROOTS_BYTES_MAX = 262_144;
 /** An address: u8 family (4 or 6), 16 bytes in network order (IPv4: the first 4), u16 port, u32 flow, u32 scope. */
 export const ADDRESS_BYTES = 27;
 

@@ -8,7 +8,7 @@ import { networkProblems } from "../config/network.ts";
 import { parseSize } from "../config/units.ts";
 import { FrenezuloError, reasonOf } from "../errors.ts";
 import { LightFiles } from "../modules/light-cache.ts";
-import { NODE_SOCKETS_MAX } from "../networking/limits.ts";
+import { HANDSHAKES_MAX, NODE_SOCKETS_MAX } from "../networking/limits.ts";
 import type { NetworkSettings } from "../networking/policy.ts";
 import { Program } from "../processes/program.ts";
 import { type Command, textOf, textsOf } from "./command.ts";
@@ -91,7 +91,7 @@ function memory(text: string): number {
 function network(connect: readonly string[], listen: readonly string[]): NetworkSettings {
   const [problem] = networkProblems({ connect, listen });
   if (problem !== undefined) throw new FrenezuloError("bad_usage", { why: problem.text.replace("network.", "--") });
-  return { connect, listen, sockets: NODE_SOCKETS_MAX };
+  return { connect, listen, sockets: NODE_SOCKETS_MAX, handshakes: HANDSHAKES_MAX };
 }
 
 function variable(text: string): [string, string] {

@@ -5,7 +5,7 @@ import { address, digest, filePath, host, name, token, variable } from "./forms.
 import { bool, duration, durationOr, float, int, list, map, oneOf, size, text } from "./kinds.ts";
 import { COMPILE_THREADS, cores, THREADS_MAX, threadsDefault } from "./machine.ts";
 import { optional, path, secret, withFlag } from "./modifiers.ts";
-import { grantTable, networkTable } from "./network.ts";
+import { grantTable, nameServer, networkTable } from "./network.ts";
 import { fill, type PartOf, type ValuesOf } from "./table.ts";
 
 const million = 1_000_000;
@@ -169,6 +169,9 @@ export const nodeTable = {
       path(text("", filePath, "Folder under which file: URLs of the admin API may lie; none: refused.")),
     ),
     allow: list(host, "Hosts from which modules may be loaded by URL; empty: none."),
+  },
+  dns: {
+    servers: list(nameServer, "Name servers that guests' names are looked up with; empty: those of /etc/resolv.conf."),
   },
   limits: {
     in_flight: int(4_096, [1, million], "Requests in the node at once; beyond it 503."),

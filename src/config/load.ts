@@ -16,7 +16,7 @@ import { canonicalPreopen } from "./dirs.ts";
 import { ConfigFile } from "./file.ts";
 import { type Setting, SettingProblem } from "./kinds.ts";
 import { nearest } from "./nearest.ts";
-import { networkProblems } from "./network.ts";
+import { nameServerProblems, networkProblems } from "./network.ts";
 import { applyPolicy, policyProblems } from "./policy.ts";
 import { supervisorProblems } from "./supervisors.ts";
 import { fill, type PartOf, type Problem, settingsOf } from "./table.ts";
@@ -145,7 +145,7 @@ function problemsBetween(config: NodeConfig, file: ConfigFile): Problem[] {
     refuse(["listen", "tls"], "listen.tls: cert and key go together, and one is missing");
   if (admin.token !== undefined && admin.token_file !== undefined)
     refuse(["admin", "token_file"], "admin.token_file: admin.token is given, too; keep one of them");
-  problems.push(...networkProblems(config.admin.network, "admin.network"));
+  problems.push(...networkProblems(config.admin.network, "admin.network"), ...nameServerProblems(config.dns.servers));
   problems.push(...supervisorProblems(supervisors, (path) => file.has(path)));
   const policies = [["defaults"], ...[...services.keys()].map((prefix) => ["services", prefix])];
   for (const section of policies) {

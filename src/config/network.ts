@@ -1,5 +1,6 @@
 // The policy's `network`: which addresses guests may connect to and listen on. Pure.
-import { NODE_SOCKETS_MAX } from "../networking/limits.ts";
+import { isIP } from "node:net";
+import { HANDSHAKES_MAX, NODE_SOCKETS_MAX } from "../networking/limits.ts";
 import { isWithin, parseListenRule, parseRule } from "../networking/rules.ts";
 import { type Form, int, list } from "./kinds.ts";
 import type { PartOf, Problem, ValuesOf } from "./table.ts";
@@ -16,6 +17,12 @@ const listenForm: Form = {
   what: 'ADDRESS:PORT like "127.0.0.1:8080", "0.0.0.0:8080", "[::1]:*"',
 };
 
+/** A name server of `dns.servers`. */
+export const nameServer: Form = {
+  pattern: /^((\d{1,3}\.){3}\d{1,3}|\[[0-9a-fA-F:.]+\])(:\d{1,5})?$/,
+  what: 'an address like "192.0.2.53", "127.0.0.1:5353" or "[2001:db8::53]:53"',
+};
+
 /** admin.network: what a policy that comes by the API may have in network. */
 export const grantTable = {
   connect: list(connectForm, "What a policy given by the API may name in network.connect, with all within it."),
@@ -29,6 +36,11 @@ export const networkTable = {
     1_024,
     [0, NODE_SOCKETS_MAX],
     "Sockets of the guests of a version at once; clones and waiting connections count.",
+  ),
+  handshakes: int(
+    100,
+    [1, HANDSHAKES_MAX],
+    "TLS handshakes of the guests of a version that begin in a second; further ones wait.",
   ),
 };
 
@@ -46,6 +58,16 @@ export function networkProblems(lists: Lists, section = "network"): Problem[] {
       return typeof rule === "string" ? [problemOf(section, kind, `${JSON.stringify(entry)}: ${rule}`)] : [];
     }),
   );
+}
+
+/** What the pattern of name servers cannot see. */
+export function nameServerProblems(servers: readonly string[]): Problem[] {
+  return servers.flatMap((server) => {
+    const [, host = "", , number = "53"] = /^\[?([^\]]*?)\]?(:(\d+))?$/.exec(server) ?? [];
+    if (isIP(host) !== 0 && Number(number) > 0 && Number(number) <= 65_535) return [];
+    const why = isIP(host) === 0 ? `${host} is no address` : "a port is 1 to 65535";
+    return [{ path: ["dns", "servers"], text: `dns.servers: ${JSON.stringify(server)}: ${why}` }];
+  });
 }
 
 /** Entries of a policy given by the API that lie within nothing that the operator gave away: it may not have those. */

@@ -1,6 +1,7 @@
 // One thing a process asked about the network, from the ask to its answer; it ends early if the process does.
 import { PayloadWriter, STATUS } from "../../wire/network.ts";
 import type { Asker } from "../carriers/answering.ts";
+import { after } from "../timer.ts";
 
 export class Call implements Asker {
   readonly environment: number;
@@ -20,15 +21,33 @@ export class Call implements Asker {
     return this.#hasEnded;
   }
 
-  /** What is to be done when the process ends before the answer; null: nothing any more. */
+  /** What is to be done when the process ends before the answer, or has ended; null: nothing any more. */
   onEnd(action: (() => void) | null): void {
     this.#onEnd = action;
+    if (this.#hasEnded) this.end();
   }
 
   end(): void {
     this.#hasEnded = true;
-    this.#onEnd?.();
+    const action = this.#onEnd;
     this.#onEnd = null;
+    action?.();
+  }
+}
+
+/**
+ * Does what takes a while, until the time has passed or the process ends.
+ * @param work stops when its signal is aborted, and then throws the signal's reason: TimedOut or Abandoned
+ */
+export async function within<T>(call: Call, ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const timer = after(ms, () => stop.abort(new TimedOut()));
+  call.onEnd(() => stop.abort(new Abandoned()));
+  try {
+    return await work(stop.signal);
+  } finally {
+    timer.cancel();
+    call.onEnd(null);
   }
 }
 
@@ -39,6 +58,15 @@ export class TimedOut extends Error {}
 
 /** The process ended while it waited: its answer goes nowhere. */
 export class Abandoned extends Error {}
+
+/** What is promised, or the reason of the signal if that comes before. For what nobody has to give back. */
+export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason));
+    promise.then(resolve, reject);
+  });
+}
 
 /** An answer that begins with ok; the rest is for the caller to write. */
 export function ok(bytes?: number): PayloadWriter {

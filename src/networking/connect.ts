@@ -1,10 +1,12 @@
 // Outgoing connections of guests: TCP to an address, TLS to a name.
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createPrivateKey } from "node:crypto";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { checkServerIdentity, connect as connectTls, createSecureContext, type SecureContext } from "node:tls";
 import { after } from "../timer.ts";
 import type { Endpoint } from "./address-text.ts";
 import { Abandoned, type Call, NetworkError, TimedOut } from "./call.ts";
+import { HANDSHAKE_MS } from "./handshakes.ts";
+import { ONE_HANDSHAKE } from "./roots.ts";
 
 /**
  * A connected socket, paused.
@@ -17,25 +19,28 @@ export function openTcp(call: Call, to: Endpoint, ms: number): Promise<Socket> {
 
 /**
  * A TLS stream over a connected socket; whom it talks to has shown a certificate for `host`.
- * @param roots certificates (PEM or DER) to trust instead of Node's own list; empty: that list
- * @throws NetworkError, TimedOut, Abandoned
+ * @param context has the certificates to trust
+ * @param ms for the handshake, which takes 10 s at most. @throws NetworkError, TimedOut, Abandoned
  */
-export function openTls(
+export async function openTls(
   call: Call,
   socket: Socket,
-  host: string,
-  roots: readonly Buffer[],
-  ms: number,
+  { host, context, ms }: { readonly host: string; readonly context: SecureContext; readonly ms: number },
 ): Promise<Socket> {
   const secure = connectTls({
     socket,
+    secureContext: context,
     rejectUnauthorized: true,
     // An address is no server name (RFC 6066 §3), and is looked for in the certificate all the same.
     ...(isIP(host) === 0 ? { servername: host } : {}),
     checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate),
-    ...(roots.length > 0 ? { ca: roots.map(pemOf) } : {}),
   });
-  return opened(call, secure, "secureConnect", ms);
+  try {
+    return await opened(call, secure, "secureConnect", Math.min(ms, HANDSHAKE_MS));
+  } catch (thrown) {
+    if (!(thrown instanceof TimedOut) || ms <= HANDSHAKE_MS) throw thrown;
+    throw new NetworkError(`no TLS handshake within ${HANDSHAKE_MS} ms`);
+  }
 }
 
 /** Keys of listeners: each handshake signs with one on the main thread, and 16,384 bits take most of a second. */
@@ -52,17 +57,9 @@ export function serverContext(certificate: Buffer, key: Buffer): SecureContext {
     if (!keyTypes.has(asymmetricKeyType) || (asymmetricKeyDetails?.modulusLength ?? 0) > KEY_BITS_MAX) {
       throw new Error(`a key is RSA of at most ${KEY_BITS_MAX} bits, or of an elliptic curve`);
     }
-    return createSecureContext({ cert: certificate, key });
+    return createSecureContext({ cert: certificate, key, secureOptions: ONE_HANDSHAKE });
   } catch (thrown) {
     throw new NetworkError(`the certificate and key cannot be used: ${(thrown as Error).message}`);
-  }
-}
-
-function pemOf(certificate: Buffer): string {
-  try {
-    return new X509Certificate(certificate).toString();
-  } catch (thrown) {
-    throw new NetworkError(`a root certificate cannot be used: ${(thrown as Error).message}`);
   }
 }
 

@@ -1,5 +1,6 @@
 // Who holds which socket: handles of processes, counted, closed with whoever held them.
 import type { Asker } from "../carriers/answering.ts";
+import { nobodyOf, type Slices } from "../carriers/slices.ts";
 import { after, type Timer } from "../timer.ts";
 import { NetworkError } from "./call.ts";
 import { NODE_SOCKETS_MAX } from "./limits.ts";
@@ -29,11 +30,13 @@ export class Handles {
   /** Handles of each process that has any: most that end have none. */
   readonly #byProcess = new Map<number, Set<number>>();
   readonly #counts = new Map<number, { sockets: number; readonly max: number }>();
+  readonly #slices: Slices;
   readonly #transitMs: number;
   #total = 0;
   #next = 1;
 
-  constructor(transitMs = TRANSIT_MS) {
+  constructor(slices: Slices, transitMs = TRANSIT_MS) {
+    this.#slices = slices;
     this.#transitMs = transitMs;
   }
 
@@ -114,7 +117,7 @@ export class Handles {
   }
 
   endProcess(pid: number): void {
-    for (const handle of this.#byProcess.get(pid) ?? []) this.#drop(handle, this.#entries.get(handle) as Entry);
+    for (const handle of this.#byProcess.get(pid) ?? []) this.#dropSoon(handle, this.#entries.get(handle) as Entry);
   }
 
   endSlot(slot: number): void {
@@ -144,7 +147,12 @@ export class Handles {
   }
 
   #dropWhere(test: (entry: Entry) => boolean): void {
-    for (const [handle, entry] of this.#entries) if (test(entry)) this.#drop(handle, entry);
+    for (const [handle, entry] of this.#entries) if (test(entry)) this.#dropSoon(handle, entry);
+  }
+
+  /** One of perhaps thousands: at once if there is time for it. Until then it counts, and nobody can use it. */
+  #dropSoon(handle: number, entry: Entry): void {
+    void this.#slices.run(nobodyOf(entry.environment), () => this.#drop(handle, entry));
   }
 
   #drop(handle: number, entry: Entry): void {

@@ -6,11 +6,17 @@ import { type Endpoint, octetsOf } from "./address-text.ts";
 import { type Call, NetworkError, ok } from "./call.ts";
 import { Connection } from "./connection.ts";
 import type { Handles, Held } from "./handles.ts";
+import { HANDSHAKE_MS, type Handshakes } from "./handshakes.ts";
 import { WaitingCalls } from "./waiting-calls.ts";
 
 /** Connections of a listener that wait to be accepted, as tokio's backlog; further ones are closed at once. */
 const PENDING_MAX = 1_024;
-const HANDSHAKE_MS = 10_000;
+
+/** What a TLS listener shakes hands with. */
+export interface ListenerTls {
+  readonly context: SecureContext;
+  readonly handshakes: Handshakes;
+}
 
 /** What an accept gets: a connection with its peer, or why a handshake failed. */
 type Arrived = { readonly connection: Connection; readonly peer: Endpoint } | NetworkError;
@@ -21,13 +27,13 @@ export class Listener implements Held {
   readonly #environment: number;
   readonly #handles: Handles;
   readonly #server: Server;
-  readonly #tls: SecureContext | null;
+  readonly #tls: ListenerTls | null;
   readonly #arrived: Arrived[] = [];
   readonly #handshakes = new Set<Socket>();
   readonly #accepts: WaitingCalls<null>;
   #failure: NetworkError | null = null;
 
-  private constructor(environment: number, handles: Handles, tls: SecureContext | null) {
+  private constructor(environment: number, handles: Handles, tls: ListenerTls | null) {
     this.#environment = environment;
     this.#handles = handles;
     this.#tls = tls;
@@ -40,7 +46,7 @@ export class Listener implements Held {
    * @param tls null: plain TCP
    * @throws NetworkError
    */
-  static bind(environment: number, handles: Handles, at: Endpoint, tls: SecureContext | null): Promise<Listener> {
+  static bind(environment: number, handles: Handles, at: Endpoint, tls: ListenerTls | null): Promise<Listener> {
     const listener = new Listener(environment, handles, tls);
     const server = listener.#server;
     return new Promise((resolve, reject) => {
@@ -80,33 +86,50 @@ export class Listener implements Held {
     else this.#shakeHands(socket, this.#tls);
   }
 
-  /** Begun as soon as a client connects, so that a slow one keeps no other waiting. */
-  #shakeHands(socket: Socket, secureContext: SecureContext): void {
-    const secure = new TLSSocket(socket, { isServer: true, secureContext });
-    this.#handshakes.add(secure);
-    const timer = after(HANDSHAKE_MS, () => secure.destroy(new Error(`no TLS handshake within ${HANDSHAKE_MS} ms`)));
+  /**
+   * Begun once a client has said something and its turn comes, so that a slow one keeps no other waiting. What it has
+   * said stays in the socket, where TLS finds it.
+   */
+  #shakeHands(socket: Socket, { context, handshakes }: ListenerTls): void {
+    const stop = new AbortController();
+    /** The socket, and once it is begun the stream over it. */
+    const streams = [socket];
     const end = (arrive: () => void): void => {
-      if (!this.#handshakes.delete(secure)) return;
+      if (!this.#handshakes.delete(socket)) return;
       timer.cancel();
-      secure.off("error", fail);
-      secure.off("end", closed);
-      secure.off("close", closed);
-      // What is destroyed may have an error to tell yet.
-      secure.on("error", () => {});
+      stop.abort(new Error("it is over"));
+      for (const stream of streams) {
+        stream.off("error", fail).off("end", closed).off("close", closed);
+        // What is destroyed may have an error to tell yet.
+        stream.on("error", () => {});
+      }
       if (this.#failure === null) arrive();
-      else this.#handles.release(this.#environment);
+      else {
+        socket.destroy();
+        this.#handles.release(this.#environment);
+      }
     };
     const fail = (error: Error): void =>
       end(() => {
         this.#handles.release(this.#environment);
-        secure.destroy();
+        for (const stream of streams) stream.destroy();
         this.#push(new NetworkError(`the TLS handshake failed: ${error.message}`));
       });
     const closed = (): void => fail(new Error("the connection was closed"));
-    secure.once("secure", () => end(() => this.#arrive(secure)));
-    secure.on("error", fail);
-    secure.on("end", closed);
-    secure.on("close", closed);
+    const watch = (stream: Socket): void => void stream.on("error", fail).on("end", closed).on("close", closed);
+    const begin = (): void => {
+      if (!this.#handshakes.has(socket)) return;
+      const secure = new TLSSocket(socket, { isServer: true, secureContext: context });
+      streams.push(secure);
+      watch(secure);
+      secure.once("secure", () => end(() => this.#arrive(secure)));
+    };
+    const timer = after(HANDSHAKE_MS, () => fail(new Error(`it took more than ${HANDSHAKE_MS} ms`)));
+    this.#handshakes.add(socket);
+    watch(socket);
+    socket.once("readable", () => {
+      handshakes.serve(this.#environment, stop.signal, begin).catch(fail);
+    });
   }
 
   #arrive(socket: Socket): void {

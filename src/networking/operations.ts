@@ -1,30 +1,49 @@
 // What each operation of a guest does: an ask's payload to its answer (wire/network.ts has both).
 import type { Socket } from "node:net";
 import { isIP } from "node:net";
-import { NETWORK, OPTION, type PayloadReader, SLICE_BYTES_MAX, STATUS, TIMEOUT } from "../../wire/network.ts";
-import { after } from "../timer.ts";
+import type { SecureContext } from "node:tls";
+import {
+  NETWORK,
+  OPTION,
+  type PayloadReader,
+  ROOTS_BYTES_MAX,
+  SLICE_BYTES_MAX,
+  STATUS,
+  TIMEOUT,
+} from "../../wire/network.ts";
+import { nobodyOf, type Slices } from "../carriers/slices.ts";
 import { type Endpoint, octetsOf, textOf } from "./address-text.ts";
-import { Abandoned, type Call, millisecondsOf, NetworkError, ok, TimedOut } from "./call.ts";
+import { Abandoned, type Call, millisecondsOf, NetworkError, ok, orAborted, within } from "./call.ts";
 import { openTcp, openTls, serverContext } from "./connect.ts";
 import { Connection, type Timeouts } from "./connection.ts";
 import { Datagrams } from "./datagrams.ts";
 import type { Handles, Held } from "./handles.ts";
+import type { Handshakes } from "./handshakes.ts";
 import { Listener } from "./listener.ts";
 import type { NetworkPolicy } from "./policy.ts";
 import type { Resolver } from "./resolver.ts";
+import type { Roots } from "./roots.ts";
+
+/** What all operations have in common. */
+export interface Parts {
+  readonly slices: Slices;
+  readonly handles: Handles;
+  readonly resolver: Resolver;
+  readonly roots: Roots;
+  readonly handshakes: Handshakes;
+}
 
 /** What an operation works with. */
-export interface Scope {
+export interface Scope extends Parts {
   readonly call: Call;
   readonly payload: PayloadReader;
   readonly policy: NetworkPolicy;
-  readonly handles: Handles;
-  readonly resolver: Resolver;
 }
 
 type Operation = (scope: Scope) => Buffer | Promise<Buffer>;
 
 const DONE = Buffer.of(STATUS.ok);
+/** Root certificates of one connection, and their bytes in all. */
 const ROOTS_MAX = 64;
 
 /** By operation number. */
@@ -77,7 +96,7 @@ async function lookUp(
   { host, port, ms }: { readonly host: string; readonly port: number; readonly ms: number },
 ): Promise<string[]> {
   const name = policy.checkName(host, port);
-  const addresses = await within(call, resolver.resolve(name), ms);
+  const addresses = await within(call, ms, (signal) => resolver.resolve(call.environment, name, signal));
   // They are this machine's own: resolved without asking, and refused when they are connected to.
   return name === "localhost" ? addresses : policy.admit(name, port, addresses);
 }
@@ -93,10 +112,11 @@ async function bind(
   at: Endpoint,
   tls?: { readonly certificate: Buffer; readonly key: Buffer },
 ): Promise<Buffer> {
-  const { call, policy, handles } = scope;
+  const { call, policy, handles, handshakes } = scope;
   policy.checkListen(at);
   const context = tls === undefined ? null : serverContext(tls.certificate, tls.key);
-  return open(scope, () => Listener.bind(call.environment, handles, at, context));
+  const secure = context === null ? null : { context, handshakes };
+  return open(scope, () => Listener.bind(call.environment, handles, at, secure));
 }
 
 async function tcpConnect(scope: Scope): Promise<Buffer> {
@@ -109,29 +129,62 @@ async function tcpConnect(scope: Scope): Promise<Buffer> {
 
 /** The time covers names, connection and handshake. Each address is tried in turn. */
 async function tlsConnect(scope: Scope): Promise<Buffer> {
-  const { call, payload, policy, resolver } = scope;
+  const { call, payload, policy, resolver, roots } = scope;
   const port = payload.u16();
   const ms = millisecondsOf(payload.u64());
   const host = payload.raw(payload.u16()).toString();
-  const roots: Buffer[] = [];
-  while (payload.remaining > 0 && roots.length < ROOTS_MAX) roots.push(Buffer.from(payload.raw(payload.u32())));
+  const trusted = rootsOf(payload);
   const until = performance.now() + ms;
   const left = (): number => Math.max(0, until - performance.now());
   return open(scope, async () => {
     const addresses =
       isIP(host) === 0 ? await lookUp(call, policy, resolver, { host, port, ms }) : [textOf(octetsOf(host))];
-    const socket = await firstOpen(addresses, (address) => {
-      policy.checkConnect({ address, port });
-      return openTcp(call, { address, port }, left());
-    });
+    const allowed = addresses.filter((address) => policy.mayConnect({ address, port }));
+    if (allowed.length === 0) policy.checkConnect({ address: addresses[0] ?? "", port });
+    // Before the other side waits for it: the first use of a set takes several turns.
+    const context = await within(call, left(), (signal) => orAborted(roots.of(call.environment, trusted), signal));
+    const socket = await firstOpen(allowed, (address) => openTcp(call, { address, port }, left()));
+    // It may be reset while it waits for its turn.
+    socket.on("error", () => {});
     try {
-      return new Connection(await openTls(call, socket, host, roots, left()));
+      return new Connection(await shakeHands(scope, socket, { host, context, left }));
     } catch (thrown) {
       socket.destroy();
       if (thrown instanceof NetworkError) throw new NetworkError(`TLS with ${host}: ${thrown.message}`);
       throw thrown;
     }
   });
+}
+
+/** Certificates in DER. @throws NetworkError for too many bytes */
+function rootsOf(payload: PayloadReader): Buffer[] {
+  if (payload.remaining > ROOTS_BYTES_MAX + 4 * ROOTS_MAX) {
+    throw new NetworkError(`the root certificates have more than ${ROOTS_BYTES_MAX} bytes in all`);
+  }
+  const roots: Buffer[] = [];
+  while (payload.remaining > 0 && roots.length < ROOTS_MAX) roots.push(Buffer.from(payload.raw(payload.u32())));
+  return roots;
+}
+
+interface TlsTarget {
+  readonly host: string;
+  readonly context: SecureContext;
+  /** ms */
+  readonly left: () => number;
+}
+
+async function shakeHands(scope: Scope, socket: Socket, { host, context, left }: TlsTarget): Promise<Socket> {
+  const { call, slices, handshakes } = scope;
+  const release = await within(call, left(), (signal) => handshakes.take(call.environment, signal));
+  try {
+    // Whoever ends, there is a slot to give back.
+    return await slices.run(nobodyOf(call.environment), () => {
+      if (socket.destroyed) throw new NetworkError("the connection was closed");
+      return openTls(call, socket, { host, context, ms: left() });
+    });
+  } finally {
+    release();
+  }
 }
 
 async function firstOpen(addresses: readonly string[], connect: (address: string) => Promise<Socket>): Promise<Socket> {
@@ -198,17 +251,6 @@ async function open({ call, handles }: Scope, make: () => Promise<Held>): Promis
     made?.close();
     throw thrown;
   }
-}
-
-function within<T>(call: Call, promise: Promise<T>, ms: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = after(ms, () => reject(new TimedOut()));
-    call.onEnd(() => reject(new Abandoned()));
-    promise.then(resolve, reject).finally(() => {
-      timer.cancel();
-      call.onEnd(null);
-    });
-  });
 }
 
 function endpointOf(payload: PayloadReader): Endpoint {

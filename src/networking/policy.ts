@@ -5,11 +5,14 @@ import { type Endpoint, endpointText } from "./address-text.ts";
 import { NetworkError } from "./call.ts";
 import { isAddressOf, isNamedBy, nameOf, parseListenRule, parseRule, type Rule } from "./rules.ts";
 
-/** The policy's `network`: what its guests may connect to and listen on, and how many sockets they hold at once. */
+/** The policy's `network`: what its guests may connect to and listen on, and how much of both. */
 export interface NetworkSettings {
   readonly connect: readonly string[];
   readonly listen: readonly string[];
+  /** At once. */
   readonly sockets: number;
+  /** TLS handshakes that may begin in a second. */
+  readonly handshakes: number;
 }
 
 /** How long the addresses of a resolved name may be connected to. */

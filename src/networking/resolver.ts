@@ -1,63 +1,55 @@
-// Names to addresses for guests: the system's resolver, asked little at a time.
-import type { LookupAddress } from "node:dns";
-import { isIP, type LookupFunction } from "node:net";
+// Names to addresses for guests: looked up a few at a time for each environment, and no longer than somebody waits.
+import { isIP } from "node:net";
+import { Flights } from "../modules/flights.ts";
 import { octetsOf, textOf } from "./address-text.ts";
 import { NetworkError } from "./call.ts";
+import { FairSlots } from "./fair-slots.ts";
+import type { Lookup } from "./names.ts";
 
-/** A lookup holds one of libuv's four threads until the resolver answers; files need them, too. */
-const AT_ONCE = 2;
+/** Lookups at once. Each has a UDP socket while a name server is silent. */
+const SLOTS = 256;
+/** Of those that are free: one service has 16 at most. */
+const PART = 1 / 16;
 const WAITING_MAX = 256;
 const ADDRESSES_MAX = 64;
 
-interface Waiting {
-  readonly name: string;
-  readonly resolve: (addresses: string[]) => void;
-  readonly reject: (why: Error) => void;
-}
-
 export class Resolver {
-  readonly #lookup: LookupFunction;
-  /** Lookups under way and waiting: who asks for the same name gets the same answer. */
-  readonly #asked = new Map<string, Promise<string[]>>();
-  readonly #waiting: Waiting[] = [];
-  #running = 0;
+  readonly #lookup: Lookup;
+  readonly #slots = new FairSlots({ slots: SLOTS, part: PART, waitingMax: WAITING_MAX, what: "names are looked up" });
+  /** Who asks for the same name within an environment gets the same answer. */
+  readonly #flights = new Flights<string[]>();
 
-  constructor(lookup: LookupFunction) {
+  constructor(lookup: Lookup) {
     this.#lookup = lookup;
   }
 
-  /** @returns addresses in the resolver's order, at most 64. @throws NetworkError */
-  resolve(name: string): Promise<string[]> {
-    if (name === "localhost") return Promise.resolve(["127.0.0.1", "::1"]);
-    const known = this.#asked.get(name);
-    if (known !== undefined) return known;
-    if (this.#waiting.length >= WAITING_MAX) throw new NetworkError("too many names are being resolved");
-    const asked = new Promise<string[]>((resolve, reject) => {
-      this.#waiting.push({ name, resolve, reject });
-    });
-    this.#asked.set(name, asked);
-    this.#next();
-    return asked;
+  /**
+   * @param signal gives up; the lookup itself is given up when nobody waits for it any more
+   * @returns addresses in the resolver's order, at most 64. @throws NetworkError, or the signal's reason
+   */
+  async resolve(environment: number, name: string, signal: AbortSignal): Promise<string[]> {
+    if (name === "localhost") return ["127.0.0.1", "::1"];
+    return this.#flights.join(`${environment} ${name}`, (stop) => this.#ask(environment, name, stop.signal), signal);
   }
 
-  #next(): void {
-    while (this.#running < AT_ONCE) {
-      const next = this.#waiting.shift();
-      if (next === undefined) return;
-      this.#running++;
-      this.#lookup(next.name, { all: true }, (error, found) => {
-        this.#running--;
-        this.#asked.delete(next.name);
-        if (error === null) next.resolve(addressesOf(found));
-        else next.reject(new NetworkError(`${next.name} cannot be resolved: ${error.code ?? error.message}`));
-        this.#next();
-      });
+  async #ask(environment: number, name: string, signal: AbortSignal): Promise<string[]> {
+    await this.#slots.take(environment, signal);
+    try {
+      return addressesOf(await this.#lookup(name, signal));
+    } catch (thrown) {
+      const { code, message } = thrown as NodeJS.ErrnoException;
+      throw new NetworkError(`${name} cannot be resolved: ${code ?? message}`);
+    } finally {
+      this.#slots.release(environment);
     }
   }
 }
 
-function addressesOf(found: string | LookupAddress[]): string[] {
-  const addresses = typeof found === "string" ? [found] : found.map(({ address }) => address);
-  const texts = addresses.filter((address) => isIP(address) !== 0).map((address) => textOf(octetsOf(address)));
-  return [...new Set(texts)].slice(0, ADDRESSES_MAX);
+/** A hostile name server may give thousands: no more are looked at than are kept. */
+function addressesOf(found: readonly string[]): string[] {
+  const texts = found
+    .slice(0, ADDRESSES_MAX)
+    .filter((address) => isIP(address) !== 0)
+    .map((address) => textOf(octetsOf(address)));
+  return [...new Set(texts)];
 }

@@ -128,6 +128,7 @@ class Node implements Verbs, RunningNode {
       modules: this.#modules,
       cache: this.#light,
       limits,
+      nameServers: config.dns.servers,
       log,
       share: { max: shareMax, isContended: () => this.#actors.waiting > 0 },
     });

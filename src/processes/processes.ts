@@ -8,6 +8,7 @@ import type { Log } from "../log/log.ts";
 import type { LightCache } from "../modules/light-cache.ts";
 import { Lightener } from "../modules/lightener.ts";
 import type { Modules } from "../modules/modules.ts";
+import { systemNames } from "../networking/names.ts";
 import { Networking } from "../networking/networking.ts";
 import { Environments } from "./environments.ts";
 import { ModuleForms } from "./forms.ts";
@@ -19,6 +20,8 @@ export interface ProcessSystemParts {
   readonly modules: Modules;
   readonly cache: LightCache;
   readonly limits: Pick<NodeConfig["limits"], "rewrite" | "rewrite_bytes" | "carriers">;
+  /** Name servers for guests; empty: the system's. */
+  readonly nameServers: readonly string[];
   readonly log: Log | null;
   readonly share: CarrierShare | null;
 }
@@ -32,11 +35,11 @@ export class ProcessSystem {
   readonly environments: Environments;
   readonly asks = new AskServer();
   readonly server: ProcessServer;
-  readonly networking = new Networking();
+  readonly networking: Networking;
   readonly forms: ModuleForms;
   readonly #lightener: Lightener;
 
-  constructor({ carriers, modules, cache, limits, log, share }: ProcessSystemParts) {
+  constructor({ carriers, modules, cache, limits, nameServers, log, share }: ProcessSystemParts) {
     this.environments = new Environments(slotsFor(limits.carriers));
     this.#lightener = new Lightener({
       cache,
@@ -48,7 +51,8 @@ export class ProcessSystem {
     this.forms = new ModuleForms(modules, this.#lightener);
     const { environments, asks } = this;
     this.server = new ProcessServer({ carriers, environments, asks, hostsMax: HOSTS_MAX, share });
-    this.networking.serve(this.asks);
+    this.networking = new Networking({ slices: asks.slices, lookup: systemNames({ servers: nameServers }) });
+    this.networking.serve(asks);
   }
 
   /** What a node's services need of it. */

@@ -86,6 +86,7 @@ export class Program {
       modules: this.#modules,
       cache: options.cache,
       limits: { rewrite: limits.rewriteMs, rewrite_bytes: limits.rewriteBytes, carriers: THREADS_MAX },
+      nameServers: [],
       log: null,
       share: null,
     });

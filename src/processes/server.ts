@@ -83,7 +83,7 @@ export class ProcessServer {
   /** A signal for the main thread. */
   readonly onSignal: SignalHandler = (kind, to, pid, environment, bytes, start, length) => {
     const from: Asker = { environment, pid, slot: slotOf(pid) };
-    if (kind === SIGNAL.ask) void this.#answer(from, Buffer.from(bytes.subarray(start, start + length)));
+    if (kind === SIGNAL.ask) void this.#answer(from, ownBytes(bytes, start, length));
     else if (kind === SIGNAL.kill) this.#kill(to, environment);
     else if (kind === SIGNAL.forget) {
       this.#environments.get(environment)?.names.ended(pid);
@@ -270,6 +270,13 @@ export class ProcessServer {
     if (this.#share === null || (this.#own.get(spec.id) ?? 0) < this.#share.max) return false;
     return this.#carriers.available <= 1 || this.#share.isContended();
   }
+}
+
+/** The bytes of a frame for longer than its signal: those of a ring are copied, a block that came beside it is ours. */
+function ownBytes(bytes: Uint8Array, start: number, length: number): Buffer {
+  const { buffer, byteOffset } = bytes;
+  if (buffer instanceof SharedArrayBuffer) return Buffer.from(bytes.subarray(start, start + length));
+  return Buffer.from(buffer as ArrayBuffer, byteOffset + start, length);
 }
 
 const NO_BYTES = new Uint8Array(0);

@@ -1,12 +1,15 @@
 // The TCP and TLS functions of lunatic::networking (lunatic-abi.md §1.4).
+import { X509Certificate } from "node:crypto";
 import {
   ADDRESS_BYTES,
   NETWORK,
   PayloadWriter,
   PEM_BYTES_MAX,
+  ROOTS_BYTES_MAX,
   SLICE_BYTES_MAX,
   TIMEOUT,
 } from "../../../wire/network.ts";
+import { failure } from "../error.ts";
 import { type Host, type HostFunctions, u64 } from "../host.ts";
 import {
   addAddress,
@@ -117,10 +120,16 @@ export function tlsFunctions(host: Host): HostFunctions {
       if (hostLength >>> 0 > HOST_BYTES_MAX) host.trap(`a host name of more than ${HOST_BYTES_MAX} bytes`);
       if (count >>> 0 > CERTIFICATES_MAX) host.trap(`more than ${CERTIFICATES_MAX} root certificates`);
       const name = Buffer.from(host.text(hostPointer, hostLength));
+      host.range(out, 8);
       const payload = new PayloadWriter(512).u16(port).u64(u64(timeout)).u16(name.length).raw(name);
+      let room = ROOTS_BYTES_MAX;
       for (const [pointer, length] of vectors(host, certificates, count)) {
         if (length > PEM_BYTES_MAX) host.trap(`a root certificate of more than ${PEM_BYTES_MAX} bytes`);
-        payload.u32(length).raw(host.slice(pointer, length));
+        const root = derOf(host.slice(pointer, length));
+        if (typeof root === "string") return failure(host, out, root);
+        room -= root.length;
+        if (room < 0) return failure(host, out, `the root certificates have more than ${ROOTS_BYTES_MAX} bytes in all`);
+        payload.u32(root.length).raw(root);
       }
       return askHandle(host, NETWORK.tlsConnect, payload, tlsStreams, out);
     },
@@ -134,6 +143,15 @@ export function tlsFunctions(host: Host): HostFunctions {
     get_tls_read_timeout: getTimeoutFunction(host, tlsStreams, TIMEOUT.read),
     get_tls_write_timeout: getTimeoutFunction(host, tlsStreams, TIMEOUT.write),
   };
+}
+
+/** A certificate, given in PEM or DER, as DER; or why it is none. It is read here, where the guest pays for it. */
+function derOf(bytes: Buffer): Buffer | string {
+  try {
+    return new X509Certificate(bytes).raw;
+  } catch (thrown) {
+    return `a root certificate cannot be used: ${(thrown as Error).message}`;
+  }
 }
 
 /** Asks for a socket and writes its id. */

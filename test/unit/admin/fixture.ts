@@ -60,7 +60,7 @@ const policy: Policy = {
   },
   breaker: { failures: 10, ratio: 0.5, window: 1 },
   env: {},
-  network: { connect: [], listen: [], sockets: 1 },
+  network: { connect: [], listen: [], sockets: 1, handshakes: 1 },
 };
 
 /** Services kept in a Map; knows no wasm. Its one service is "hello", in two versions. */

@@ -20,7 +20,7 @@ import { formatPreopen, parsePreopen } from "../../../src/config/dirs.ts";
 import type { Setting } from "../../../src/config/kinds.ts";
 import { type ConfigSources, type LoadedConfig, loadConfig } from "../../../src/config/load.ts";
 import { KeyPositions } from "../../../src/config/locate.ts";
-import { networkProblems } from "../../../src/config/network.ts";
+import { nameServerProblems, networkProblems } from "../../../src/config/network.ts";
 import { parsePolicy } from "../../../src/config/policy.ts";
 import { fill, readTable, settingsOf } from "../../../src/config/table.ts";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../../../src/config/units.ts";
@@ -139,6 +139,10 @@ describe("every setting", () => {
     "sources.allow": [
       [[], ["example.org", "example.org:8443", "http://localhost:8000"]],
       ["example.org", ["*.org"], ["https://example.org/path"], ["ftp://example.org"], [1]],
+    ],
+    "dns.servers": [
+      [[], ["192.0.2.53", "127.0.0.1:5353", "[::1]", "[2001:db8::53]:53"]],
+      ["192.0.2.53", ["localhost"], ["::1"], ["192.0.2"], ["192.0.2.53:"], ["[::1"], [53]],
     ],
     "supervisors.NAME.parent": [
       ["a", "a".repeat(64)],
@@ -576,7 +580,20 @@ describe("policies", () => {
     const { part, problems } = readTable(policyTable, { network: { connect, listen } });
     expect([part.network, problems]).toEqual([{ connect, listen }, []]);
     expect(networkProblems({ connect, listen })).toEqual([]);
-    expect(defaultPolicy.network).toEqual({ connect: [], listen: [], sockets: 1024 });
+    expect(defaultPolicy.network).toEqual({ connect: [], listen: [], sockets: 1024, handshakes: 100 });
+  });
+
+  test("name servers are addresses", () => {
+    expect(nameServerProblems(["192.0.2.53", "127.0.0.1:5353", "[::1]", "[2001:db8::53]:53"])).toEqual([]);
+    const texts = nameServerProblems(["192.0.2.256", "[::1::]:53", "192.0.2.53:0", "[::1]:65536"]).map(
+      ({ text }) => text,
+    );
+    expect(texts).toEqual([
+      'dns.servers: "192.0.2.256": 192.0.2.256 is no address',
+      'dns.servers: "[::1::]:53": ::1:: is no address',
+      'dns.servers: "192.0.2.53:0": a port is 1 to 65535',
+      'dns.servers: "[::1]:65536": a port is 1 to 65535',
+    ]);
   });
 
   test("are the defaults with what was given", () => {

@@ -7,7 +7,12 @@ import { NETWORK, PayloadReader, PayloadWriter, STATUS, TIMEOUT } from "../../..
 
 export const NEVER = 0xffff_ffff_ffff_ffffn;
 export const ENVIRONMENT = 1;
-export const loopback: NetworkSettings = { connect: ["127.0.0.1:*"], listen: ["127.0.0.1:*"], sockets: 64 };
+export const loopback: NetworkSettings = {
+  connect: ["127.0.0.1:*"],
+  listen: ["127.0.0.1:*"],
+  sockets: 64,
+  handshakes: 100,
+};
 
 /** What the guest would see: the reader of what follows ok, an error text, or a time-out. */
 export type Answer =

@@ -1,11 +1,11 @@
 // src/networking: what the policy's network lists let through, before and after names are resolved.
-import type { LookupFunction } from "node:net";
 import { describe, expect, it } from "vitest";
 import { octetsOf, textOf } from "../../../src/networking/address-text.ts";
+import type { Lookup } from "../../../src/networking/names.ts";
 import { NetworkPolicy } from "../../../src/networking/policy.ts";
 import { parseListenRule, parseRule } from "../../../src/networking/rules.ts";
 import { NETWORK, type PayloadReader, PayloadWriter } from "../../../wire/network.ts";
-import { Asking, at, ENVIRONMENT, NEVER, networking, serve, until } from "./fixture.ts";
+import { Asking, at, ENVIRONMENT, NEVER, networking, serve } from "./fixture.ts";
 
 function connects(entries: string[], address: string, port: number): boolean {
   return new NetworkPolicy({ connect: entries, listen: [] }).mayConnect({ address, port });
@@ -112,17 +112,12 @@ describe("an address", () => {
 });
 
 /** A resolver that answers each question with the next answer. */
-function answering(answers: readonly (readonly string[])[]): { lookup: LookupFunction; asked: string[] } {
+function answering(answers: readonly (readonly string[])[]): { lookup: Lookup; asked: string[] } {
   const asked: string[] = [];
-  const lookup: LookupFunction = (name, _, callback) => {
+  const lookup: Lookup = async (name) => {
     const found = answers[Math.min(asked.length, answers.length - 1)] ?? [];
     asked.push(name);
-    setImmediate(() =>
-      callback(
-        null,
-        found.map((address) => ({ address, family: address.includes(":") ? 6 : 4 })),
-      ),
-    );
+    return found;
   };
   return { lookup, asked };
 }
@@ -186,28 +181,12 @@ describe("resolving", () => {
   });
 
   it("times out, and tells what a resolver says", async () => {
-    const silent: LookupFunction = () => {};
+    const silent: Lookup = () => new Promise(() => {});
     const guest = new Asking(networking({ connect: ["*:*"] }, { lookup: silent }));
     expect((await guest.ask(NETWORK.resolve, named("slow.example:1", 10n))).kind).toBe("timed_out");
-    const failing: LookupFunction = (_, __, callback) =>
-      callback(Object.assign(new Error("no"), { code: "ENOTFOUND" }), []);
+    const failing: Lookup = () => Promise.reject(Object.assign(new Error("no"), { code: "ENOTFOUND" }));
     const other = new Asking(networking({ connect: ["*:*"] }, { lookup: failing }));
     await expect(other.must(NETWORK.resolve, named("no.example:1"))).rejects.toThrow("ENOTFOUND");
-  });
-
-  it("asks for two names at a time and once for the same name", async () => {
-    const waiting: (() => void)[] = [];
-    const lookup: LookupFunction = (_, __, callback) =>
-      void waiting.push(() => callback(null, [{ address: "93.184.216.34", family: 4 }]));
-    const guests = networking({ connect: ["*:*"] }, { lookup });
-    const asked = ["a.example:1", "a.example:2", "b.example:1", "c.example:1"].map((name) =>
-      new Asking(guests).must(NETWORK.resolve, named(name)),
-    );
-    await until(() => waiting.length === 2);
-    waiting.shift()!();
-    await until(() => waiting.length === 2);
-    for (const answer of waiting) answer();
-    expect((await Promise.all(asked)).map(addressesOf)).toEqual([1, 2, 1, 1].map((port) => [`93.184.216.34 ${port}`]));
   });
 });
 

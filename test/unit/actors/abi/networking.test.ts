@@ -1,4 +1,6 @@
 // actors/abi: lunatic::networking as a guest sees it, against a main thread that answers as each test says.
+import { X509Certificate } from "node:crypto";
+import { rootCertificates } from "node:tls";
 import { describe, expect, it } from "vitest";
 import { NETWORK, OPTION, PayloadReader, PayloadWriter, STATUS, TIMEOUT } from "../../../../wire/network.ts";
 import { type Inside, inside, type Main } from "../../../harness/local-carrier.ts";
@@ -195,24 +197,38 @@ describe("binding and connecting", () => {
     expect(bind(certificate + certificate, key)).toBe("tls_bind needs PEM text with one CERTIFICATE, and this has 2");
     expect(bind("", key)).toContain("this has 0");
     expect(bind(certificate, "-----BEGIN RSA PRIVATE KEY-----")).toContain("one PRIVATE KEY, and this has 0");
+  });
 
+  it("by TLS reads the roots itself, PEM or DER, and sends them as DER", () => {
+    const [pem = ""] = rootCertificates;
+    const { raw: der } = new X509Certificate(pem);
     const connecting = answers(ok().u32(1));
-    runs(({ call, memory }) => {
+    const connect = ({ call, memory }: Inside, roots: readonly (string | Buffer)[]): unknown => {
       memory().write("host", BUFFER);
-      memory().write("root1root-two", 2000);
-      for (const [at, value] of [2000, 5, 2005, 8].entries()) memory().writeUInt32LE(value, 3000 + at * 4);
-      expect(call("networking.tls_connect", BUFFER, 4, 443, NEVER, OUT, 3000, 2)).toBe(0);
+      let at = 8_192;
+      for (const [i, root] of roots.entries()) {
+        const bytes = Buffer.from(root);
+        memory().set(bytes, at);
+        memory().writeUInt32LE(at, 3000 + i * 8);
+        memory().writeUInt32LE(bytes.length, 3004 + i * 8);
+        at += bytes.length;
+      }
+      return call("networking.tls_connect", BUFFER, 4, 443, NEVER, OUT, 3000, roots.length);
+    };
+    runs((inside) => {
+      expect(connect(inside, [pem, der])).toBe(0);
+      expect(connect(inside, [pem, "no certificate"])).toBe(1);
+      expect(errorText(inside, OUT)).toContain("a root certificate cannot be used");
     }, connecting.main);
+    expect(connecting.asked.length).toBe(1);
     const { payload } = connecting.asked[0]!;
     expect([payload.u16(), payload.u64(), payload.raw(payload.u16()).toString()]).toEqual([
       443,
       2n ** 64n - 1n,
       "host",
     ]);
-    expect([payload.raw(payload.u32()).toString(), payload.raw(payload.u32()).toString()]).toEqual([
-      "root1",
-      "root-two",
-    ]);
+    for (let i = 0; i < 2; i++) expect(payload.raw(payload.u32())).toEqual(der);
+    expect(payload.remaining).toBe(0);
   });
 });
 
