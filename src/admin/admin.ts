@@ -1,7 +1,7 @@
 // The admin routes behind /services: decides on the head alone, then runs the route. Never throws.
 import { asFrenezuloError, errorTable, FrenezuloError } from "../errors.ts";
 import { assertPrefix } from "../services/router.ts";
-import { type AuthOptions, Door } from "./auth.ts";
+import { type AuthOptions, Door, TooManyAttempts } from "./auth.ts";
 import type { AdminDecision, AdminHead, AdminLog, AdminRequest, AdminResponse } from "./contract.ts";
 import type { BodyKind, Outcome, Route } from "./route.ts";
 import { match } from "./routes.ts";
@@ -43,7 +43,9 @@ export class Admin {
       const { route } = this.#decide(head);
       return { refused: false, bodyBytesMax: this.#bodyBytesMax[route.body] };
     } catch (thrown) {
-      return { refused: true, response: this.#failure(thrown, head, "") };
+      const response = this.#failure(thrown, head, "");
+      const closes = thrown instanceof TooManyAttempts;
+      return { refused: true, response, delayMs: closes ? thrown.delayMs : 0, closes };
     }
   }
 
@@ -95,7 +97,7 @@ export class Admin {
     const error = asFrenezuloError(thrown);
     const { code, message } = error;
     const service = prefix === "" ? null : prefix;
-    // The door has logged those two itself, at most 10 a second for each source.
+    // The door has logged those that it wants logged, at most 10 a second for each source.
     if (code !== "unauthorized" && code !== "too_many_attempts") {
       const { requestId, remoteAddress } = head;
       const cause = error.cause === undefined ? {} : { err: error.cause };

@@ -9,6 +9,7 @@ import type { AdminHead, AdminResponse, Listener } from "../admin/contract.ts";
 import { type ErrorCode, FrenezuloError } from "../errors.ts";
 import { ADMIN_SEGMENT, firstSegment, type Router } from "../services/router.ts";
 import { InFlight, type Service } from "../services/service.ts";
+import { after } from "../timer.ts";
 import { errorAnswer, REQUEST_ID, type RequestIds } from "./answers.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Ledger } from "./ledger.ts";
@@ -157,7 +158,10 @@ export class NodeFront implements Front {
     const call = adminHead(head, exchange, this.#options.listener, requestId);
     const decision = this.#options.admin.route(call);
     if (decision.refused) {
-      setImmediate(() => this.#adminAnswer(exchange, decision.response, requestId));
+      const { response, delayMs, closes } = decision;
+      const answer = (): void => this.#adminAnswer(exchange, response, requestId, closes);
+      if (delayMs === 0) setImmediate(answer);
+      else after(delayMs, answer).unref();
       return;
     }
     const owner = new AdminCall(call, decision.bodyBytesMax);
@@ -174,12 +178,12 @@ export class NodeFront implements Front {
     });
   }
 
-  #adminAnswer(exchange: Exchange, response: AdminResponse, requestId: string): void {
+  #adminAnswer(exchange: Exchange, response: AdminResponse, requestId: string, closes = false): void {
     const answer = this.#answer.reset(response.status);
     for (const [name, value] of response.headers) answer.add(name, value);
     answer.add(REQUEST_ID, requestId);
     answer.body = response.body;
-    answer.close = this.#options.ledger.isDraining;
+    answer.close = closes || this.#options.ledger.isDraining;
     exchange.answer(answer);
   }
 }
