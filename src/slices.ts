@@ -70,34 +70,3 @@ export async function copyInSlices(
   }
   return { copy, digest: hash.digest("hex") };
 }
-
-/** Work that callers share: who asks while it runs shares the next run, which sees all that was there by then. */
-export class SharedNext<T> {
-  readonly #work: () => Promise<T>;
-  #running: Promise<T> | null = null;
-  #next: Promise<T> | null = null;
-
-  constructor(work: () => Promise<T>) {
-    this.#work = work;
-  }
-
-  ask(): Promise<T> {
-    if (this.#running === null) return this.#run();
-    const run = (): Promise<T> => {
-      this.#next = null;
-      return this.#run();
-    };
-    this.#next ??= this.#running.then(run, run);
-    return this.#next;
-  }
-
-  #run(): Promise<T> {
-    const made = this.#work();
-    this.#running = made;
-    const over = (): void => {
-      if (this.#running === made) this.#running = null;
-    };
-    made.then(over, over);
-    return made;
-  }
-}

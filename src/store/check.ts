@@ -1,7 +1,7 @@
-// Looks at the database before LMDB does. LMDB maps its file and follows what stands there: on a damaged one it ends the
-// process, by SIGSEGV, SIGBUS or SIGABRT. So all trees are walked first, by read(2): every page that LMDB could come
-// to, and the list of pages that it would write to. Values that have pages of their own (modules) are not read; what a
-// module's bytes are is seen when they are used (store.ts).
+// Looks at the database before LMDB does. LMDB maps its file and follows what stands there: on a damaged one it ends
+// the process, by SIGSEGV, SIGBUS or SIGABRT. So all trees are walked first, by read(2): every page that LMDB could
+// come to, and the list of pages that it would write to. Values that have pages of their own (modules) are not read;
+// what a module's bytes are is seen when they are used (store.ts).
 import { closeSync, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { FrenezuloError, reasonOf } from "../errors.ts";
