@@ -4,8 +4,8 @@ import { createHash } from "node:crypto";
 
 /** A slice ends when it has taken this long; below the 5 ms that DECISIONS 7.2 allows, since a step cannot be cut. */
 export const SLICE_MS = 3;
-/** Bytes that are copied and digested in a slice; it takes 1 to 3 ms (M). */
-const DIGEST_BYTES = 1024 * 1024;
+/** Bytes that are copied or digested in a slice; it takes 1 to 3 ms (M). */
+export const SLICE_BYTES = 1024 * 1024;
 const PART_CHARACTERS = 16 * 1024;
 
 const waiting: (() => void)[] = [];
@@ -46,12 +46,20 @@ export async function renderInSlices(texts: Iterable<string>, now = (): number =
   return Buffer.concat(parts);
 }
 
+/** Copies bytes; neither side may change until it settles. The first slice is copied at once. */
+export async function fillInSlices(into: Uint8Array, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
+    if (at > 0) await nextSlice();
+    into.set(bytes.subarray(at, at + SLICE_BYTES), at);
+  }
+}
+
 /** sha256 of bytes, hex; they must not change until it settles. */
 export async function digestInSlices(bytes: Uint8Array): Promise<string> {
   const hash = createHash("sha256");
-  for (let at = 0; at < bytes.length; at += DIGEST_BYTES) {
+  for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
     if (at > 0) await nextSlice();
-    hash.update(bytes.subarray(at, at + DIGEST_BYTES));
+    hash.update(bytes.subarray(at, at + SLICE_BYTES));
   }
   return hash.digest("hex");
 }
@@ -62,10 +70,10 @@ export async function copyInSlices(
 ): Promise<{ readonly copy: Uint8Array<ArrayBuffer>; readonly digest: string }> {
   const copy = new Uint8Array(bytes.length);
   const hash = createHash("sha256");
-  for (let at = 0; at < bytes.length; at += DIGEST_BYTES) {
+  for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
     if (at > 0) await nextSlice();
-    const slice = copy.subarray(at, at + DIGEST_BYTES);
-    slice.set(bytes.subarray(at, at + DIGEST_BYTES));
+    const slice = copy.subarray(at, at + SLICE_BYTES);
+    slice.set(bytes.subarray(at, at + SLICE_BYTES));
     hash.update(slice);
   }
   return { copy, digest: hash.digest("hex") };

@@ -100,7 +100,8 @@ export class NodeFront implements Front {
     const { owner } = exchange;
     if (owner instanceof InFlight) {
       owner.body = body;
-      this.#submit(owner, null);
+      if (owner.isLarge) void this.#submitLarge(owner);
+      else this.#submit(owner, null);
     } else if (owner instanceof AdminCall) this.#adminBody(exchange, owner, body);
   }
 
@@ -125,6 +126,12 @@ export class NodeFront implements Front {
   #submit(request: InFlight, head: Head | null): void {
     const refused = this.#options.dispatch.submit(request, head);
     if (refused !== null) this.#failLater(request, refused);
+  }
+
+  /** Its client may go while it is copied: then `gone` has ended it. */
+  async #submitLarge(request: InFlight): Promise<void> {
+    await request.prepare();
+    if (request.exchange !== null) this.#submit(request, null);
   }
 
   #failLater(request: InFlight, error: FrenezuloError): void {
