@@ -83,11 +83,7 @@ function notLight(text: string): NotLight | undefined {
   }
 }
 
-async function contents(path: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(path);
-  } catch (thrown) {
-    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;
-    throw thrown;
-  }
+/** Undefined for what cannot be read, too: it is only a cache, and why it cannot be is told when it is written. */
+function contents(path: string): Promise<Buffer | undefined> {
+  return readFile(path).catch(() => undefined);
 }

@@ -6,7 +6,7 @@
 import { Answer, type Exchange, type Front, type Head, type Refusal } from "../acceptor/contract.ts";
 import type { Admin } from "../admin/admin.ts";
 import type { AdminHead, AdminResponse, Listener } from "../admin/contract.ts";
-import { type ErrorCode, FrenezuloError } from "../errors.ts";
+import { type ErrorCode, FrenezuloError, reasonOf } from "../errors.ts";
 import { ADMIN_SEGMENT, firstSegment, type Router } from "../services/router.ts";
 import { InFlight, type Service } from "../services/service.ts";
 import { after } from "../timer.ts";
@@ -130,7 +130,13 @@ export class NodeFront implements Front {
 
   /** Its client may go while it is copied: then `gone` has ended it. */
   async #submitLarge(request: InFlight): Promise<void> {
-    await request.prepare();
+    try {
+      await request.prepare();
+    } catch (thrown) {
+      const why = `there is no memory for a body of ${request.body.length} bytes (${reasonOf(thrown)})`;
+      this.#failLater(request, new FrenezuloError("node_busy", { why }, { retryAfterSeconds: 1 }));
+      return;
+    }
     if (request.exchange !== null) this.#submit(request, null);
   }
 

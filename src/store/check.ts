@@ -51,8 +51,8 @@ export function assertDatabase(folder: string): void {
     if (size > 0) new Walk(file, size).run();
   } catch (thrown) {
     const isDamage = thrown instanceof Damage;
-    const why = isDamage ? `is damaged: ${thrown.message}` : `cannot be read (${reasonOf(thrown)})`;
-    throw new FrenezuloError("store_failed", { why: `${path} ${why}; ${remedy(folder)}` }, { cause: thrown });
+    const why = isDamage ? `is damaged: ${thrown.message}; ${remedy(folder)}` : `cannot be read (${reasonOf(thrown)})`;
+    throw new FrenezuloError("store_failed", { why: `${path} ${why}` }, { cause: thrown });
   } finally {
     if (file !== undefined) closeSync(file);
   }

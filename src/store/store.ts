@@ -99,7 +99,9 @@ export class Store {
       if (store !== undefined) await store.#root.close();
       lock.release();
       if (error instanceof FrenezuloError) throw error;
-      const why = `${join(folder, "data.mdb")} cannot be read (${reasonOf(error)}); ${remedy(folder)}`;
+      // What LMDB itself refuses (no access, no memory) is no damage; a row that cannot be read is.
+      const hint = store === undefined ? "" : `; ${remedy(folder)}`;
+      const why = `${join(folder, "data.mdb")} cannot be read (${reasonOf(error)})${hint}`;
       throw new FrenezuloError("store_failed", { why }, { cause: error });
     }
   }

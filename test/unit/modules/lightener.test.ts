@@ -1,6 +1,6 @@
 // src/modules/lightener.ts and its process: modules rewritten in the background, what is kept of them, and how it ends.
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
@@ -185,6 +185,8 @@ describe("light modules in a folder", () => {
     }
     writeFileSync(join(folder, `cd.${REWRITE_VERSION}.json`), '{"rea');
     expect(await files.get("cd")).toBeUndefined();
+    mkdirSync(join(folder, `ef.${REWRITE_VERSION}.wasm`));
+    expect(await files.get("ef")).toBeUndefined();
   });
 
   it("go when nobody uses their modules any more, or another version of the rewrite made them", async () => {
