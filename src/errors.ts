@@ -76,7 +76,11 @@ export const errorTable = {
   source_failed: row(502, "info", "The source could not be read: {why}."),
   // Administration
   unauthorized: row(401, "info", "This route needs the header Authorization: Bearer TOKEN."),
-  too_many_attempts: row(429, "warn", "Too many wrong tokens from this address; try again later."),
+  too_many_attempts: row(
+    429,
+    "warn",
+    "Too many wrong tokens came from this address; the right one is taken at any time.",
+  ),
   forbidden_origin: row(
     403,
     "warn",

@@ -1,6 +1,6 @@
 // A picture of supervisors and children for people: GET /services/-/tree, frenezulo tree. Pure.
 import type { Exit } from "../wire/exits.ts";
-import type { ChildState } from "./child.ts";
+import type { Child, ChildState } from "./child.ts";
 import type { ChildSpec, SupervisorSpec } from "./spec.ts";
 import type { Supervisor } from "./state.ts";
 
@@ -26,7 +26,8 @@ export interface SupervisorView {
   readonly recentRestarts: number;
   readonly maxRestarts: number;
   readonly maxSeconds: number;
-  readonly children: readonly ChildView[];
+  /** Made while they are read: those that are there now, each as it is then. */
+  readonly children: Iterable<ChildView>;
 }
 
 /** @param supervisors all of the tree, by id */
@@ -40,18 +41,15 @@ export function viewOf(sup: Supervisor, supervisors: ReadonlyMap<string, Supervi
     recentRestarts: restartTimes.length,
     maxRestarts: spec.maxRestarts,
     maxSeconds: spec.maxSeconds,
-    children: Array.from(children.values(), (child) => {
-      const below = supervisors.get(child.spec.id);
-      return {
-        id: child.spec.id,
-        type: child.spec.type,
-        restart: child.spec.restart,
-        state: child.state,
-        generation: child.generation,
-        restarts: child.restarts,
-        lastExit: child.lastExit,
-        supervisor: below === undefined ? null : viewOf(below, supervisors),
-      };
-    }),
+    children: childViews([...children.values()], supervisors),
   };
+}
+
+function* childViews(children: readonly Child[], supervisors: ReadonlyMap<string, Supervisor>): Iterable<ChildView> {
+  for (const { spec, state, generation, restarts, lastExit } of children) {
+    const below = supervisors.get(spec.id);
+    const { id, type, restart } = spec;
+    const supervisor = below === undefined ? null : viewOf(below, supervisors);
+    yield { id, type, restart, state, generation, restarts, lastExit, supervisor };
+  }
 }

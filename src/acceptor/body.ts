@@ -1,4 +1,5 @@
 // Collects one request's body under its limits: bytes, time, and the node-wide budget. Both acceptors use it.
+import { SLICE_BYTES } from "../slices.ts";
 import { after, type Timer } from "../timer.ts";
 import type { AcceptorOptions, BodyBudget } from "./contract.ts";
 
@@ -95,12 +96,25 @@ export class BodyReader {
     this.#budget.give(surplus);
   }
 
+  /**
+   * A large chunked body is not copied again when it grows: its memory is reserved by address, and is there as far as
+   * the body has come.
+   */
   #grow(atLeast: number): void {
-    const size =
-      this.#announced >= 0
-        ? this.#announced
-        : Math.min(this.#bytesMax, Math.max(atLeast, this.#bytes.length * 2, CHUNKED_BYTES_MIN));
-    const grown = Buffer.allocUnsafe(size);
+    const isChunked = this.#announced < 0;
+    const size = isChunked
+      ? Math.min(this.#bytesMax, Math.max(atLeast, this.#bytes.length * 2, CHUNKED_BYTES_MIN))
+      : this.#announced;
+    const buffer = this.#bytes.buffer as ArrayBuffer;
+    if (buffer.resizable) {
+      buffer.resize(size);
+      this.#bytes = new Uint8Array(buffer);
+      return;
+    }
+    const grown =
+      isChunked && size > SLICE_BYTES
+        ? new Uint8Array(new ArrayBuffer(size, { maxByteLength: this.#bytesMax }))
+        : Buffer.allocUnsafe(size);
     grown.set(this.#bytes.subarray(0, this.#used));
     this.#bytes = grown;
   }

@@ -65,6 +65,7 @@ export class Answer {
   readonly names: (string | Uint8Array)[] = [];
   readonly values: (string | Uint8Array)[] = [];
   count = 0;
+  /** Bytes outside of shared memory must not change any more: they are not copied. */
   body: Uint8Array | string = "";
   /**
    * Close the connection after this answer (adds `Connection: close`). The acceptor does so by itself where the client
@@ -96,8 +97,13 @@ export class Answer {
   }
 }
 
-const ownBytes = (bytes: string | Uint8Array): string | Uint8Array =>
-  typeof bytes === "string" ? bytes : new Uint8Array(bytes);
+/**
+ * Bytes that stay as they are: a copy of those in shared memory, which are a ring's. Others never change once they are
+ * in an answer; copying hundreds of MiB of them would hold up everybody.
+ */
+export function ownBytes<T extends string | Uint8Array>(bytes: T): T | Uint8Array {
+  return typeof bytes !== "string" && bytes.buffer instanceof SharedArrayBuffer ? new Uint8Array(bytes) : bytes;
+}
 
 /** One request on the wire, made by the acceptor. */
 export interface Exchange {

@@ -4,7 +4,7 @@ import type { ErrorCode } from "../errors.ts";
 import { after, type Timer } from "../timer.ts";
 import { mayAnswer } from "./answer-later.ts";
 import { BodyReader } from "./body.ts";
-import type { AcceptorOptions, Answer, Exchange, Front } from "./contract.ts";
+import { type AcceptorOptions, type Answer, type Exchange, type Front, ownBytes } from "./contract.ts";
 import { asLatin1 } from "./socket-exchange.ts";
 import { isBodiless, isDate, reasonPhrase } from "./status.ts";
 
@@ -104,7 +104,8 @@ export class NodeExchange implements Exchange {
     this.#isReading = false;
     this.#reader?.release();
     const closes = answer.close || this.closes || this.#isBodyPending;
-    const body = Buffer.from(answer.body as string); // a copy: the ring's bytes are reused before the kernel has them
+    const own = ownBytes(answer.body); // the ring's bytes are reused before the kernel has them
+    const body = typeof own === "string" ? Buffer.from(own) : Buffer.from(own.buffer, own.byteOffset, own.length);
     const headers: string[] = [];
     for (let i = 0; i < answer.count; i++) {
       const name = answer.names[i]!;

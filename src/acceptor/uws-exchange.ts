@@ -3,7 +3,7 @@ import type { ErrorCode } from "../errors.ts";
 import { after, type Timer } from "../timer.ts";
 import { mayAnswer } from "./answer-later.ts";
 import { BodyReader } from "./body.ts";
-import type { AcceptorOptions, Answer, Exchange, Front } from "./contract.ts";
+import { type AcceptorOptions, type Answer, type Exchange, type Front, ownBytes } from "./contract.ts";
 import { headerBlock } from "./header-block.ts";
 import { isBodiless, isDate, statusLine } from "./status.ts";
 
@@ -223,7 +223,7 @@ export class UwsExchange implements Exchange {
    */
   #writeRest(res: UwsResponse, bytes: Uint8Array, total: number): void {
     const begin = res.getWriteOffset();
-    const rest = new Uint8Array(bytes.subarray(begin));
+    const rest = ownBytes(bytes.subarray(begin));
     const isOursToClose = total > bytes.length;
     this.#deadline = after(this.#options.writeMs, () => this.#close());
     const write = (): boolean => {

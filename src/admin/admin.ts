@@ -1,8 +1,10 @@
 // The admin routes behind /services: decides on the head alone, then runs the route. Never throws.
 import { asFrenezuloError, errorTable, FrenezuloError } from "../errors.ts";
 import { assertPrefix } from "../services/router.ts";
-import { type AuthOptions, Door } from "./auth.ts";
+import { renderInSlices } from "../slices.ts";
+import { type AuthOptions, Door, TooManyAttempts } from "./auth.ts";
 import type { AdminDecision, AdminHead, AdminLog, AdminRequest, AdminResponse } from "./contract.ts";
+import { isLazy, jsonText, jsonTexts } from "./lazy-json.ts";
 import type { BodyKind, Outcome, Route } from "./route.ts";
 import { match } from "./routes.ts";
 import type { Verbs } from "./verbs.ts";
@@ -43,7 +45,9 @@ export class Admin {
       const { route } = this.#decide(head);
       return { refused: false, bodyBytesMax: this.#bodyBytesMax[route.body] };
     } catch (thrown) {
-      return { refused: true, response: this.#failure(thrown, head, "") };
+      const response = this.#failure(thrown, head, "");
+      const closes = thrown instanceof TooManyAttempts;
+      return { refused: true, response, delayMs: closes ? thrown.delayMs : 0, closes };
     }
   }
 
@@ -64,7 +68,7 @@ export class Admin {
           const { remoteAddress, listener, requestId } = request;
           this.#log.info({ ...outcome.audit, remoteAddress, listener, requestId }, `admin: ${outcome.audit.verb}`);
         }
-        return response(outcome);
+        return response(isLazy(outcome.body) ? await rendered(outcome) : outcome);
       } finally {
         prefix = call.prefix;
       }
@@ -95,7 +99,7 @@ export class Admin {
     const error = asFrenezuloError(thrown);
     const { code, message } = error;
     const service = prefix === "" ? null : prefix;
-    // The door has logged those two itself, at most 10 a second for each source.
+    // The door has logged those that it wants logged, at most 10 a second for each source.
     if (code !== "unauthorized" && code !== "too_many_attempts") {
       const { requestId, remoteAddress } = head;
       const cause = error.cause === undefined ? {} : { err: error.cause };
@@ -113,6 +117,11 @@ export class Admin {
   }
 }
 
+/** What may be long is written in slices, from what is there when its turn comes. */
+async function rendered(outcome: Outcome): Promise<Outcome> {
+  return { ...outcome, body: await renderInSlices(jsonTexts(outcome.body)), contentType: "application/json" };
+}
+
 function response({
   status,
   body,
@@ -121,11 +130,7 @@ function response({
 }: Outcome & Partial<Pick<AdminResponse, "headers">>): AdminResponse {
   const always: [string, string][] = [["cache-control", "no-store"]];
   if (body === undefined) return { status, headers: [...always, ...headers], body: "" };
-  // JSON has no infinity; "never" is the config's word for it.
-  const text =
-    contentType === undefined
-      ? JSON.stringify(body, (_key, value: unknown) => (value === Number.POSITIVE_INFINITY ? "never" : value))
-      : String(body);
+  const text = contentType === undefined ? jsonText(body) : body instanceof Uint8Array ? body : String(body);
   return { status, headers: [["content-type", contentType ?? "application/json"], ...always, ...headers], body: text };
 }
 

@@ -89,7 +89,8 @@ export class Door {
 
   /**
    * Lets the head pass or throws: with a token configured the head must carry it; without one the listener is loopback
-   * (the constructor saw to it) and the head must be one that no web page and no proxy made.
+   * (the constructor saw to it) and the head must be one that no web page and no proxy made. The right token passes
+   * whatever else came from its address.
    * @throws unauthorized, too_many_attempts, forbidden_origin
    */
   admit(head: AdminHead): void {
@@ -100,9 +101,6 @@ export class Door {
     const values = head.headers.get("authorization") ?? [];
     // Nothing presented is nothing guessed: it is refused, but does not count against the source.
     if (values.length === 0) throw new FrenezuloError("unauthorized");
-    if (this.#throttle.isThrottled(head.remoteAddress)) {
-      throw new FrenezuloError("too_many_attempts", {}, { retryAfterSeconds: 1 });
-    }
     const presented = values.length === 1 ? /^bearer +([\x21-\x7e]+)$/i.exec(values[0] ?? "")?.[1] : undefined;
     // Digests have one length, so the comparison takes as long for any token.
     if (
@@ -112,12 +110,23 @@ export class Door {
     ) {
       return;
     }
-    const isBlockBegin = this.#throttle.fail(head.remoteAddress);
+    const { isThrottled, isBlockBegin, delayMs } = this.#throttle.fail(head.remoteAddress);
+    if (isThrottled) throw new TooManyAttempts(delayMs);
     this.#log.warn(
       { remoteAddress: head.remoteAddress, requestId: head.requestId, path: head.path.slice(0, 256) },
-      isBlockBegin ? "admin: wrong token; this source now waits a second" : "admin: wrong token",
+      isBlockBegin ? "admin: wrong token; further wrong ones of this source wait a second" : "admin: wrong token",
     );
     throw new FrenezuloError("unauthorized");
+  }
+}
+
+/** Thrown for a wrong token whose answer is to wait. */
+export class TooManyAttempts extends FrenezuloError {
+  readonly delayMs: number;
+
+  constructor(delayMs: number) {
+    super("too_many_attempts", {}, { retryAfterSeconds: 1 });
+    this.delayMs = delayMs;
   }
 }
 

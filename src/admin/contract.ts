@@ -32,10 +32,13 @@ export interface AdminResponse {
   readonly body: string | Uint8Array;
 }
 
-/** What is known before the body is read: how much of it may come (0: none may), or the answer that refuses it. */
+/**
+ * What is known before the body is read: how much of it may come (0: none may), or the answer that refuses it, how long
+ * that answer waits (ms), and whether it closes the connection.
+ */
 export type AdminDecision =
   | { readonly refused: false; readonly bodyBytesMax: number }
-  | { readonly refused: true; readonly response: AdminResponse };
+  | { readonly refused: true; readonly response: AdminResponse; readonly delayMs: number; readonly closes: boolean };
 
 /** Where log lines go; a pino logger is one. */
 export type AdminLog = Readonly<

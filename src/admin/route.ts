@@ -20,7 +20,7 @@ export type Audit = Readonly<Record<string, string | number | boolean | readonly
 
 export interface Outcome {
   readonly status: number;
-  /** JSON value, or text as it is where `contentType` is set. */
+  /** JSON value (lazy-json.ts), or text or its bytes as they are where `contentType` is set. */
   readonly body?: unknown;
   readonly contentType?: string;
   readonly audit?: Audit;

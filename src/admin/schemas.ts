@@ -150,7 +150,29 @@ export const serviceDetail = named(
   }),
 );
 
-export const serviceList = named("ServiceList", z.object({ services: z.array(service) }));
+export const SERVICES_LIMIT_MAX = 10_000;
+
+export const listQuery = z.strictObject({
+  limit: z
+    .string()
+    .regex(/^[1-9]\d{0,5}$/, `must be 1 to ${SERVICES_LIMIT_MAX}`)
+    .refine((text) => Number(text) <= SERVICES_LIMIT_MAX, `must be 1 to ${SERVICES_LIMIT_MAX}`)
+    .optional()
+    .describe(`At most so many services, 1 to ${SERVICES_LIMIT_MAX}`),
+  cursor: z.string().max(64).optional().describe("The next of the page before"),
+});
+
+export const serviceList = named(
+  "ServiceList",
+  z.object({
+    services: z.array(service),
+    next: z
+      .string()
+      .nullable()
+      .optional()
+      .describe("Where limit or cursor was given: the cursor of the next page, null after the last"),
+  }),
+);
 
 export const health = named("Health", z.object({ status: z.enum(["live", "ready", "not ready"]) }));
 

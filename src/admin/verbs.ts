@@ -27,6 +27,21 @@ export interface ServiceView {
   readonly counts: { readonly requests: number; readonly failures: number; readonly restarts: number };
 }
 
+/** Which part of the services is asked for; all of them where nothing is said. */
+export interface PageOptions {
+  /** At most so many. */
+  readonly limit?: number | undefined;
+  /** `next` of the page before. */
+  readonly cursor?: string | undefined;
+}
+
+export interface ServicePage {
+  /** Made while they are read, so that reading can be cut into slices; in the order in which they came. */
+  readonly services: Iterable<ServiceView>;
+  /** Cursor of the next page, null after the last; not there where no page was asked for. */
+  readonly next?: string | null;
+}
+
 export interface ActorView {
   readonly pid: number;
   readonly version: number;
@@ -91,6 +106,15 @@ export interface TreeChild {
   readonly supervisor: TreeView | null;
 }
 
+/** A tree whose children are made while they are read, so that reading can be cut into slices. */
+export interface TreeSource extends Omit<TreeView, "children"> {
+  readonly children: Iterable<TreeChildSource>;
+}
+
+export interface TreeChildSource extends Omit<TreeChild, "supervisor"> {
+  readonly supervisor: TreeSource | null;
+}
+
 /** What a reload of the config changed. */
 export interface ReloadResult {
   /** Prefixes of services. */
@@ -111,11 +135,12 @@ export interface Verbs {
   add(options: AddOptions): Promise<AddResult>;
   remove(prefix: string): Promise<void>;
   rollback(prefix: string, version: number): Promise<AddResult>;
-  list(): readonly ServiceView[];
+  /** @throws bad_json for a cursor that is not of this run of the node */
+  list(page: PageOptions): ServicePage;
   /** @throws unknown_service */
   describe(prefix: string): ServiceDetail;
-  /** The supervision tree, now. */
-  tree(): TreeView;
+  /** The supervision tree; each supervisor and child as it is when it is read. */
+  tree(): TreeSource;
   /** Reads the config again and applies what changed. @throws bad_config; then nothing has changed */
   reload(): Promise<ReloadResult>;
   /** True when not draining and at least one carrier is warm. */

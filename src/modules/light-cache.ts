@@ -1,8 +1,10 @@
 // Where light modules are kept: what a cache of them is, and one in a folder (`frenezulo run`).
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { REWRITE_VERSION } from "../../wire/abi/light.ts";
+import { makeFolder } from "../make-folder.ts";
+import { digestInSlices } from "../slices.ts";
 
 /** What became of a module: the light one, or why there is none. */
 export type Light = { readonly bytes: Uint8Array } | NotLight;
@@ -20,7 +22,12 @@ export interface LightCache {
   put(digest: string, light: Light): Promise<void>;
 }
 
-/** One file a module: `DIGEST.1.wasm`, or `DIGEST.1.json` with the reason. Several processes may use the folder. */
+const SHA256_BYTES = 32;
+
+/**
+ * One file a module: `DIGEST.1.wasm`, the light module with its sha256 behind it, or `DIGEST.1.json` with the reason.
+ * A file that is damaged counts as not there. Several processes may use the folder.
+ */
 export class LightFiles implements LightCache {
   readonly #folder: string;
 
@@ -30,17 +37,21 @@ export class LightFiles implements LightCache {
   }
 
   async get(digest: string): Promise<Light | undefined> {
-    const bytes = await contents(this.#path(digest, "wasm"));
-    if (bytes !== undefined) return { bytes };
+    const file = await contents(this.#path(digest, "wasm"));
+    if (file !== undefined) {
+      const bytes = file.subarray(0, -SHA256_BYTES);
+      const isSound = (await digestInSlices(bytes)) === file.subarray(-SHA256_BYTES).toString("hex");
+      return isSound ? { bytes } : undefined;
+    }
     const text = await contents(this.#path(digest, "json"));
-    return text === undefined ? undefined : (JSON.parse(text.toString()) as NotLight);
+    return text === undefined ? undefined : notLight(text.toString());
   }
 
   async put(digest: string, light: Light): Promise<void> {
     const path = "bytes" in light ? this.#path(digest, "wasm") : this.#path(digest, "json");
     const draft = `${path}.${process.pid}`;
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    await writeFile(draft, "bytes" in light ? light.bytes : JSON.stringify(light), { mode: 0o600 });
+    await makeFolder(this.#folder, 0o700);
+    await writeFile(draft, "bytes" in light ? await withDigest(light.bytes) : JSON.stringify(light), { mode: 0o600 });
     await rename(draft, path);
   }
 
@@ -59,11 +70,20 @@ export class LightFiles implements LightCache {
   }
 }
 
-async function contents(path: string): Promise<Buffer | undefined> {
+async function withDigest(bytes: Uint8Array): Promise<Buffer> {
+  return Buffer.concat([bytes, Buffer.from(await digestInSlices(bytes), "hex")]);
+}
+
+function notLight(text: string): NotLight | undefined {
   try {
-    return await readFile(path);
-  } catch (thrown) {
-    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;
-    throw thrown;
+    const found = JSON.parse(text) as Partial<NotLight> | null;
+    return typeof found?.reason === "string" ? (found as NotLight) : undefined;
+  } catch {
+    return undefined;
   }
+}
+
+/** Undefined for what cannot be read, too: it is only a cache, and why it cannot be is told when it is written. */
+function contents(path: string): Promise<Buffer | undefined> {
+  return readFile(path).catch(() => undefined);
 }

@@ -5,6 +5,7 @@ import { Tinypool } from "tinypool";
 import type { ModuleInfo } from "../../wire/specs.ts";
 import { distFile } from "../dist-file.ts";
 import { FrenezuloError, reasonOf } from "../errors.ts";
+import { copyInSlices } from "../slices.ts";
 import { ModuleCache } from "./cache.ts";
 import type { CompileJob, CompileOutcome } from "./compile-worker.ts";
 import { Flights } from "./flights.ts";
@@ -80,8 +81,7 @@ export class Modules {
       throw new FrenezuloError("module_too_large", { limit: limits.moduleBytesMax });
     }
     // A copy: what is digested is what is compiled, whatever the caller does meanwhile, and it moves to the thread.
-    const copy = new Uint8Array(bytes);
-    const digest = Buffer.from(await crypto.subtle.digest("SHA-256", copy)).toString("hex");
+    const { copy, digest } = await copyInSlices(bytes);
     signal?.throwIfAborted();
     const kept = this.get(digest, limits);
     if (kept !== undefined) return kept;

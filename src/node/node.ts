@@ -36,7 +36,8 @@ import { Supervision } from "../supervision/supervision.ts";
 import { drain } from "./drain.ts";
 import { registerGauges } from "./gauges.ts";
 import { Listeners } from "./listeners.ts";
-import { serviceDetail, serviceView, treeView } from "./views.ts";
+import { Listing } from "./listing.ts";
+import { serviceDetail, treeView } from "./views.ts";
 
 /** A thread that has not ended this long after it was told to is late: it is not waited for. ms */
 const LATE_MS = 2000;
@@ -70,6 +71,7 @@ class Node implements Verbs, RunningNode {
   readonly #config: NodeConfig;
   readonly #log: Log;
   readonly #router = new Router<Service>();
+  readonly #listing = new Listing(this.#router);
   readonly #metrics = new Metrics();
   readonly #modules: Modules;
   readonly #light: LightStore;
@@ -210,7 +212,7 @@ class Node implements Verbs, RunningNode {
   remove: Verbs["remove"] = (prefix) => this.#registry.remove(prefix);
   rollback: Verbs["rollback"] = (prefix, version) => this.#registry.rollback(prefix, version);
 
-  list: Verbs["list"] = () => [...this.#router.targets()].map(serviceView);
+  list: Verbs["list"] = (page) => this.#listing.page(page);
 
   describe: Verbs["describe"] = (prefix) => {
     const service = this.#router.get(prefix);

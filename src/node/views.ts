@@ -1,7 +1,7 @@
 // Services as admin and the command line see them.
 
 import type { SupervisorView } from "../../supervisors/view.ts";
-import type { ActorView, ServiceDetail, ServiceView, TreeView } from "../admin/verbs.ts";
+import type { ActorView, ServiceDetail, ServiceView, TreeChildSource, TreeSource } from "../admin/verbs.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Actor, Pool, Service } from "../services/service.ts";
 
@@ -33,7 +33,7 @@ export function serviceDetail(service: Service, registry: Registry): ServiceDeta
 }
 
 /** @param actors by their ids in the tree */
-export function treeView(view: SupervisorView, actors: ReadonlyMap<string, Actor>): TreeView {
+export function treeView(view: SupervisorView, actors: ReadonlyMap<string, Actor>): TreeSource {
   const { id, strategy, phase, service, recentRestarts, maxRestarts, maxSeconds, children } = view;
   return {
     id,
@@ -43,22 +43,29 @@ export function treeView(view: SupervisorView, actors: ReadonlyMap<string, Actor
     recent_restarts: recentRestarts,
     max_restarts: maxRestarts === Number.POSITIVE_INFINITY ? null : maxRestarts,
     max_seconds: maxSeconds,
-    children: children.map(({ supervisor, lastExit, ...child }) => {
-      const actor = actors.get(child.id);
-      return {
-        id: child.id,
-        type: child.type,
-        restart: child.restart,
-        state: child.state,
-        restarts: child.restarts,
-        last_exit: lastExit,
-        actor: actor?.carrier
-          ? { pid: actor.pid, carrier: actor.carrier.id, depth: actor.sent.length + actor.suspended.size }
-          : null,
-        supervisor: supervisor === null ? null : treeView(supervisor, actors),
-      };
-    }),
+    children: childViews(children, actors),
   };
+}
+
+function* childViews(
+  children: SupervisorView["children"],
+  actors: ReadonlyMap<string, Actor>,
+): Iterable<TreeChildSource> {
+  for (const { supervisor, lastExit, id, type, restart, state, restarts } of children) {
+    const actor = actors.get(id);
+    yield {
+      id,
+      type,
+      restart,
+      state,
+      restarts,
+      last_exit: lastExit,
+      actor: actor?.carrier
+        ? { pid: actor.pid, carrier: actor.carrier.id, depth: actor.sent.length + actor.suspended.size }
+        : null,
+      supervisor: supervisor === null ? null : treeView(supervisor, actors),
+    };
+  }
 }
 
 function actorView(actor: Actor, pool: Pool): ActorView {

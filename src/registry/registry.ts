@@ -102,6 +102,7 @@ export class Registry {
       if (options.sha256 !== undefined && options.sha256.toLowerCase() !== digest) {
         throw new FrenezuloError("digest_mismatch", { actual: digest, expected: options.sha256 });
       }
+      await this.#store.mend(digest, bytes);
       const stored = this.#store.get(prefix);
       const current = stored === undefined ? undefined : currentOf(stored);
       const given = { policy: options.policy ?? {}, env: options.env ?? {} };

@@ -6,9 +6,10 @@
 import { Answer, type Exchange, type Front, type Head, type Refusal } from "../acceptor/contract.ts";
 import type { Admin } from "../admin/admin.ts";
 import type { AdminHead, AdminResponse, Listener } from "../admin/contract.ts";
-import { type ErrorCode, FrenezuloError } from "../errors.ts";
+import { type ErrorCode, FrenezuloError, reasonOf } from "../errors.ts";
 import { ADMIN_SEGMENT, firstSegment, type Router } from "../services/router.ts";
 import { InFlight, type Service } from "../services/service.ts";
+import { after } from "../timer.ts";
 import { errorAnswer, REQUEST_ID, type RequestIds } from "./answers.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Ledger } from "./ledger.ts";
@@ -99,7 +100,8 @@ export class NodeFront implements Front {
     const { owner } = exchange;
     if (owner instanceof InFlight) {
       owner.body = body;
-      this.#submit(owner, null);
+      if (owner.isLarge) void this.#submitLarge(owner);
+      else this.#submit(owner, null);
     } else if (owner instanceof AdminCall) this.#adminBody(exchange, owner, body);
   }
 
@@ -124,6 +126,18 @@ export class NodeFront implements Front {
   #submit(request: InFlight, head: Head | null): void {
     const refused = this.#options.dispatch.submit(request, head);
     if (refused !== null) this.#failLater(request, refused);
+  }
+
+  /** Its client may go while it is copied: then `gone` has ended it. */
+  async #submitLarge(request: InFlight): Promise<void> {
+    try {
+      await request.prepare();
+    } catch (thrown) {
+      const why = `there is no memory for a body of ${request.body.length} bytes (${reasonOf(thrown)})`;
+      this.#failLater(request, new FrenezuloError("node_busy", { why }, { retryAfterSeconds: 1 }));
+      return;
+    }
+    if (request.exchange !== null) this.#submit(request, null);
   }
 
   #failLater(request: InFlight, error: FrenezuloError): void {
@@ -157,7 +171,10 @@ export class NodeFront implements Front {
     const call = adminHead(head, exchange, this.#options.listener, requestId);
     const decision = this.#options.admin.route(call);
     if (decision.refused) {
-      setImmediate(() => this.#adminAnswer(exchange, decision.response, requestId));
+      const { response, delayMs, closes } = decision;
+      const answer = (): void => this.#adminAnswer(exchange, response, requestId, closes);
+      if (delayMs === 0) setImmediate(answer);
+      else after(delayMs, answer).unref();
       return;
     }
     const owner = new AdminCall(call, decision.bodyBytesMax);
@@ -174,12 +191,12 @@ export class NodeFront implements Front {
     });
   }
 
-  #adminAnswer(exchange: Exchange, response: AdminResponse, requestId: string): void {
+  #adminAnswer(exchange: Exchange, response: AdminResponse, requestId: string, closes = false): void {
     const answer = this.#answer.reset(response.status);
     for (const [name, value] of response.headers) answer.add(name, value);
     answer.add(REQUEST_ID, requestId);
     answer.body = response.body;
-    answer.close = this.#options.ledger.isDraining;
+    answer.close = closes || this.#options.ledger.isDraining;
     exchange.answer(answer);
   }
 }

@@ -4,6 +4,7 @@ import { CLAIM_CANCELLED, CLAIM_PENDING, FRAME, KIND } from "../../wire/layout.t
 import { claimFrame } from "../../wire/ring.ts";
 import type { Head } from "../acceptor/contract.ts";
 import type { Carrier } from "../carriers/carrier.ts";
+import { fillInSlices, SLICE_BYTES } from "../slices.ts";
 import { encodeBodyLength, encodeHead, encodeTail, headBytesMax, TAIL_BYTES_MAX } from "./codec.ts";
 
 const NO_BODY = new Uint8Array(0);
@@ -19,6 +20,9 @@ export class Envelope {
   /** The message up to the body, encoded; null while the ring's bytes are the only ones. */
   head: Buffer | null = null;
   body: Uint8Array = NO_BODY;
+  /** What the next carrier gets of a message that is too large for a ring, if it was made beforehand. */
+  #block: ArrayBuffer | null = null;
+  #bodyAt = 0;
   /** Sequence number in its carrier, offset of its frame in the ring, and bytes of the message in it. */
   seq = 0;
   offset = 0;
@@ -61,14 +65,37 @@ export class Envelope {
     }
     const at = ring.reserve(4);
     if (at < 0) return false;
-    const whole = Buffer.alloc(sizeMax);
-    kept.copy(whole);
-    const length = this.#finish(whole, kept.length);
-    const block = new ArrayBuffer(length);
-    whole.copy(new Uint8Array(block), 0, 0, length);
+    const block = this.#block ?? this.#makeBlock();
+    if (this.#block === null) new Uint8Array(block).set(this.body, this.#bodyAt);
+    this.#block = null; // it is the carrier's now; one for another run is made anew
     ring.bytes.writeUInt32LE(carrier.postBlock(block), at);
     this.#commit(carrier, pid, seq, KIND.request | KIND.ticket, 4);
     return true;
+  }
+
+  /** True if its body is so large that it must not be copied in one turn: then wait for `prepare` before `send`. */
+  get isLarge(): boolean {
+    return this.body.length > SLICE_BYTES;
+  }
+
+  /** Copies a large body in slices into what its carrier gets. Its head must be kept. */
+  async prepare(): Promise<void> {
+    const block = this.#makeBlock();
+    await fillInSlices(new Uint8Array(block, this.#bodyAt, this.body.length), this.body);
+    this.#block = block;
+  }
+
+  /** The whole message but its body's bytes, which belong at `#bodyAt`. */
+  #makeBlock(): ArrayBuffer {
+    const kept = this.head as Buffer;
+    const begin = encodeBodyLength(scratch, 0, this.body.length);
+    const end = encodeTail(scratch, begin, this.replyPid);
+    this.#bodyAt = kept.length + begin;
+    const bytes = new Uint8Array(this.#bodyAt + this.body.length + end - begin);
+    bytes.set(kept);
+    bytes.set(scratch.subarray(0, begin), kept.length);
+    bytes.set(scratch.subarray(begin, end), this.#bodyAt + this.body.length);
+    return bytes.buffer;
   }
 
   /**

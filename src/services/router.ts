@@ -32,6 +32,9 @@ export function firstSegment(path: string): string {
 /** Prefix → target, in time that does not depend on how many there are. */
 export class Router<T> {
   readonly #targets = new Map<string, T>();
+  /** Numbers in the order in which prefixes came, which is that of both maps. */
+  readonly #numbers = new Map<string, number>();
+  #lastNumber = 0;
 
   get size(): number {
     return this.#targets.size;
@@ -41,10 +44,12 @@ export class Router<T> {
   add(prefix: string, target: T): void {
     assertPrefix(prefix);
     this.#targets.set(prefix, target);
+    if (!this.#numbers.has(prefix)) this.#numbers.set(prefix, ++this.#lastNumber);
   }
 
   /** False if there was no such prefix. */
   remove(prefix: string): boolean {
+    this.#numbers.delete(prefix);
     return this.#targets.delete(prefix);
   }
 
@@ -54,5 +59,10 @@ export class Router<T> {
 
   targets(): IterableIterator<T> {
     return this.#targets.values();
+  }
+
+  /** The targets that came after the one of a number (0: all), in the order in which they came, with their numbers. */
+  *after(number: number): Iterable<readonly [number: number, target: T]> {
+    for (const [prefix, each] of this.#numbers) if (each > number) yield [each, this.#targets.get(prefix) as T];
   }
 }

@@ -6,10 +6,11 @@ import type { Database, RootDatabase } from "lmdb";
 import { z } from "zod";
 import { REWRITE_VERSION } from "../../wire/abi/light.ts";
 import type { Light } from "../modules/light-cache.ts";
+import { digestInSlices } from "../slices.ts";
 import { moduleBytesOf, rowBytes } from "./space.ts";
 
 const rowSchema = z.union([
-  z.object({ rewrite: z.int(), bytes: z.int() }),
+  z.object({ rewrite: z.int(), bytes: z.int(), sha256: z.string() }),
   z.object({ rewrite: z.int(), reason: z.string(), limitMs: z.number().optional() }),
 ]);
 
@@ -47,22 +48,23 @@ export class LightModules {
     return sum;
   }
 
-  /** What `light` would add to that. */
-  addedBytes(digest: string, light: Light): number {
-    return spaceOf(rowOf(light)) - spaceOf(this.#known.get(digest));
+  /** What `row` would add to that. */
+  addedBytes(digest: string, row: LightRow): number {
+    return spaceOf(row) - spaceOf(this.#known.get(digest));
   }
 
+  /** What is damaged is not there: it is made again. */
   async get(digest: string): Promise<Light | undefined> {
     const row = this.#known.get(digest);
     if (row === undefined || "reason" in row) return row;
     await this.#modules.prefetch([digest]);
     const bytes = this.#modules.getBinary(digest);
-    return bytes === undefined ? undefined : { bytes };
+    return bytes === undefined || (await digestInSlices(bytes)) !== row.sha256 ? undefined : { bytes };
   }
 
   /** Within a transaction. */
-  write(digest: string, light: Light): void {
-    void this.#rows.put(digest, rowOf(light));
+  write(digest: string, row: LightRow, light: Light): void {
+    void this.#rows.put(digest, row);
     if ("bytes" in light) void this.#modules.put(digest, light.bytes);
   }
 
@@ -75,8 +77,8 @@ export class LightModules {
   }
 
   /** After the transaction that wrote it. */
-  apply(digest: string, light: Light): void {
-    this.#known.set(digest, rowOf(light));
+  apply(digest: string, row: LightRow): void {
+    this.#known.set(digest, row);
   }
 
   /** After the transaction that removed them. */
@@ -85,9 +87,11 @@ export class LightModules {
   }
 }
 
-function rowOf(light: Light): LightRow {
-  if ("bytes" in light) return { rewrite: REWRITE_VERSION, bytes: light.bytes.length };
-  return { rewrite: REWRITE_VERSION, ...light };
+/** What the store keeps of it beside its bytes, which must not change meanwhile. */
+export async function lightRow(light: Light): Promise<LightRow> {
+  if (!("bytes" in light)) return { rewrite: REWRITE_VERSION, ...light };
+  const sha256 = await digestInSlices(light.bytes);
+  return { rewrite: REWRITE_VERSION, bytes: light.bytes.length, sha256 };
 }
 
 function spaceOf(row: LightRow | undefined): number {

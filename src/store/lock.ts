@@ -5,7 +5,7 @@
 // for it; but the lock belongs to the open file description, so a child (`flock`, of util-linux or busybox) can take it
 // on a descriptor that it inherits from us, and when the child has gone it is ours (M: 2-3 ms).
 import { spawnSync } from "node:child_process";
-import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { FrenezuloError, reasonOf } from "../errors.ts";
 
@@ -24,12 +24,7 @@ export class FolderLock {
    */
   static take(folder: string): FolderLock {
     const path = join(folder, fileName);
-    let descriptor: number;
-    try {
-      descriptor = openSync(path, "a+", 0o600);
-    } catch (error) {
-      throw new FrenezuloError("store_failed", { why: `${path} cannot be opened (${reasonOf(error)})` });
-    }
+    const descriptor = openLock(path);
     const flock = spawnSync("flock", ["-n", "-x", "3"], { stdio: ["ignore", "ignore", "pipe", descriptor] });
     if (flock.status === 0) {
       ftruncateSync(descriptor);
@@ -48,6 +43,19 @@ export class FolderLock {
   release(): void {
     if (this.#descriptor !== undefined) closeSync(this.#descriptor);
     this.#descriptor = undefined;
+  }
+}
+
+/** @throws store_failed */
+function openLock(path: string): number {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, "a+", 0o600);
+    if (!fstatSync(descriptor).isFile()) throw new Error("it is not a regular file");
+    return descriptor;
+  } catch (error) {
+    if (descriptor !== undefined) closeSync(descriptor);
+    throw new FrenezuloError("store_failed", { why: `${path} cannot be opened (${reasonOf(error)})` });
   }
 }
 

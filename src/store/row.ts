@@ -24,20 +24,25 @@ export interface StoredService {
   readonly versions: readonly StoredVersion[];
 }
 
-export const rowSchema = z.object({
-  prefix: z.string(),
-  current: z.int(),
-  next: z.int(),
-  versions: z
-    .array(
-      z.object({
-        version: z.int(),
-        digest: z.string(),
-        bytes: z.int(),
-        addedAt: z.string(),
-        policy: z.unknown(),
-        env: z.record(z.string(), z.string()),
-      }),
-    )
-    .min(1),
-});
+export const rowSchema = z
+  .object({
+    prefix: z.string(),
+    current: z.int(),
+    next: z.int(),
+    versions: z
+      .array(
+        z.object({
+          version: z.int(),
+          digest: z.string(),
+          bytes: z.int(),
+          addedAt: z.string(),
+          policy: z.unknown(),
+          env: z.record(z.string(), z.string()),
+        }),
+      )
+      .min(1),
+  })
+  .refine(
+    ({ current, versions }) => versions.some(({ version }) => version === current),
+    "its current version is gone",
+  );

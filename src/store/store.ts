@@ -3,15 +3,17 @@
 //
 // Databases in the folder's one file: "services" prefix → row (JSON), "modules" sha256 → bytes, those of
 // store/light.ts; and the row "schema".
-import { mkdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { InTurn } from "../../wire/in-turn.ts";
 import { FrenezuloError, reasonOf } from "../errors.ts";
+import { makeFolder } from "../make-folder.ts";
 import type { Light, LightCache } from "../modules/light-cache.ts";
+import { digestInSlices } from "../slices.ts";
+import { assertDatabase, remedy } from "./check.ts";
 import { failureOf } from "./failure.ts";
-import { assertDatabase } from "./header.ts";
-import { LightModules } from "./light.ts";
+import { LightModules, lightRow } from "./light.ts";
 import { FolderLock } from "./lock.ts";
 import { rowSchema, type StoredService, type StoredVersion } from "./row.ts";
 import { moduleBytesOf, pageBytes, rowBytes } from "./space.ts";
@@ -49,6 +51,8 @@ export class Store {
   readonly #services = new Map<string, StoredService>();
   readonly #uses = new Uses();
   readonly #light: LightModules;
+  /** Modules in use whose bytes are not those of their digest. */
+  readonly #damaged = new Set<string>();
   #usedBytes = 0;
   readonly #turns = new InTurn();
   #closed: Promise<void> | undefined;
@@ -72,28 +76,33 @@ export class Store {
   }
 
   /**
-   * Locks the folder and reads the rows (no module is read).
-   * @throws data_locked, bad_platform, store_failed (not a folder we can use, or written by a newer frenezulo)
+   * Locks the folder, looks whether the database is sound, and reads the rows (no module is read).
+   * @throws data_locked, bad_platform, store_failed (not a folder we can use, damaged, or written by a newer frenezulo)
    */
   static async open(options: StoreOptions): Promise<Store> {
+    const { folder } = options;
     try {
-      mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+      await makeFolder(folder, 0o700);
     } catch (error) {
       throw new FrenezuloError("store_failed", {
-        why: `the data folder ${options.folder} cannot be made (${reasonOf(error)})`,
+        why: `the data folder ${folder} cannot be made (${reasonOf(error)})`,
       });
     }
-    const lock = FolderLock.take(options.folder);
+    const lock = FolderLock.take(folder);
     let store: Store | undefined;
     try {
-      assertDatabase(options.folder);
+      assertDatabase(folder);
       store = new Store(options, lock);
       await store.#load();
       return store;
     } catch (error) {
       if (store !== undefined) await store.#root.close();
       lock.release();
-      throw error instanceof FrenezuloError ? error : new FrenezuloError("store_failed", { why: reasonOf(error) });
+      if (error instanceof FrenezuloError) throw error;
+      // What LMDB itself refuses (no access, no memory) is no damage; a row that cannot be read is.
+      const hint = store === undefined ? "" : `; ${remedy(folder)}`;
+      const why = `${join(folder, "data.mdb")} cannot be read (${reasonOf(error)})${hint}`;
+      throw new FrenezuloError("store_failed", { why }, { cause: error });
     }
   }
 
@@ -107,9 +116,8 @@ export class Store {
     for (const { key, value } of this.#rows.getRange()) {
       const row = rowSchema.safeParse(value);
       if (!row.success)
-        throw new FrenezuloError("store_failed", {
-          why: `the row of service ${key} is not readable (${row.error.issues[0]?.message ?? ""})`,
-        });
+        throw new Error(`the row of service ${key} is not readable: ${row.error.issues[0]?.message ?? ""}`);
+      if (row.data.prefix !== key) throw new Error(`the row of service ${key} says ${row.data.prefix}`);
       this.#apply(key, row.data);
     }
     const useless = this.#light.load((digest) => this.#uses.has(digest));
@@ -174,11 +182,33 @@ export class Store {
     });
   }
 
-  /** The bytes of a module, a copy; page faults happen on another thread. Undefined if no version uses the digest. */
+  /**
+   * The bytes of a module, a copy; page faults happen on another thread. Undefined if no version uses the digest.
+   * @throws store_failed if they are not what was put there: the disk, or somebody, has changed them
+   */
   async moduleBytes(digest: string): Promise<Uint8Array | undefined> {
     if (this.#closed === undefined) await this.#modules.prefetch([digest]);
     if (this.#closed !== undefined) throw closedFailure();
-    return this.#modules.getBinary(digest);
+    const bytes = this.#modules.getBinary(digest);
+    if (!this.#uses.has(digest) || (bytes !== undefined && (await digestInSlices(bytes)) === digest)) return bytes;
+    this.#damaged.add(digest);
+    const file = join(this.#options.folder, "data.mdb");
+    throw new FrenezuloError("store_failed", {
+      why: `the bytes of module ${digest} in ${file} are not those that were added; add the module again`,
+    });
+  }
+
+  /** Writes the bytes of a module again if they were found damaged, and only then. @throws store_full, store_failed */
+  mend(digest: string, bytes: Uint8Array): Promise<void> {
+    return this.#inTurn(async () => {
+      if (!this.#damaged.has(digest)) return;
+      try {
+        await this.#root.batch(() => void this.#modules.put(digest, bytes));
+      } catch (error) {
+        throw await failureOf(error, this.#options.folder, bytes.length);
+      }
+      this.#damaged.delete(digest);
+    });
   }
 
   /** Kept for as long as a version uses what they were made of. `put` throws store_full, store_failed. */
@@ -191,14 +221,15 @@ export class Store {
   };
 
   async #putLight(digest: string, light: Light): Promise<void> {
+    const row = await lightRow(light);
     if (!this.#uses.has(digest)) return; // its last version has gone meanwhile
-    this.#refuseBeyondLimit(this.#light.addedBytes(digest, light));
+    this.#refuseBeyondLimit(this.#light.addedBytes(digest, row));
     try {
-      await this.#root.batch(() => this.#light.write(digest, light));
+      await this.#root.batch(() => this.#light.write(digest, row, light));
     } catch (error) {
       throw await failureOf(error, this.#options.folder, "bytes" in light ? light.bytes.length : pageBytes);
     }
-    this.#light.apply(digest, light);
+    this.#light.apply(digest, row);
   }
 
   stats(): StoreStats {
@@ -265,6 +296,7 @@ export class Store {
       throw await failureOf(error, this.#options.folder, module?.bytes.length ?? pageBytes);
     }
     this.#light.forget(unused);
+    for (const digest of unused) this.#damaged.delete(digest);
     this.#apply(prefix, after);
   }
 

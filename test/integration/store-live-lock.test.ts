@@ -48,7 +48,9 @@ it("a data folder that cannot be used is one line that says so", async () => {
   rmSync(join(folder, "data"));
   mkdirSync(join(folder, "data"));
   writeFileSync(join(folder, "data", "data.mdb"), "not a database ".repeat(1000));
-  await expect(NodeProcess.start({ folder })).rejects.toThrow(/The store failed: \S+data\.mdb is not a database/);
+  await expect(NodeProcess.start({ folder })).rejects.toThrow(
+    /The store failed: \S+data\.mdb is damaged: it is not a database/,
+  );
   rmSync(folder, { recursive: true });
 });
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type AuthOptions, assertAdminAddress, isLoopback } from "../../../src/admin/auth.ts";
-import { FAILURES_MAX, sourceOf, Throttle, WINDOW_MS } from "../../../src/admin/throttle.ts";
+import { DELAY_MS, DELAYED_MAX, FAILURES_MAX, sourceOf, Throttle, WINDOW_MS } from "../../../src/admin/throttle.ts";
 import { readTokenFile } from "../../../src/config/token-file.ts";
 import { FrenezuloError } from "../../../src/errors.ts";
 import {
@@ -136,23 +136,30 @@ it("takes the scheme in any case and with several blanks, as RFC 9110 has it", a
 });
 
 describe("guessing", () => {
-  it(`is cut off for a second after ${FAILURES_MAX} failures, for that source only`, async () => {
+  it(`waits a second for each answer after ${FAILURES_MAX} failures, of that source only`, async () => {
     let clock = 0;
     const { admin, lines } = makeAdmin(withToken, () => clock);
     const from = (remoteAddress: string, token: string) =>
-      send(admin, request({ remoteAddress, headers: bearer(token) }));
-    for (let i = 0; i < FAILURES_MAX; i++) expect((await from("10.0.0.1", "wrong")).status).toBe(401);
-    const blocked = await from("10.0.0.1", "wrong");
-    expect(blocked.status).toBe(429);
-    expect(header(blocked, "retry-after")).toBe("1");
-    // Else a blocked source could go on guessing.
-    expect((await from("10.0.0.1", TOKEN)).status).toBe(429);
-    expect((await from("::ffff:10.0.0.1", TOKEN)).status).toBe(429);
-    expect((await from("10.0.0.2", TOKEN)).status).toBe(200);
-    expect((await send(admin, request({ remoteAddress: "10.0.0.1", path: "/services/-/healthz" }))).status).toBe(200);
+      admin.route(request({ remoteAddress, headers: bearer(token) }));
+    for (let i = 0; i < FAILURES_MAX; i++) {
+      expect(from("10.0.0.1", "wrong")).toMatchObject({ response: { status: 401 }, delayMs: 0, closes: false });
+    }
+    const blocked = from("10.0.0.1", "wrong");
+    expect(blocked).toMatchObject({ refused: true, response: { status: 429 }, delayMs: DELAY_MS, closes: true });
+    if (blocked.refused) expect(header(blocked.response, "retry-after")).toBe("1");
+    expect(from("::ffff:10.0.0.1", "wrong")).toMatchObject({ response: { status: 429 } });
+    expect(from("10.0.0.2", "wrong")).toMatchObject({ response: { status: 401 }, delayMs: 0 });
     clock += WINDOW_MS;
-    expect((await from("10.0.0.1", TOKEN)).status).toBe(200);
-    expect(lines.filter(({ level }) => level === "warn")).toHaveLength(FAILURES_MAX);
+    expect(from("10.0.0.1", "wrong")).toMatchObject({ response: { status: 401 }, delayMs: 0 });
+    expect(lines.filter(({ level }) => level === "warn")).toHaveLength(FAILURES_MAX + 2);
+  });
+
+  it("never shuts out the right token, whoever guesses from its address", async () => {
+    const { admin } = makeAdmin(withToken);
+    for (let i = 0; i < 5 * FAILURES_MAX; i++) {
+      admin.route(request({ headers: bearer("wrong") }));
+      expect((await send(admin, request({ headers: bearer(TOKEN) }))).status).toBe(200);
+    }
   });
 
   it("is not what a request without credentials does", async () => {
@@ -161,24 +168,32 @@ describe("guessing", () => {
     expect((await send(admin, request({ headers: bearer(TOKEN) }))).status).toBe(200);
   });
 
-  it("gets few answers in any second, whatever the times of the attempts (property)", () => {
+  it("gets few quick 401s and few waiting answers, whatever the times and addresses (property)", () => {
+    const attempts = fc.array(fc.tuple(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 3 })), {
+      minLength: 20,
+      maxLength: 400,
+    });
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 400 }), { minLength: 20, maxLength: 200 }), (pauses) => {
+      fc.property(attempts, fc.integer({ min: 1, max: 40 }), (made, crowd) => {
         let clock = 0;
         const throttle = new Throttle(() => clock);
-        const looked: number[] = [];
-        for (const pause of pauses) {
+        const quick: number[] = [];
+        const waiting: number[] = [];
+        for (const [pause, source] of made) {
           clock += pause;
-          if (throttle.isThrottled("a")) continue;
-          throttle.fail("a");
-          looked.push(clock);
+          for (let i = 0; i < crowd; i++) {
+            const { isThrottled, delayMs } = throttle.fail(`10.0.0.${source}`);
+            if (!isThrottled && source === 0) quick.push(clock);
+            if (delayMs > 0) waiting.push(clock);
+          }
         }
+        const within = (times: number[], start: number, ms: number) =>
+          times.filter((at) => at >= start && at < start + ms).length;
         // A window begins with its first failure, so a second may touch two of them: twice the figure is the bound.
-        for (const start of looked) {
-          const within = looked.filter((at) => at >= start && at < start + WINDOW_MS).length;
-          expect(within).toBeLessThan(2 * FAILURES_MAX);
-        }
+        for (const start of quick) expect(within(quick, start, WINDOW_MS)).toBeLessThanOrEqual(2 * FAILURES_MAX);
+        for (const start of waiting) expect(within(waiting, start, DELAY_MS)).toBeLessThanOrEqual(2 * DELAYED_MAX);
       }),
+      { numRuns: 30 },
     );
   });
 

@@ -7,8 +7,10 @@ import type { Route } from "../../../src/admin/route.ts";
 import type {
   AddOptions,
   AddResult,
+  PageOptions,
   ReloadResult,
   ServiceDetail,
+  ServicePage,
   ServiceView,
   TreeView,
   Verbs,
@@ -96,12 +98,18 @@ export class MemoryNode implements Verbs {
     return { prefix, version, sha256, changed: true };
   }
 
-  list(): readonly ServiceView[] {
+  /** Its cursors are numbers. */
+  list({ limit, cursor }: PageOptions): ServicePage {
     this.#fail();
-    return [...this.versions.keys()].map((prefix) => {
+    const prefixes = [...this.versions.keys()];
+    const from = Number(cursor ?? 0);
+    const to = limit === undefined ? prefixes.length : from + limit;
+    const services = prefixes.slice(from, to).map((prefix): ServiceView => {
       const { versions: _versions, policy: _policy, ...view } = this.describe(prefix);
       return view;
     });
+    const next = to < prefixes.length ? String(to) : null;
+    return { services: new Set(services), ...(limit !== undefined && { next }) };
   }
 
   describe(prefix: string): ServiceDetail {

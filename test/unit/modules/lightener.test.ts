@@ -1,6 +1,6 @@
 // src/modules/lightener.ts and its process: modules rewritten in the background, what is kept of them, and how it ends.
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
@@ -175,6 +175,25 @@ describe("light modules in a folder", () => {
     expect(await again.get("ab")).toEqual({ bytes: Buffer.from("module") });
     expect(await again.get("cd")).toEqual({ reason: "it has none", limitMs: 5 });
     expect(readdirSync(folder).sort()).toEqual([`ab.${REWRITE_VERSION}.wasm`, `cd.${REWRITE_VERSION}.json`]);
+  });
+
+  it("are not there once they are damaged", async () => {
+    const folder = join(mkdtempSync(join(tmpdir(), "frenezulo-light-")), "made");
+    folders.push(folder);
+    const files = new LightFiles(folder);
+    const path = join(folder, `ab.${REWRITE_VERSION}.wasm`);
+    await files.put("ab", { bytes: Buffer.from("module") });
+    const sound = readFileSync(path);
+    const damaged = Buffer.from(sound);
+    damaged.write("M");
+    for (const bytes of [damaged, sound.subarray(1), sound.subarray(0, 10), Buffer.from("module"), Buffer.alloc(0)]) {
+      writeFileSync(path, bytes);
+      expect(await files.get("ab")).toBeUndefined();
+    }
+    writeFileSync(join(folder, `cd.${REWRITE_VERSION}.json`), '{"rea');
+    expect(await files.get("cd")).toBeUndefined();
+    mkdirSync(join(folder, `ef.${REWRITE_VERSION}.wasm`));
+    expect(await files.get("ef")).toBeUndefined();
   });
 
   it("go when nobody uses their modules any more, or another version of the rewrite made them", async () => {

@@ -62,12 +62,14 @@ describe("a node's tree", () => {
 
   test("a picture of it shows every supervisor and actor with state, restarts and last exit", () => {
     const s = node("one_for_one", 5).exit("x1", "deadline");
-    const services = s.tree.view().children[1]!;
-    const x = services.supervisor!.children[0]!.supervisor!.children[0]!;
+    const services = [...s.tree.view().children][1]!;
+    const [group] = services.supervisor!.children;
+    const [x] = group!.supervisor!.children;
+    if (x === undefined) throw new Error("the group has no child");
     expect(x).toMatchObject({ id: "x", type: "supervisor", state: "running" });
     expect(x.supervisor).toMatchObject({ service: "x", phase: "running", recentRestarts: 1, maxRestarts: 1 });
     const actor = { id: "x1", type: "worker", state: "running", restarts: 1, lastExit: { reason: "deadline" } };
-    expect(x.supervisor!.children).toMatchObject([actor]);
+    expect([...x.supervisor!.children]).toMatchObject([actor]);
   });
 });
 
@@ -76,7 +78,7 @@ describe("many", () => {
     const s = new Stage().supervisor({ id: "s", dynamic: true, maxRestarts: 0 }).start();
     for (let index = 0; index < 10_000; index++) s.worker({ id: `t${index}`, restart: "temporary" }, "s");
     for (let index = 0; index < 5000; index++) s.exit(`t${index}`, index % 2 === 0 ? "normal" : "trap");
-    expect(s.tree.view("s").children).toHaveLength(5000);
+    expect([...s.tree.view("s").children]).toHaveLength(5000);
     expect(s.tree.view("s").recentRestarts).toBe(0);
     s.stop();
     expect(s.news.at(-1)).toBe("ended shutdown");
