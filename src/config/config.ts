@@ -49,7 +49,7 @@ export const policyTable = {
     table: int(32_768, [0, 100_000], "Entries of an instance's tables, all together; they live in the host's heap."),
     deadline: duration("5s", ["1ms", "24h"], "From begin to reply; beyond it 504, and the carrier is replaced."),
     start_deadline: duration("5s", ["1ms", "1h"], "Instantiation and start functions."),
-    queue_timeout: duration("5s", ["1ms", "24h"], "From admission to begin; beyond it 503."),
+    queue_timeout: duration("5s", ["1ms", "24h"], "From when a request is whole to its begin; beyond it 503."),
     body_in: size("1MiB", ["0B", "256MiB"], "A request's body; beyond it 413."),
     body_out: size("8MiB", ["0B", "256MiB"], "A reply's body; beyond it 502."),
     concurrency: int(64, [1, 100_000], "Requests that run or wait in a carrier at once."),

@@ -99,6 +99,7 @@ export class NodeFront implements Front {
     const { owner } = exchange;
     if (owner instanceof InFlight) {
       owner.body = body;
+      owner.readyMs = performance.now();
       this.#submit(owner, null);
     } else if (owner instanceof AdminCall) this.#adminBody(exchange, owner, body);
   }

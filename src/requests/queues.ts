@@ -72,7 +72,7 @@ export class Queues {
   timeOut(nowMs: number): boolean {
     for (const pool of [...this.#pools]) {
       const limitMs = pool.policy.limits.queue_timeout;
-      while (pool.waiting.length > 0 && nowMs - (pool.waiting[0] as InFlight).admittedMs >= limitMs) {
+      while (pool.waiting.length > 0 && nowMs - (pool.waiting[0] as InFlight).readyMs >= limitMs) {
         this.failTimedOut(pool.waiting.shift() as InFlight);
       }
       this.pump(pool);

@@ -227,7 +227,7 @@ export class Pool {
   /** Puts a request that had not begun back in front, where its age belongs. */
   requeue(request: InFlight): void {
     let at = 0;
-    while (at < this.waiting.length && (this.waiting[at] as InFlight).admittedMs <= request.admittedMs) at++;
+    while (at < this.waiting.length && (this.waiting[at] as InFlight).readyMs <= request.readyMs) at++;
     this.waiting.splice(at, 0, request);
   }
 
@@ -311,6 +311,10 @@ export class InFlight extends Envelope {
   isAnswered = false;
   /** performance.now() at admission. ms */
   readonly admittedMs: number;
+  /**
+   * performance.now() when it was whole: a body that is still coming in waits for its client and not for an actor. ms
+   */
+  readyMs: number;
   /** What the service's breaker gave for it; its result goes back under it. */
   ticket = 0;
 
@@ -320,6 +324,7 @@ export class InFlight extends Envelope {
     this.pool = pool;
     this.isIdempotent = method !== "POST" && method !== "PATCH";
     this.admittedMs = nowMs;
+    this.readyMs = nowMs;
   }
 
   /** Its service may have been replaced while its body came in or it waited: the pool that takes requests now. */
