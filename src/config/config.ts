@@ -139,8 +139,11 @@ export const nodeTable = {
     http: oneOf("uws", ["uws", "node"], "The HTTP implementation: uWebSockets.js, or Node's own (portable, slower)."),
     connections: int(10_000, [1, million], "Connections at once on each listener; 3-6 KiB each, and a descriptor."),
     idle_timeout: duration("10s", ["1s", "1h"], "A kept connection without a request is closed after this."),
-    write_timeout: duration("30s", ["1s", "1h"], "A client that takes nothing of an answer for this long is cut off."),
-    body_timeout: duration("30s", ["1s", "1h"], "A request's body must be complete within this; else 408."),
+    write_idle: duration("30s", ["1s", "1h"], "A client that takes nothing of an answer for this long is cut off."),
+    write_timeout: duration("never", ["1s", "never"], "So is one that has not taken all of it within this."),
+    body_idle: duration("30s", ["1s", "1h"], "A request's body of which nothing comes for this long is refused: 408."),
+    body_timeout: duration("never", ["1s", "never"], "So is one that is not complete within this."),
+    rate_min: size("1KiB", ["1B", "1GiB"], "Bytes a second; who is slower in the mean counts as standing still."),
     tls: {
       cert: optional(path(text("", filePath, "Certificate chain (PEM); with it and the key the listener speaks TLS."))),
       key: optional(path(text("", filePath, "Private key (PEM)."))),
@@ -170,11 +173,20 @@ export const nodeTable = {
   },
   limits: {
     in_flight: int(4_096, [1, million], "Requests in the node at once; beyond it 503."),
+    bodies: int(4_096, [1, million], "Request bodies that come in at once; beyond it 503. They count for it alone."),
     body_bytes: size(
       "64MiB",
       ["64KiB", "16GiB"],
       "Bytes of request bodies in memory at once; reading pauses above it.",
     ),
+    bodies_source: float(0.25, [0.01, 1], "Part of both for one address (IPv6: /64); behind a proxy, which is one: 1."),
+    bodies_service: float(0.5, [0.01, 1], "Part of both for one service."),
+    unsent_bytes: size(
+      "512MiB",
+      ["1MiB", "64GiB"],
+      "Bytes of answers that clients have not taken; beyond it requests wait, and the slowest clients are cut.",
+    ),
+    unsent_service: float(0.25, [0.01, 1], "Part of it for the answers of one service."),
     module_bytes: size(
       "32MiB",
       ["1KiB", "256MiB"],

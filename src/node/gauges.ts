@@ -1,5 +1,7 @@
 // What the node's parts show in the metrics, read when somebody scrapes (DECISIONS 7.2).
 
+import type { Arrivals } from "../acceptor/arrivals.ts";
+import type { Unsent } from "../acceptor/unsent.ts";
 import type { Carrier } from "../carriers/carrier.ts";
 import type { Carriers } from "../carriers/carriers.ts";
 import type { ErrorCode } from "../errors.ts";
@@ -23,6 +25,8 @@ export interface GaugeParts {
   readonly log: Log;
   /** Requests that were refused before or instead of reaching a service, by error code. */
   readonly refused: ReadonlyMap<ErrorCode, number>;
+  readonly arrivals: Arrivals;
+  readonly unsent: Unsent;
   readonly connections: () => number;
   /** Of guests. */
   readonly sockets: () => number;
@@ -32,12 +36,21 @@ export interface GaugeParts {
 type Counts = Iterable<readonly [Readonly<Record<string, string>>, number]>;
 
 export function registerGauges(metrics: Metrics, parts: GaugeParts): void {
-  const { carriers, ledger, dispatch, actors, supervision, router, log } = parts;
+  const { carriers, ledger, dispatch, actors, supervision, router, log, arrivals, unsent } = parts;
   const byLabel = (label: string, counts: Iterable<readonly [string, number]>): Counts =>
     Array.from(counts, ([value, count]) => [{ [label]: value }, count] as const);
 
   metrics.gauge("in_flight", "Requests admitted and not answered.", () => ledger.size);
   metrics.gauge("queued", "Requests that wait for an actor on the main thread.", () => dispatch.queues.length);
+  metrics.gauge("bodies", "Bodies of requests that are coming in.", () => arrivals.all.count);
+  metrics.gauge("bodies_waiting", "Of these, those that wait for room.", () => arrivals.waiting);
+  metrics.gauge(
+    "body_bytes",
+    "Memory of requests' bodies that came in and are not answered.",
+    () => arrivals.all.bytes,
+  );
+  metrics.gauge("unsent_bytes", "Bytes of answers that clients have not taken.", () => unsent.bytes);
+  metrics.counter("unsent_cut_total", "Clients cut for taking their answers the slowest.", () => unsent.cut);
   metrics.gauge("connections", "Open connections of all listeners.", parts.connections);
   metrics.gauge(
     "guest_sockets",

@@ -1,6 +1,8 @@
 // The node's listeners: the public one, and one for admin where it has its own address.
-import type { Acceptor, AcceptorOptions, BodyBudget, Front, MakeAcceptor } from "../acceptor/contract.ts";
+import type { Arrivals } from "../acceptor/arrivals.ts";
+import type { Acceptor, AcceptorOptions, Front, MakeAcceptor } from "../acceptor/contract.ts";
 import { makeNodeAcceptor } from "../acceptor/node-http.ts";
+import type { Unsent } from "../acceptor/unsent.ts";
 import { makeUwsAcceptor } from "../acceptor/uws.ts";
 import type { Listener } from "../admin/contract.ts";
 import type { NodeConfig } from "../config/config.ts";
@@ -9,7 +11,8 @@ import type { Log } from "../log/log.ts";
 
 export interface ListenersParts {
   readonly config: Pick<NodeConfig, "listen" | "admin">;
-  readonly bodyBudget: BodyBudget;
+  readonly arrivals: Arrivals;
+  readonly unsent: Unsent;
   readonly makeFront: (listener: Listener) => Front;
   readonly log: Log;
 }
@@ -18,14 +21,16 @@ export class Listeners {
   /** As they were bound. */
   readonly addresses: { listen: string; admin: string | null } = { listen: "", admin: null };
   readonly #config: Pick<NodeConfig, "listen" | "admin">;
-  readonly #bodyBudget: BodyBudget;
+  readonly #arrivals: Arrivals;
+  readonly #unsent: Unsent;
   readonly #makeFront: (listener: Listener) => Front;
   readonly #log: Log;
   readonly #acceptors: Acceptor[] = [];
 
-  constructor({ config, bodyBudget, makeFront, log }: ListenersParts) {
+  constructor({ config, arrivals, unsent, makeFront, log }: ListenersParts) {
     this.#config = config;
-    this.#bodyBudget = bodyBudget;
+    this.#arrivals = arrivals;
+    this.#unsent = unsent;
     this.#makeFront = makeFront;
     this.#log = log;
   }
@@ -64,9 +69,10 @@ export class Listeners {
       address,
       connectionsMax: listen.connections,
       idleMs: listen.idle_timeout,
-      writeMs: listen.write_timeout,
-      bodyMs: listen.body_timeout,
-      bodyBudget: this.#bodyBudget,
+      writePace: { idleMs: listen.write_idle, rateMin: listen.rate_min, totalMs: listen.write_timeout },
+      bodyPace: { idleMs: listen.body_idle, rateMin: listen.rate_min, totalMs: listen.body_timeout },
+      arrivals: this.#arrivals,
+      unsent: this.#unsent,
     };
   }
 

@@ -3,7 +3,9 @@
 import type { Breaker } from "../../supervisors/breaker.ts";
 import { Peak, reapable } from "../../supervisors/reaping.ts";
 import type { Exit } from "../../wire/exits.ts";
+import { Share } from "../acceptor/arrivals.ts";
 import type { Exchange } from "../acceptor/contract.ts";
+import { UnsentAnswers } from "../acceptor/unsent.ts";
 import type { Carrier } from "../carriers/carrier.ts";
 import type { Policy } from "../config/config.ts";
 import { remove } from "../lists.ts";
@@ -26,6 +28,10 @@ export class Service {
   readonly pools = new Set<Pool>();
   /** Admitted requests that have not ended. */
   inFlight = 0;
+  /** Its part of the bodies that are coming in. */
+  readonly bodies = new Share();
+  /** What its clients have not taken of their answers. */
+  readonly unsent = new UnsentAnswers();
   restarts = 0;
 
   constructor(prefix: string, origin: Origin, breaker: Breaker, metrics: ServiceMetrics) {
@@ -189,9 +195,9 @@ export class Pool {
     return this.needsDedicated || (isAuto && (this.isHot || this.ready.some(({ lingers }) => lingers)));
   }
 
-  /** True if one more request may be put into a ring. */
+  /** True if one more request may be put into a ring: not while its clients take too little of what they have got. */
   get hasPermit(): boolean {
-    return this.permits < this.policy.limits.concurrency;
+    return this.permits < this.policy.limits.concurrency && !this.service.unsent.isFull;
   }
 
   /**

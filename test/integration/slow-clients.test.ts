@@ -25,7 +25,9 @@ describe.each(acceptors.map(([name]) => name))("over %s", (http) => {
     expect(await node.stop()).toEqual({ code: 0, signal: null });
   });
 
-  it("an upload that takes longer than queue_timeout waits for its actor like any other", { timeout: 120_000 }, async () => {
+  it("an upload that takes longer than queue_timeout waits for its actor like any other", {
+    timeout: 120_000,
+  }, async () => {
     const limits = { queue_timeout: "5s", deadline: "1m" };
     await start({ services: { slow: { source: guestPath("slow"), scale: { max: 1 }, limits } } });
     const warm = await open();
@@ -45,4 +47,3 @@ describe.each(acceptors.map(([name]) => name))("over %s", (http) => {
     expect(answers.map((answer) => answer?.status)).toEqual([200, 200, 200]);
   });
 });
-
