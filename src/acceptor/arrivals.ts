@@ -1,9 +1,9 @@
 // The bodies of requests in memory, and those that are still coming: how many and how large, in the node, from a source
 // and for a service at a time.
 //
-// What has come is counted, never what was announced. Where there is no room a body waits unread. Bodies that are half
+// What has come is counted, never what was announced. When a share is full its bodies wait unread. Those that are half
 // there must not wait for each other for ever, so in each share the first may go beyond it: the first of the node
-// beyond everything, the first of a service beyond that and its source's share, so none waits for one that waits for it.
+// beyond all, the first of a service beyond that and its source's share, so none waits for one that waits for it.
 import { sourceOf } from "./source.ts";
 
 /** What one that is let on may read before it is counted: the receive buffer of uWebSockets.js. */
@@ -29,23 +29,36 @@ export class Share {
   bytes = 0;
   /** The body that may go beyond it. */
   first: Arrival | null = null;
+  /** Bodies that are being read: those that are coming and do not wait. */
+  reading: Set<Arrival> | null = null;
+}
+
+/** How a body is made to wait. */
+export interface Reading {
+  pause(): void;
+  resume(): void;
+}
+
+interface Most {
+  readonly count: number;
+  readonly bytes: number;
 }
 
 /** All bodies of the node. */
 export class Arrivals {
   readonly all = new Share();
   readonly #sources = new Map<string, Share>();
-  readonly #limits: ArrivalLimits;
-  readonly #source: { readonly count: number; readonly bytes: number };
-  readonly #service: { readonly count: number; readonly bytes: number };
+  readonly #ofAll: Most;
+  readonly #ofSource: Most;
+  readonly #ofService: Most;
   readonly #waiting = new Set<Arrival>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(limits: ArrivalLimits) {
-    const { count, bytes, sourceShare, serviceShare } = limits;
-    this.#limits = limits;
-    this.#source = { count: partOf(count, sourceShare), bytes: partOf(bytes, sourceShare) };
-    this.#service = { count: partOf(count, serviceShare), bytes: partOf(bytes, serviceShare) };
+  constructor({ count, bytes, sourceShare, serviceShare }: ArrivalLimits) {
+    const partOf = (limit: number, share: number): number => Math.max(1, Math.floor(limit * share));
+    this.#ofAll = { count, bytes };
+    this.#ofSource = { count: partOf(count, sourceShare), bytes: partOf(bytes, sourceShare) };
+    this.#ofService = { count: partOf(count, serviceShare), bytes: partOf(bytes, serviceShare) };
   }
 
   /** Bodies that wait for room. */
@@ -54,43 +67,46 @@ export class Arrivals {
   }
 
   /**
-   * A body begins to come.
+   * A body begins to come; `begin` it then.
    * @param service null for the admin routes, whose caller has proved who they are: they neither wait nor are refused
    * @returns why it is refused, in words, where there are too many
    */
   enter(remoteAddress: string, service: Share | null): Arrival | string {
-    const { all } = this;
     if (service === null) return new Arrival(this, null, "", null);
-    const { count, bytes } = this.#limits;
-    if (all.count >= count) return `${all.count} bodies are coming in (limits.bodies)`;
     const key = sourceOf(remoteAddress);
     const source = this.#sources.get(key) ?? new Share();
-    if (source.count >= this.#source.count)
-      return `${source.count} bodies are coming in from this address (limits.bodies_source)`;
-    if (service.count >= this.#service.count)
-      return `${service.count} bodies are coming in for this service (limits.bodies_service)`;
-    // What comes with its head has been read before it could be made to wait.
-    if (all.bytes >= 2 * bytes) return `${all.bytes} bytes of bodies are in memory (limits.body_bytes)`;
-    if (service.bytes >= 2 * this.#service.bytes)
-      return `${service.bytes} bytes of bodies for this service are in memory (limits.bodies_service)`;
+    const why =
+      excess(this.all, this.#ofAll, "", "limits.bodies", "limits.body_bytes") ??
+      excess(source, this.#ofSource, " from this address", "limits.bodies_source") ??
+      excess(service, this.#ofService, " for this service", "limits.bodies_service");
+    if (why !== null) return why;
     if (source.count === 0) this.#sources.set(key, source);
     return new Arrival(this, source, key, service);
   }
 
-  /** Whether a body may be read on; if not it waits, and its `onRoom` is called. */
-  mayRead(arrival: Arrival): boolean {
-    if (this.#isLetOn(arrival)) return true;
-    this.#waiting.add(arrival);
-    return false;
+  /** A body waits from now on if there is no room for it. */
+  admit(arrival: Arrival): void {
+    if (this.#isLetOn(arrival)) setReading(arrival, true);
+    else this.#hold(arrival);
+  }
+
+  /** A body took so many bytes: what is full by that is not read any more. */
+  took({ source, service }: Arrival, bytes: number): void {
+    const isFilled = (share: Share | null, most: Most): boolean =>
+      share !== null && share.bytes >= most.bytes && share.bytes - bytes < most.bytes;
+    if (isFilled(this.all, this.#ofAll)) this.#holdThose(this.all);
+    if (isFilled(service, this.#ofService)) this.#holdThose(service as Share);
+    if (isFilled(source, this.#ofSource)) this.#holdThose(source as Share);
   }
 
   /** A body is whole or will not be. */
   leave(arrival: Arrival): void {
     const { source, sourceKey, service } = arrival;
     this.#waiting.delete(arrival);
+    setReading(arrival, false);
     for (const share of [this.all, source, service]) {
       if (share === null) continue;
-      share.count--;
+      if (--share.count === 0) share.reading = null;
       if (share.first === arrival) share.first = null;
     }
     if (source?.count === 0) this.#sources.delete(sourceKey);
@@ -98,63 +114,77 @@ export class Arrivals {
 
   /** Something was given back: those that wait go on, in the order in which they began to. */
   letOn(): void {
-    let room = this.#limits.bytes - this.all.bytes;
+    let room = this.#ofAll.bytes - this.all.bytes;
     for (const arrival of this.#waiting) {
       if (room <= 0 && this.all.first !== null) break;
       if (!this.#isLetOn(arrival)) continue;
       room -= READ_BYTES;
       this.#waiting.delete(arrival);
-      arrival.onRoom();
+      setReading(arrival, true);
+      arrival.reading.resume();
     }
-    if (this.#waiting.size === 0 || this.all.bytes >= this.#limits.bytes || room > 0) return;
+    if (this.#waiting.size === 0 || this.all.bytes >= this.#ofAll.bytes || room > 0) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.letOn();
     }, TURN_MS).unref();
   }
 
+  #holdThose(share: Share): void {
+    for (const arrival of share.reading ?? []) if (!this.#isLetOn(arrival)) this.#hold(arrival);
+  }
+
+  #hold(arrival: Arrival): void {
+    setReading(arrival, false);
+    this.#waiting.add(arrival);
+    arrival.reading.pause();
+  }
+
   /** One that is alone may have all of a source's or service's share and more: a body may be larger than that. */
   #isLetOn(arrival: Arrival): boolean {
+    const { all } = this;
     const { source, service } = arrival;
-    if (source === null || service === null || this.all.first === arrival) return true;
-    if (this.all.bytes >= this.#limits.bytes) return claim(this.all, arrival);
+    if (source === null || service === null || all.first === arrival) return true;
+    if (all.bytes >= this.#ofAll.bytes) return claim(all, arrival);
     if (service.first === arrival) return true;
-    if (service.count > 1 && service.bytes >= this.#service.bytes) return claim(service, arrival);
+    if (service.count > 1 && service.bytes >= this.#ofService.bytes) return claim(service, arrival);
     if (source.first === arrival) return true;
-    return source.count === 1 || source.bytes < this.#source.bytes || claim(source, arrival);
+    return source.count === 1 || source.bytes < this.#ofSource.bytes || claim(source, arrival);
   }
 }
 
 /** One body. */
 export class Arrival {
+  readonly arrivals: Arrivals;
   readonly source: Share | null;
   readonly sourceKey: string;
   readonly service: Share | null;
-  /** Called when it may read on after `mayRead` was false. */
-  onRoom: () => void = () => {};
-  readonly #arrivals: Arrivals;
+  reading: Reading = { pause: () => {}, resume: () => {} };
   #bytes = 0;
   #isComing = true;
 
   constructor(arrivals: Arrivals, source: Share | null, sourceKey: string, service: Share | null) {
+    this.arrivals = arrivals;
     this.source = source;
     this.sourceKey = sourceKey;
     this.service = service;
-    this.#arrivals = arrivals;
     arrivals.all.count++;
     if (source !== null) source.count++;
     if (service !== null) service.count++;
   }
 
-  /** Whether it may be read on. If not, `onRoom` tells when. */
-  get mayRead(): boolean {
-    return this.#arrivals.mayRead(this);
+  /** It is read from now on, unless there is no room: then `reading` is paused at once. */
+  begin(reading: Reading): this {
+    this.reading = reading;
+    this.arrivals.admit(this);
+    return this;
   }
 
   /** It takes so many bytes of memory more. */
   take(bytes: number): void {
     this.#bytes += bytes;
     this.#count(bytes);
+    if (this.#isComing) this.arrivals.took(this, bytes);
   }
 
   /** It is whole, or will not be; its bytes stay counted until `release`. Does nothing the second time. */
@@ -162,8 +192,8 @@ export class Arrival {
     if (!this.#isComing) return;
     this.#isComing = false;
     if (this.source !== null) this.source.bytes -= this.#bytes;
-    this.#arrivals.leave(this);
-    this.#arrivals.letOn();
+    this.arrivals.leave(this);
+    this.arrivals.letOn();
   }
 
   /** Its memory is given back. Does nothing the second time. */
@@ -172,20 +202,34 @@ export class Arrival {
     this.#bytes = 0;
     this.#count(-bytes);
     if (this.#isComing) this.finish();
-    else if (bytes > 0) this.#arrivals.letOn();
+    else if (bytes > 0) this.arrivals.letOn();
   }
 
   #count(bytes: number): void {
-    this.#arrivals.all.bytes += bytes;
+    this.arrivals.all.bytes += bytes;
     if (this.service !== null) this.service.bytes += bytes;
     if (this.source !== null && this.#isComing) this.source.bytes += bytes;
   }
 }
 
-const partOf = (limit: number, share: number): number => Math.max(1, Math.floor(limit * share));
-
 /** Whether it is the first of a share that is full, or becomes it. */
 function claim(share: Share, arrival: Arrival): boolean {
   share.first ??= arrival;
   return share.first === arrival;
+}
+
+function setReading(arrival: Arrival, isReading: boolean): void {
+  for (const share of [arrival.arrivals.all, arrival.source, arrival.service]) {
+    if (share === null) continue;
+    if (!isReading) share.reading?.delete(arrival);
+    else if (share.reading === null) share.reading = new Set([arrival]);
+    else share.reading.add(arrival);
+  }
+}
+
+/** What a share has too much of for one body more; what comes with a head has been read before it could wait. */
+function excess(share: Share, most: Most, whose: string, setting: string, setting2 = setting): string | null {
+  if (share.count >= most.count) return `${share.count} bodies are coming in${whose} (${setting})`;
+  if (share.bytes < 2 * most.bytes) return null;
+  return `${share.bytes} bytes of bodies${whose} are in memory (${setting2})`;
 }

@@ -34,8 +34,7 @@ export class BodyReader {
     this.#arrival = arrival;
     this.#source = source;
     this.#pace = new Pace(pace, 0, () => source.late());
-    arrival.onRoom = () => this.#goOn();
-    this.#waitForRoom();
+    arrival.begin({ pause: () => this.#pause(), resume: () => this.#goOn() });
   }
 
   /** True while nothing is read because there is no room. */
@@ -51,7 +50,6 @@ export class BodyReader {
     if (used > this.#bytes.length) this.#grow(used);
     this.#bytes.set(chunk, this.#used);
     this.#used = used;
-    if (used !== this.#announced) this.#waitForRoom();
     return true;
   }
 
@@ -77,8 +75,7 @@ export class BodyReader {
     this.#goOn();
   }
 
-  #waitForRoom(): void {
-    if (this.#isPaused || this.#arrival.mayRead) return;
+  #pause(): void {
     this.#isPaused = true;
     this.#pace.hold();
     this.#source.pause();

@@ -135,7 +135,8 @@ export class NodeExchange implements Exchange {
       this.#writePiece(body, 0);
       return;
     }
-    this.#pace = new Pace(this.#options.writePace, 0, cut);
+    this.#pace = new Pace(this.#options.writePace, body.length, cut);
+    this.#pace.moved(body.length); // to Node, which does not tell how much of it has moved
     if (!this.#isBodyPending) res.end(hasBody ? body : undefined);
     else if (hasBody) res.write(body, () => this.#linger());
     else {

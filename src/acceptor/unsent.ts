@@ -30,7 +30,6 @@ export class UnsentAnswers {
   bytes = 0;
   /** The service holds its part: it begins no request. */
   isFull = false;
-  readonly rests = new Set<Rest>();
 }
 
 /** Of the node. */
@@ -39,8 +38,8 @@ export class Unsent {
   /** Clients that were cut for being the slowest. */
   cut = 0;
   readonly #limits: UnsentLimits;
-  /** Services that hold any. */
-  readonly #holders = new Set<UnsentAnswers>();
+  /** Services that hold any, and what. */
+  readonly #holders = new Map<UnsentAnswers, Set<Rest>>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(limits: UnsentLimits) {
@@ -48,19 +47,21 @@ export class Unsent {
   }
 
   add(holder: UnsentAnswers, rest: Rest): void {
-    holder.rests.add(rest);
+    const rests = this.#holders.get(holder);
+    if (rests === undefined) this.#holders.set(holder, new Set([rest]));
+    else rests.add(rest);
     holder.bytes += rest.bytes;
     this.bytes += rest.bytes;
-    this.#holders.add(holder);
     this.#judge();
   }
 
   /** It was taken, or its client has gone. Does nothing the second time. */
   remove(holder: UnsentAnswers, rest: Rest): void {
-    if (!holder.rests.delete(rest)) return;
+    const rests = this.#holders.get(holder);
+    if (!rests?.delete(rest)) return;
     holder.bytes -= rest.bytes;
     this.bytes -= rest.bytes;
-    if (holder.rests.size === 0) {
+    if (rests.size === 0) {
       this.#holders.delete(holder);
       holder.isFull = false;
     }
@@ -77,7 +78,7 @@ export class Unsent {
   #judge(): void {
     const part = this.#part;
     let isAnyFull = false;
-    for (const holder of this.#holders) {
+    for (const holder of this.#holders.keys()) {
       holder.isFull = holder.bytes >= part;
       isAnyFull ||= holder.isFull;
     }
@@ -87,18 +88,20 @@ export class Unsent {
   #tick(): void {
     this.#timer = undefined;
     const part = this.#part;
-    for (const holder of [...this.#holders]) if (holder.isFull) this.#cutSlowest(holder, CUT_TO * part);
+    for (const [holder, rests] of [...this.#holders]) {
+      if (holder.isFull) this.#cutSlowest(holder, rests, CUT_TO * part);
+    }
     this.#judge();
   }
 
   /** A single answer may be larger than the part of its service: the last one is never cut. */
-  #cutSlowest(holder: UnsentAnswers, bytesMax: number): void {
+  #cutSlowest(holder: UnsentAnswers, rests: ReadonlySet<Rest>, bytesMax: number): void {
     const nowMs = performance.now();
     const speed = ({ taken, sinceMs }: Rest): number => taken / (nowMs - sinceMs);
-    const judged = [...holder.rests].filter(({ sinceMs }) => nowMs - sinceMs >= TICK_MS);
+    const judged = [...rests].filter(({ sinceMs }) => nowMs - sinceMs >= TICK_MS);
     judged.sort((a, b) => speed(a) - speed(b));
     for (const rest of judged) {
-      if (holder.bytes <= bytesMax || holder.rests.size === 1) return;
+      if (holder.bytes <= bytesMax || rests.size === 1) return;
       this.cut++;
       rest.cut();
       this.remove(holder, rest);

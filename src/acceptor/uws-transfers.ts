@@ -1,7 +1,7 @@
 // Keeps uWebSockets.js from closing connections on which bytes move slowly.
 //
-// It closes one 8 to 14 s after its time-out was set, and sets it anew only after 160 KiB of a body or a write. It cannot
-// be told otherwise, but its `resume` sets the time-out, too (M). Whether enough moves is judged by `Pace`.
+// It closes one 8 to 14 s after its time-out was set, and sets it anew only after 160 KiB of a body or a write. It
+// cannot be told otherwise, but its `resume` sets the time-out, too (M). Whether enough moves is judged by `Pace`.
 
 /** Less than the 8 s, twice. */
 const REARM_MS = 3000;

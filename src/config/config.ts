@@ -139,10 +139,14 @@ export const nodeTable = {
     http: oneOf("uws", ["uws", "node"], "The HTTP implementation: uWebSockets.js, or Node's own (portable, slower)."),
     connections: int(10_000, [1, million], "Connections at once on each listener; 3-6 KiB each, and a descriptor."),
     idle_timeout: duration("10s", ["1s", "1h"], "A kept connection without a request is closed after this."),
-    write_idle: duration("30s", ["1s", "1h"], "A client that takes nothing of an answer for this long is cut off."),
-    write_timeout: duration("never", ["1s", "never"], "So is one that has not taken all of it within this."),
-    body_idle: duration("30s", ["1s", "1h"], "A request's body of which nothing comes for this long is refused: 408."),
-    body_timeout: duration("never", ["1s", "never"], "So is one that is not complete within this."),
+    write_idle: duration(
+      "30s",
+      ["1s", "1h"],
+      "Who takes nothing of an answer for this long is cut; how that is seen: docs/guide/operate.md.",
+    ),
+    write_timeout: duration("never", ["1s", "never"], "So is who has not taken all of it within this."),
+    body_idle: duration("30s", ["1s", "1h"], "A body of which nothing comes for this long gets 408."),
+    body_timeout: duration("never", ["1s", "never"], "So does one that is not complete within this."),
     rate_min: size("1KiB", ["1B", "1GiB"], "Bytes a second; who is slower in the mean counts as standing still."),
     tls: {
       cert: optional(path(text("", filePath, "Certificate chain (PEM); with it and the key the listener speaks TLS."))),

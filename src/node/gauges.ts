@@ -1,7 +1,5 @@
 // What the node's parts show in the metrics, read when somebody scrapes (DECISIONS 7.2).
 
-import type { Arrivals } from "../acceptor/arrivals.ts";
-import type { Unsent } from "../acceptor/unsent.ts";
 import type { Carrier } from "../carriers/carrier.ts";
 import type { Carriers } from "../carriers/carriers.ts";
 import type { ErrorCode } from "../errors.ts";
@@ -14,6 +12,7 @@ import type { Ledger } from "../requests/ledger.ts";
 import type { Router } from "../services/router.ts";
 import type { Service } from "../services/service.ts";
 import type { Supervision } from "../supervision/supervision.ts";
+import type { Room } from "./room.ts";
 
 export interface GaugeParts {
   readonly carriers: Carriers;
@@ -25,8 +24,7 @@ export interface GaugeParts {
   readonly log: Log;
   /** Requests that were refused before or instead of reaching a service, by error code. */
   readonly refused: ReadonlyMap<ErrorCode, number>;
-  readonly arrivals: Arrivals;
-  readonly unsent: Unsent;
+  readonly room: Room;
   readonly connections: () => number;
   /** Of guests. */
   readonly sockets: () => number;
@@ -36,7 +34,8 @@ export interface GaugeParts {
 type Counts = Iterable<readonly [Readonly<Record<string, string>>, number]>;
 
 export function registerGauges(metrics: Metrics, parts: GaugeParts): void {
-  const { carriers, ledger, dispatch, actors, supervision, router, log, arrivals, unsent } = parts;
+  const { carriers, ledger, dispatch, actors, supervision, router, log } = parts;
+  const { arrivals, unsent } = parts.room;
   const byLabel = (label: string, counts: Iterable<readonly [string, number]>): Counts =>
     Array.from(counts, ([value, count]) => [{ [label]: value }, count] as const);
 

@@ -1,8 +1,6 @@
 // Puts a node together: store, carriers, services, acceptors, in the order in which they start, and drains it.
 import { availableParallelism } from "node:os";
 import { Pids } from "../../wire/pids.ts";
-import { Arrivals } from "../acceptor/arrivals.ts";
-import { Unsent } from "../acceptor/unsent.ts";
 import { Admin } from "../admin/admin.ts";
 import type { AuthOptions, ListenAddress } from "../admin/auth.ts";
 import type { ReloadResult, Verbs } from "../admin/verbs.ts";
@@ -84,8 +82,6 @@ class Node implements Verbs, RunningNode {
   readonly #reload: Reload;
   readonly #admin: Admin;
   readonly #listeners: Listeners;
-  readonly #arrivals: Arrivals;
-  readonly #unsent: Unsent;
   /** Requests refused before or instead of reaching a service. */
   readonly #refused = new Map<ErrorCode, number>();
   #store: Store | null = null;
@@ -105,13 +101,6 @@ class Node implements Verbs, RunningNode {
     const router = this.#router;
     this.#config = config;
     this.#log = log;
-    this.#arrivals = new Arrivals({
-      count: limits.bodies,
-      bytes: limits.body_bytes,
-      sourceShare: limits.bodies_source,
-      serviceShare: limits.bodies_service,
-    });
-    this.#unsent = new Unsent({ bytes: limits.unsent_bytes, serviceShare: limits.unsent_service });
     this.#modules = new Modules({
       threads: COMPILE_THREADS,
       cacheBytesMax: limits.code_bytes,
@@ -238,15 +227,12 @@ class Node implements Verbs, RunningNode {
       dispatch: this.#dispatch,
       admin: this.#admin,
       inFlightMax: limits.in_flight,
-      arrivals: this.#arrivals,
       requestIds: new RequestIds(),
       onRefused: (code: ErrorCode) => void this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1),
     };
     return new Listeners({
       config: this.#config,
-      arrivals: this.#arrivals,
-      unsent: this.#unsent,
-      makeFront: (listener) => new NodeFront({ listener, ...front }),
+      makeFront: (listener, { arrivals }) => new NodeFront({ listener, arrivals, ...front }),
       log: this.#log,
     });
   }
@@ -261,8 +247,7 @@ class Node implements Verbs, RunningNode {
       router: this.#router,
       log: this.#log,
       refused: this.#refused,
-      arrivals: this.#arrivals,
-      unsent: this.#unsent,
+      room: this.#listeners.room,
       connections: () => this.#listeners.connections,
       sockets: () => this.#processes.networking.sockets,
       environments: this.#processes.environments,

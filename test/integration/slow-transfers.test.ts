@@ -1,5 +1,5 @@
-// Covers src/acceptor/pace.ts and uws-transfers.ts over sockets: what moves slowly all the time gets there, up and down,
-// plain and over TLS, in both implementations; what stands still or drips is cut.
+// Covers src/acceptor/pace.ts and uws-transfers.ts over sockets: what moves slowly all the time gets there, up and
+// down, plain and over TLS, in both implementations; what stands still or drips is cut.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,7 +12,7 @@ import { acceptors, closeAfterEach, start } from "../harness/tiny-front.ts";
 const HOST = "Host: a\r\n";
 const KIB = 1024;
 const RATES = [5 * KIB, 50 * KIB, 500 * KIB];
-/** Twice a second, for longer than uWebSockets.js gives any connection by itself (14 s), and than the idle times here. */
+/** Twice a second, for longer than uWebSockets.js gives a connection by itself (14 s), and than the idle times here. */
 const STEPS = 34;
 const STEP_MS = 500;
 const pace = { idleMs: 6_000, rateMin: KIB, totalMs: Number.POSITIVE_INFINITY };

@@ -14,10 +14,31 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function enter(arrivals: Arrivals, source: string, service: Share | null): Arrival {
+/** A body that is paused and resumed by nobody but its arrival. */
+class Body {
+  readonly arrival: Arrival;
+  isPaused = false;
+  left = 0;
+
+  constructor(arrival: Arrival) {
+    this.arrival = arrival;
+    arrival.begin({
+      pause: () => {
+        if (this.isPaused) throw new Error("paused twice");
+        this.isPaused = true;
+      },
+      resume: () => {
+        if (!this.isPaused) throw new Error("resumed twice");
+        this.isPaused = false;
+      },
+    });
+  }
+}
+
+function enter(arrivals: Arrivals, source: string, service: Share | null): Body {
   const arrival = arrivals.enter(source, service);
   if (!(arrival instanceof Arrival)) throw new Error(arrival);
-  return arrival;
+  return new Body(arrival);
 }
 
 describe("the number of bodies that come at once", () => {
@@ -30,9 +51,9 @@ describe("the number of bodies that come at once", () => {
     expect(arrivals.enter("10.0.1.1", one)).toMatch(/10 bodies .* for this service \(limits\.bodies_service\)/);
     for (let i = 0; i < 10; i++) came.push(enter(arrivals, `10.0.0.${i}`, other));
     expect(arrivals.enter("10.0.1.1", new Share())).toMatch(/20 bodies are coming in \(limits\.bodies\)/);
-    enter(arrivals, "10.0.0.1", null).finish(); // the admin routes are not refused
-    for (const arrival of came) arrival.finish();
-    expect(enter(arrivals, "2001:db8::1", one).source?.count).toBe(1);
+    enter(arrivals, "10.0.0.1", null).arrival.finish(); // the admin routes are not refused
+    for (const { arrival } of came) arrival.finish();
+    expect(enter(arrivals, "2001:db8::1", one).arrival.source?.count).toBe(1);
   });
 });
 
@@ -41,41 +62,40 @@ describe("the bytes of bodies", () => {
     const arrivals = new Arrivals(limits);
     const service = new Share();
     const held = [1, 2, 3].map(() => enter(arrivals, "10.0.0.1", service));
-    for (const arrival of held) arrival.take(100);
-    expect(held.map(({ mayRead }) => mayRead)).toEqual([true, false, false]); // the first goes beyond
-    for (let i = 2; i < 4; i++) {
-      const arrival = enter(arrivals, `10.0.0.${i}`, service);
-      expect(arrival.mayRead).toBe(true);
-      arrival.take(100);
-    }
-    // The service has its 500 now; its first goes beyond, the second waits, and other services have room.
-    expect(enter(arrivals, "10.0.0.5", service).mayRead).toBe(true);
-    expect(enter(arrivals, "10.0.0.6", service).mayRead).toBe(false);
-    expect(enter(arrivals, "10.0.0.6", new Share()).mayRead).toBe(true);
+    for (const { arrival } of held) arrival.take(100);
+    // All of them stop when the share is full, whoever filled it; but for the first, which goes beyond.
+    expect(held.map(({ isPaused }) => isPaused)).toEqual([false, true, true]);
+    const others = [2, 3].map((i) => enter(arrivals, `10.0.0.${i}`, service));
+    others[0]?.arrival.take(100);
+    expect(others.map(({ isPaused }) => isPaused)).toEqual([false, false]);
+    others[1]?.arrival.take(100);
+    // The service has its 500 now.
+    expect([...held, ...others].map(({ isPaused }) => isPaused)).toEqual([false, true, true, true, true]);
+    expect(enter(arrivals, "10.0.0.6", service).isPaused).toBe(true);
+    expect(enter(arrivals, "10.0.0.6", new Share()).isPaused).toBe(false);
   });
 
   it("that are whole are no longer their source's", () => {
     const arrivals = new Arrivals(limits);
     const service = new Share();
     const held = [1, 2, 3, 4].map(() => enter(arrivals, "10.0.0.1", service));
-    for (const arrival of held) arrival.take(75);
-    expect(held.map(({ mayRead }) => mayRead)).toEqual([true, false, false, false]);
-    let told = 0;
-    for (const arrival of held) arrival.onRoom = () => void told++;
-    held[0]?.finish();
-    expect(told).toBe(3);
+    for (const { arrival } of held) arrival.take(75);
+    expect(held.map(({ isPaused }) => isPaused)).toEqual([false, true, true, true]);
+    held[0]?.arrival.finish();
+    expect(held.map(({ isPaused }) => isPaused)).toEqual([false, false, false, false]);
     expect(arrivals.all.bytes).toBe(300);
-    for (const arrival of held) arrival.release();
+    for (const { arrival } of held) arrival.release();
     expect([arrivals.all.bytes, arrivals.all.count, service.bytes, service.count]).toEqual([0, 0, 0, 0]);
   });
 
   it("above twice what may be there are refused at once, since what comes with a head cannot wait", () => {
-    const arrivals = new Arrivals(limits);
+    const arrivals = new Arrivals({ ...limits, sourceShare: 0.5 });
     const service = new Share();
-    enter(arrivals, "10.0.0.1", service).take(1000);
+    enter(arrivals, "10.0.0.1", service).arrival.take(1000);
+    expect(arrivals.enter("10.0.0.1", new Share())).toMatch(/1000 bytes of bodies from this address/);
     expect(arrivals.enter("10.0.0.2", service)).toMatch(/1000 bytes of bodies for this service/);
-    enter(arrivals, "10.0.0.2", new Share()).take(1000);
-    expect(arrivals.enter("10.0.0.3", new Share())).toMatch(/2000 bytes of bodies are in memory/);
+    enter(arrivals, "10.0.0.2", new Share()).arrival.take(1000);
+    expect(arrivals.enter("10.0.0.3", new Share())).toMatch(/2000 bytes of bodies are in memory \(limits.body_bytes\)/);
   });
 
   it("all arrive in the end, whoever waits for whom, and the count returns to zero", () => {
@@ -91,12 +111,7 @@ describe("the bytes of bodies", () => {
         // A body that may be read is read by 100 at a time, in any order; a whole one is answered later.
         const coming = bodies.flatMap(({ source, service, bytes }) => {
           const arrival = arrivals.enter(`10.0.0.${source}`, services[service] as Share);
-          if (!(arrival instanceof Arrival)) return [];
-          const each = { arrival, left: bytes, isPaused: !arrival.mayRead };
-          arrival.onRoom = () => {
-            each.isPaused = false;
-          };
-          return [each];
+          return arrival instanceof Arrival ? [Object.assign(new Body(arrival), { left: bytes })] : [];
         });
         const whole: Arrival[] = [];
         const next = (): number => picks.next().value as number;
@@ -108,7 +123,7 @@ describe("the bytes of bodies", () => {
             whole.splice(next() % whole.length, 1)[0]?.release();
             continue;
           }
-          const each = able[next() % able.length] as (typeof coming)[number];
+          const each = able[next() % able.length] as Body;
           const bytes = Math.min(100, each.left);
           each.arrival.take(bytes);
           each.left -= bytes;
@@ -116,7 +131,9 @@ describe("the bytes of bodies", () => {
             each.arrival.finish();
             whole.push(each.arrival);
             coming.splice(coming.indexOf(each), 1);
-          } else each.isPaused = !each.arrival.mayRead;
+          }
+          // The first of the node, of each service and of each source may go beyond, each by a body at most.
+          expect(arrivals.all.bytes).toBeLessThanOrEqual(1000 + (1 + 3 + 4) * 900);
         }
         for (const arrival of whole) arrival.release();
         expect([arrivals.all, ...services].map(({ bytes, count, first }) => [bytes, count, first])).toEqual(
@@ -133,7 +150,8 @@ describe("a body", () => {
     const calls: string[] = [];
     const call = (name: string) => () => void calls.push(name);
     const source = { pause: call("pause"), resume: call("resume"), late: call("late") };
-    const reader = new BodyReader(announced, bytesMax, enter(arrivals, "10.0.0.1", new Share()), pace, source);
+    const arrival = arrivals.enter("10.0.0.1", new Share()) as Arrival;
+    const reader = new BodyReader(announced, bytesMax, arrival, pace, source);
     return { reader, calls };
   };
   const roomy = (): Arrivals => new Arrivals({ ...limits, bytes: 64 * 1024 * 1024 });
@@ -161,12 +179,12 @@ describe("a body", () => {
   it("that waits for room is never late, and one that has it and stands still is", () => {
     const arrivals = new Arrivals(limits);
     const others = [enter(arrivals, "10.0.0.2", new Share()), enter(arrivals, "10.0.0.3", new Share())];
-    for (const each of others) each.take(500);
-    expect(others[0]?.mayRead).toBe(true);
+    for (const { arrival } of others) arrival.take(500);
+    expect(others.map(({ isPaused }) => isPaused)).toEqual([false, true]);
     const { reader, calls } = begin(100, 1000, arrivals);
     vi.advanceTimersByTime(1_000_000);
     expect([calls, reader.isPaused]).toEqual([["pause"], true]);
-    for (const each of others) each.release();
+    for (const { arrival } of others) arrival.release();
     expect([calls, reader.isPaused]).toEqual([["pause", "resume"], false]);
     vi.advanceTimersByTime(9_000);
     expect(calls).toHaveLength(2);

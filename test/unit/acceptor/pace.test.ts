@@ -96,7 +96,7 @@ describe("a transfer", () => {
   });
 
   it("whose bytes came while the loop was busy is not late", () => {
-    // Both are due in one long turn of the loop: the look at the clock, and what the socket has, which is read after it.
+    // Both are due in one long turn: the look at the clock, and what the socket has, which is read after it.
     setTimeout(() => setImmediate(() => pace.moved(20_480)), 10_000);
     const { pace, lateAt } = begin();
     vi.advanceTimersByTime(10_001);
