@@ -4,6 +4,9 @@
 // has returned (a synchronous answer would let a smuggled second request be dispatched, reliability.md §3.4).
 // An exchange is answered exactly once, or its client goes first (`front.gone`), never both.
 import type { ErrorCode, ErrorDetails } from "../errors.ts";
+import type { Arrivals, Share } from "./arrivals.ts";
+import type { PaceLimits } from "./pace.ts";
+import type { Unsent, UnsentAnswers } from "./unsent.ts";
 
 export const HEADERS_MAX = 64;
 export const HEAD_BYTES_MAX = 16 * 1024;
@@ -72,12 +75,15 @@ export class Answer {
    * asked for it, after a chunked request, and when the body has not arrived whole.
    */
   close = false;
+  /** Where what its client does not take at once is counted; null for the admin routes. */
+  unsent: UnsentAnswers | null = null;
 
   reset(status: number): this {
     this.status = status;
     this.count = 0;
     this.body = "";
     this.close = false;
+    this.unsent = null;
     return this;
   }
 
@@ -93,6 +99,7 @@ export class Answer {
     for (let i = 0; i < this.count; i++) copy.add(ownBytes(this.names[i]!), ownBytes(this.values[i]!));
     copy.body = ownBytes(this.body);
     copy.close = this.close;
+    copy.unsent = this.unsent;
     return copy;
   }
 }
@@ -115,13 +122,14 @@ export interface Exchange {
   owner: unknown;
   /**
    * Starts reading the body; call it inside `front.head`. When it is complete, `front.body` is called; when it exceeds
-   * `bytesMax` or arrives too slowly, `front.bodyFailed`. Never called where the gate found no body.
+   * `bytesMax`, arrives too slowly or is one too many, `front.bodyFailed`. Never called where the gate found no body.
+   * @param service what it has of all bodies; null for the admin routes
    */
-  readBody(bytesMax: number): void;
+  readBody(bytesMax: number, service: Share | null): void;
   /**
    * Writes the answer under one cork, never inside a handler of the acceptor. Does nothing if the client has gone.
    * HEAD, 204 and 304 go without their body. What the socket does not take at once is copied and written later; a
-   * client that does not read it in time is cut off.
+   * client that makes too little progress with it is cut off.
    */
   answer(answer: Answer): void;
   /** Cuts the connection without an answer. */
@@ -136,8 +144,10 @@ export interface Front {
   refuse(refusal: Refusal, exchange: Exchange): void;
   /** The body is complete. `body` belongs to the front from now on. */
   body(exchange: Exchange, body: Uint8Array): void;
-  /** The body will not be complete: `body_too_large`, `request_timeout` or `bad_framing`. */
-  bodyFailed(exchange: Exchange, code: ErrorCode): void;
+  /**
+   * The body will not be complete: `body_too_large`, `request_timeout`, `bad_framing`, or `node_busy` with its reason.
+   */
+  bodyFailed(exchange: Exchange, code: ErrorCode, why: string): void;
   /** The client has gone before an answer was written; the exchange must not be used again. */
   gone(exchange: Exchange): void;
 }
@@ -149,41 +159,14 @@ export interface AcceptorOptions {
   readonly connectionsMax: number;
   /** Keep-alive connections without a request are closed after this. ms */
   readonly idleMs: number;
-  /** A client that does not take an answer's bytes for this long is cut off. ms */
-  readonly writeMs: number;
-  /** A body that is not complete after this is refused with 408. ms */
-  readonly bodyMs: number;
-  /** Body bytes of all requests that may be in memory at once, on all listeners together; reading pauses above it. */
-  readonly bodyBudget: BodyBudget;
-}
-
-/** Counts body bytes in flight over the whole node. */
-export class BodyBudget {
-  readonly bytesMax: number;
-  bytes = 0;
-  readonly waiting = new Set<() => void>();
-
-  constructor(bytesMax: number) {
-    this.bytesMax = bytesMax;
-  }
-
-  take(bytes: number): void {
-    this.bytes += bytes;
-  }
-
-  get isFull(): boolean {
-    return this.bytes >= this.bytesMax;
-  }
-
-  /** Gives bytes back and resumes paused readers once there is room. */
-  give(bytes: number): void {
-    this.bytes -= bytes;
-    if (this.waiting.size > 0 && !this.isFull) {
-      const resume = [...this.waiting];
-      this.waiting.clear();
-      for (const each of resume) each();
-    }
-  }
+  /** A client that takes less of an answer is cut off. */
+  readonly writePace: PaceLimits;
+  /** A body that comes more slowly is refused with 408. */
+  readonly bodyPace: PaceLimits;
+  /** Bodies of all requests, on all listeners together; reading pauses where there is no room. */
+  readonly arrivals: Arrivals;
+  /** What clients have not taken of their answers, on all listeners together. */
+  readonly unsent: Unsent;
 }
 
 export interface Acceptor {

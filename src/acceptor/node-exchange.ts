@@ -3,13 +3,18 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ErrorCode } from "../errors.ts";
 import { after, type Timer } from "../timer.ts";
 import { mayAnswer } from "./answer-later.ts";
+import type { Share } from "./arrivals.ts";
 import { BodyReader } from "./body.ts";
 import { type AcceptorOptions, type Answer, type Exchange, type Front, ownBytes } from "./contract.ts";
+import { Pace } from "./pace.ts";
+import { Sending } from "./sending.ts";
 import { asLatin1 } from "./socket-exchange.ts";
 import { isBodiless, isDate, reasonPhrase } from "./status.ts";
 
 /** The rest of a body is read and thrown away this long after an answer that closes: a reset would destroy it. */
 const LINGER_MS = 1000;
+/** A body larger than this is written in pieces of it: Node tells only when a write is wholly in the kernel. */
+const PIECE_BYTES = 64 * 1024;
 
 export class NodeExchange implements Exchange {
   open = true;
@@ -29,8 +34,11 @@ export class NodeExchange implements Exchange {
   #isBodyPending = false;
   #reader: BodyReader | null = null;
   #isReading = false;
-  /** Of the answer's bytes, then of lingering. */
-  #deadline: Timer | null = null;
+  #lingering: Timer | null = null;
+  /** Of a small answer. */
+  #pace: Pace | null = null;
+  /** What its client has not taken of a large answer. */
+  #sending: Sending | null = null;
 
   constructor(req: IncomingMessage, res: ServerResponse, options: AcceptorOptions, front: Front) {
     this.#req = req;
@@ -76,14 +84,20 @@ export class NodeExchange implements Exchange {
     if (!this.#isReading) this.#req.resume();
   }
 
-  readBody(bytesMax: number): void {
+  readBody(bytesMax: number, service: Share | null): void {
     if (this.#announced > bytesMax) {
       setImmediate(() => this.#fail("body_too_large"));
       return;
     }
+    const { arrivals, bodyPace } = this.#options;
+    const arrival = arrivals.enter(this.remoteAddress, service);
+    if (typeof arrival === "string") {
+      setImmediate(() => this.#fail("node_busy", arrival));
+      return;
+    }
     if (this.#expectsContinue) this.#res.writeContinue();
     this.#isReading = true;
-    this.#reader = new BodyReader(this.#announced, bytesMax, this.#options, {
+    this.#reader = new BodyReader(this.#announced, bytesMax, arrival, bodyPace, {
       pause: () => this.#req.pause(),
       resume: () => this.#req.resume(),
       late: () => this.#fail("request_timeout"),
@@ -114,19 +128,37 @@ export class NodeExchange implements Exchange {
     if (!isBodiless(answer.status)) headers.push("Content-Length", String(body.length));
     if (closes) headers.push("Connection", "close");
     const res = this.#res;
-    this.#deadline = after(this.#options.writeMs, () => this.#req.socket.destroy());
     res.writeHead(answer.status, reasonPhrase(answer.status), headers);
     const hasBody = body.length > 0 && !isBodiless(answer.status) && this.#req.method !== "HEAD";
-    if (!this.#isBodyPending) {
-      res.end(hasBody ? body : undefined);
+    const cut = (): void => void this.#req.socket.destroy();
+    if (hasBody && body.length > PIECE_BYTES) {
+      this.#sending = new Sending(body.length, 0, answer.unsent, this.#options, cut);
+      this.#writePiece(body, 0);
       return;
     }
-    // The client has the whole answer, but Node closes at `end` only: that waits for the rest of the body, or its time.
-    if (hasBody) res.write(body, () => this.#linger());
+    this.#pace = new Pace(this.#options.writePace, body.length, cut);
+    this.#pace.moved(body.length); // to Node, which does not tell how much of it has moved
+    if (!this.#isBodyPending) res.end(hasBody ? body : undefined);
+    else if (hasBody) res.write(body, () => this.#linger());
     else {
       res.flushHeaders();
       this.#linger();
     }
+  }
+
+  #writePiece(body: Buffer, at: number): void {
+    const next = at + PIECE_BYTES;
+    const piece = body.subarray(at, next);
+    if (next >= body.length && !this.#isBodyPending) {
+      this.#res.end(piece);
+      return;
+    }
+    this.#res.write(piece, (error) => {
+      if (error) return; // the connection has gone
+      this.#sending?.took(piece.length);
+      if (next < body.length) this.#writePiece(body, next);
+      else this.#linger();
+    });
   }
 
   cut(): void {
@@ -141,19 +173,28 @@ export class NodeExchange implements Exchange {
     this.#req.socket.destroy();
   }
 
+  /**
+   * The client has the whole answer, but Node closes at `end` only: that waits for the rest of the body, or its time.
+   */
   #linger(): void {
-    this.#deadline?.cancel();
-    if (this.#isBodyPending) this.#deadline = after(LINGER_MS, () => this.#res.end());
+    this.#endSending();
+    if (this.#isBodyPending) this.#lingering = after(LINGER_MS, () => this.#res.end());
     else this.#res.end();
   }
 
   #ended(): void {
     this.#isReading = false;
-    this.#deadline?.cancel();
+    this.#lingering?.cancel();
+    this.#endSending();
     this.#reader?.release();
     if (!this.open) return;
     this.open = false;
     this.#front.gone(this);
+  }
+
+  #endSending(): void {
+    this.#pace?.cancel();
+    this.#sending?.end();
   }
 
   #take(chunk: Buffer): void {
@@ -171,10 +212,10 @@ export class NodeExchange implements Exchange {
     }
   }
 
-  #fail(code: ErrorCode): void {
+  #fail(code: ErrorCode, why = "the body broke off"): void {
     this.#isReading = false;
     this.#reader?.release();
     this.#req.resume();
-    if (this.open) this.#front.bodyFailed(this, code);
+    if (this.open) this.#front.bodyFailed(this, code, why);
   }
 }

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { after } from "../timer.ts";
 import { mayAnswer } from "./answer-later.ts";
 import type { AcceptorOptions, Answer, Exchange, Front } from "./contract.ts";
+import { Pace } from "./pace.ts";
 import { isDate, statusLine } from "./status.ts";
 
 /** How long what the client still sends is thrown away: a reset would destroy the answer. */
@@ -55,13 +56,13 @@ export class SocketExchange implements Exchange {
       if (!isDate(name)) lines.push(`${asLatin1(name)}: ${asLatin1(answer.values[i]!)}`);
     }
     lines.push(`Date: ${new Date().toUTCString()}`, `Content-Length: ${body.length}`, "Connection: close", "", "");
-    const deadline = after(this.#options.writeMs, () => socket.destroy());
+    const pace = new Pace(this.#options.writePace, 0, () => socket.destroy());
     socket.end(Buffer.concat([Buffer.from(lines.join("\r\n"), "latin1"), body]), () => {
-      deadline.cancel();
+      pace.cancel();
       const linger = after(LINGER_MS, () => socket.destroy());
       socket.on("close", () => linger.cancel());
     });
-    socket.on("close", () => deadline.cancel());
+    socket.on("close", () => pace.cancel());
     socket.resume();
   }
 

@@ -2,10 +2,14 @@
 import type { ErrorCode } from "../errors.ts";
 import { after, type Timer } from "../timer.ts";
 import { mayAnswer } from "./answer-later.ts";
+import type { Share } from "./arrivals.ts";
 import { BodyReader } from "./body.ts";
 import { type AcceptorOptions, type Answer, type Exchange, type Front, ownBytes } from "./contract.ts";
 import { headerBlock } from "./header-block.ts";
+import { Sending } from "./sending.ts";
 import { isBodiless, isDate, statusLine } from "./status.ts";
+import type { UnsentAnswers } from "./unsent.ts";
+import type { Transfers } from "./uws-transfers.ts";
 
 /** What is used of a response of uWebSockets.js. After it was answered or aborted every call on it throws. */
 export interface UwsResponse {
@@ -26,6 +30,8 @@ export interface UwsResponse {
 
 /** A body up to this goes into uWS's cork buffer whole, so that one system call writes the answer. */
 const SMALL_BYTES_MAX = 16 * 1024;
+/** Over TLS uWS takes a write wholly or not at all, so what a client has taken shows by pieces only (M). */
+const TLS_PIECE_BYTES = 64 * 1024;
 /** The rest of a body is read and thrown away this long after an answer that closes: a reset would destroy it. */
 const LINGER_MS = 1000;
 
@@ -61,6 +67,7 @@ export class UwsExchange implements Exchange {
 
   readonly #options: AcceptorOptions;
   readonly #front: Front;
+  readonly #transfers: Transfers;
   /** Null once uWS has taken it back: aborted, or answered without a close of ours to come. */
   #res: UwsResponse | null;
   #announced = 0;
@@ -70,13 +77,15 @@ export class UwsExchange implements Exchange {
   #isReading = false;
   /** The answer is out; what is left of the body is thrown away. */
   #isLingering = false;
-  /** Of the answer's bytes, then of lingering. */
-  #deadline: Timer | null = null;
+  #lingering: Timer | null = null;
+  /** What its client has not taken of the answer. */
+  #sending: Sending | null = null;
 
-  constructor(res: UwsResponse, options: AcceptorOptions, front: Front) {
+  constructor(res: UwsResponse, options: AcceptorOptions, front: Front, transfers: Transfers) {
     this.#res = res;
     this.#options = options;
     this.#front = front;
+    this.#transfers = transfers;
   }
 
   get remoteAddress(): string {
@@ -90,25 +99,38 @@ export class UwsExchange implements Exchange {
     this.#res!.onData((chunk, isLast) => guarded(this, () => this.#take(chunk, isLast)));
   }
 
-  readBody(bytesMax: number): void {
+  readBody(bytesMax: number, service: Share | null): void {
     if (!this.#res) return;
     if (this.#announced > bytesMax) {
       setImmediate(() => this.#fail("body_too_large"));
       return;
     }
+    const { arrivals, bodyPace } = this.#options;
+    const arrival = arrivals.enter(this.remoteAddress, service);
+    if (typeof arrival === "string") {
+      setImmediate(() => this.#fail("node_busy", arrival));
+      return;
+    }
     this.#isReading = true;
-    this.#reader = new BodyReader(this.#announced, bytesMax, this.#options, {
+    this.#transfers.add(this);
+    this.#reader = new BodyReader(this.#announced, bytesMax, arrival, bodyPace, {
       pause: () => this.#res?.pause(),
       resume: () => this.#res?.resume(),
       late: () => this.#fail("request_timeout"),
     });
   }
 
+  /** uWS sets no time-out while it is paused. */
+  rearm(): void {
+    if (this.#res === null || this.#reader?.isPaused) return;
+    this.#res.pause();
+    this.#res.resume();
+  }
+
   answer(answer: Answer): void {
     if (!mayAnswer(this, answer, callbacksRunning > 0)) return;
     this.open = false;
-    this.#isReading = false;
-    this.#reader?.release();
+    this.#endReading();
     const res = this.#res!;
     const closes = answer.close || this.closes || this.#isBodyPending;
     res.cork(() => (closes ? this.#writeAndClose(res, answer) : this.#write(res, answer)));
@@ -116,7 +138,7 @@ export class UwsExchange implements Exchange {
 
   cut(): void {
     this.open = false;
-    this.#reader?.release();
+    this.#endReading();
     if (callbacksRunning > 0) setImmediate(() => this.#close());
     else this.#close();
   }
@@ -124,9 +146,9 @@ export class UwsExchange implements Exchange {
   /** uWS's onAborted: the connection is gone, by the client, by uWS's own refusal or by `#close`. */
   aborted(): void {
     this.#res = null;
-    this.#isReading = false;
-    this.#deadline?.cancel();
-    this.#reader?.release();
+    this.#lingering?.cancel();
+    this.#endSending();
+    this.#endReading();
     if (!this.open) return;
     this.open = false;
     guarded(this, () => this.#front.gone(this));
@@ -146,14 +168,28 @@ export class UwsExchange implements Exchange {
       this.#fail("body_too_large");
     } else if (isLast) {
       this.#isReading = false;
+      this.#transfers.delete(this);
       this.#front.body(this, this.#reader!.finish());
     }
   }
 
-  #fail(code: ErrorCode): void {
+  #fail(code: ErrorCode, why = "the body broke off"): void {
+    this.#endReading();
+    if (this.open) this.#front.bodyFailed(this, code, why);
+  }
+
+  /** The body is not needed any more. */
+  #endReading(): void {
+    if (this.#reader === null) return;
     this.#isReading = false;
-    this.#reader?.release();
-    if (this.open) this.#front.bodyFailed(this, code);
+    this.#transfers.delete(this);
+    this.#reader.release();
+  }
+
+  #endSending(): void {
+    if (this.#sending === null) return;
+    this.#transfers.delete(this);
+    this.#sending.end();
   }
 
   #writeHead(res: UwsResponse, answer: Answer): void {
@@ -183,9 +219,9 @@ export class UwsExchange implements Exchange {
       this.#res = null;
     } else {
       const bytes = asBytes(body);
-      const [, isDone] = res.tryEnd(bytes, bytes.length);
+      const [, isDone] = this.#offer(res, bytes, 0, bytes.length);
       if (isDone) this.#res = null;
-      else this.#writeRest(res, bytes, bytes.length);
+      else this.#writeRest(res, bytes, bytes.length, answer.unsent);
     }
   }
 
@@ -212,24 +248,39 @@ export class UwsExchange implements Exchange {
     } else {
       res.writeHeader("Connection", "close");
       const bytes = asBytes(body);
-      res.tryEnd(bytes.subarray(0, length - 1), length);
-      this.#writeRest(res, bytes, length + 1);
+      this.#offer(res, bytes.subarray(0, length - 1), 0, length);
+      this.#writeRest(res, bytes, length + 1, answer.unsent);
+    }
+  }
+
+  /** Writes as much of an answer's bytes from `begin` on as uWS takes now. Whether it took all, and has ended it. */
+  #offer(res: UwsResponse, bytes: Uint8Array, begin: number, total: number): [boolean, boolean] {
+    const pieceBytes = this.#options.tls === undefined ? bytes.length : TLS_PIECE_BYTES;
+    for (;;) {
+      const at = res.getWriteOffset() - begin;
+      const [isTaken, isDone] = res.tryEnd(bytes.subarray(at, at + pieceBytes), total);
+      if (!isTaken || isDone || at + pieceBytes >= bytes.length) return [isTaken, isDone];
     }
   }
 
   /**
-   * Copies what uWS has not taken and writes it as the client takes it, until the write deadline. A total of more than
+   * Copies what uWS has not taken and writes it as the client takes it, while that makes progress. A total of more than
    * the bytes there are: ours to close.
    */
-  #writeRest(res: UwsResponse, bytes: Uint8Array, total: number): void {
+  #writeRest(res: UwsResponse, bytes: Uint8Array, total: number, holder: UnsentAnswers | null): void {
     const begin = res.getWriteOffset();
     const rest = ownBytes(bytes.subarray(begin));
     const isOursToClose = total > bytes.length;
-    this.#deadline = after(this.#options.writeMs, () => this.#close());
+    const sending = new Sending(rest.length, begin, holder, this.#options, () => this.#close());
+    this.#sending = sending;
+    this.#transfers.add(this);
     const write = (): boolean => {
-      const [isTaken] = res.tryEnd(rest.subarray(res.getWriteOffset() - begin), total);
-      if (!isTaken) return false;
-      this.#deadline!.cancel();
+      const [isTaken] = this.#offer(res, rest, begin, total);
+      if (!isTaken) {
+        sending.took(res.getWriteOffset() - begin - sending.taken);
+        return false;
+      }
+      this.#endSending();
       if (isOursToClose) setImmediate(() => this.#finish());
       else this.#res = null;
       return true;
@@ -249,7 +300,7 @@ export class UwsExchange implements Exchange {
   #finish(): void {
     if (this.#isLingering) return;
     this.#isLingering = this.#isBodyPending;
-    if (this.#isLingering) this.#deadline = after(LINGER_MS, () => this.#close());
+    if (this.#isLingering) this.#lingering = after(LINGER_MS, () => this.#close());
     else this.#close();
   }
 }

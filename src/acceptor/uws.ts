@@ -13,7 +13,8 @@
 // - a request that comes while another is being answered closes the connection: pipelined requests are never served.
 // - trailers end in 505; chunk extensions are read as a longer chunk, so the body never gets whole (408). Its chunk
 //   parser is lax, which is why the connection is closed after each chunked request.
-// - idle connections are closed after 8 to 14 s, whatever `idleMs` says: there is no setting for that.
+// - idle connections and heads that come slowly are closed after 8 to 14 s, whatever `idleMs` says: there is no setting
+//   for that. So would bodies be below 16 KiB/s, and answers that are taken slowly, but for uws-transfers.ts.
 
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js";
 import { createHash } from "node:crypto";
@@ -33,6 +34,7 @@ import {
 import { judge } from "./gate.ts";
 import { guarded, UwsExchange, type UwsResponse } from "./uws-exchange.ts";
 import { nativeFile, supportedPlatforms } from "./uws-platform.ts";
+import { Transfers } from "./uws-transfers.ts";
 
 /** uWS keeps a head that arrives in pieces in a buffer of this size (its default of 4 KiB is below our limit). */
 const HEAD_BUFFER_BYTES = 2 * HEAD_BYTES_MAX;
@@ -94,6 +96,7 @@ class UwsAcceptor implements Acceptor {
   readonly #options: AcceptorOptions;
   readonly #front: Front;
   readonly #head = new Head();
+  readonly #transfers = new Transfers();
   readonly #addHeader = (name: string, value: string): void => this.#head.add(name, value);
   #listenSocket: us_listen_socket | null = null;
   /** Of the unix socket that this acceptor made. */
@@ -164,7 +167,7 @@ class UwsAcceptor implements Acceptor {
 
   /** uWS's handler. `req` dies when it returns. */
   #serve(res: HttpResponse, req: HttpRequest): void {
-    const exchange = new UwsExchange(res as UwsResponse, this.#options, this.#front);
+    const exchange = new UwsExchange(res as UwsResponse, this.#options, this.#front, this.#transfers);
     res.onAborted(() => exchange.aborted());
     guarded(exchange, () => {
       const head = this.#head;

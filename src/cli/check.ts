@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { assertAdminAddress } from "../admin/auth.ts";
-import type { NodeConfig, Policy, ServiceConfig } from "../config/config.ts";
+import { type NodeConfig, nodeTable, type Policy, type ServiceConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { asFrenezuloError, FrenezuloError, reasonOf } from "../errors.ts";
 import { Modules } from "../modules/modules.ts";
@@ -33,7 +33,7 @@ export const check: Command = {
 async function findingsOf(file: string | undefined): Promise<Finding[]> {
   const { config, warnings } = await loadConfig({ file, flags: {}, env: process.env, cwd: process.cwd() });
   const findings: Finding[] = warnings.map((text) => ({ about: "environment", level: "warning", text }));
-  findings.push(nodeFinding(config), ...policyWarnings("defaults", config.defaults));
+  findings.push(nodeFinding(config), ...listenWarnings(config.listen), ...policyWarnings("defaults", config.defaults));
   if (config.services.size === 0) return findings;
   const modules = new Modules({
     threads: 1,
@@ -95,6 +95,15 @@ async function bytesOf(source: string): Promise<Uint8Array> {
   return readFile(source.startsWith("file:") ? fileURLToPath(source) : source).catch((error: unknown) => {
     throw new FrenezuloError("source_failed", { why: reasonOf(error) }, { cause: error });
   });
+}
+
+/** What is set and cannot be honoured. */
+function listenWarnings({ http, idle_timeout }: NodeConfig["listen"]): Finding[] {
+  if (http !== "uws" || idle_timeout === nodeTable.listen.idle_timeout.initial()) return [];
+  const text =
+    "listen.idle_timeout: uWebSockets.js closes idle connections after 8 to 14 s whatever is set here; " +
+    'listen.http = "node" keeps to it.';
+  return [{ about: "node", level: "warning", text }];
 }
 
 /** What is allowed and may still not be what was meant (DECISIONS 5.4). */

@@ -49,7 +49,7 @@ export const policyTable = {
     table: int(32_768, [0, 100_000], "Entries of an instance's tables, all together; they live in the host's heap."),
     deadline: duration("5s", ["1ms", "24h"], "From begin to reply; beyond it 504, and the carrier is replaced."),
     start_deadline: duration("5s", ["1ms", "1h"], "Instantiation and start functions."),
-    queue_timeout: duration("5s", ["1ms", "24h"], "From admission to begin; beyond it 503."),
+    queue_timeout: duration("5s", ["1ms", "24h"], "From when a request is whole to its begin; beyond it 503."),
     body_in: size("1MiB", ["0B", "256MiB"], "A request's body; beyond it 413."),
     body_out: size("8MiB", ["0B", "256MiB"], "A reply's body; beyond it 502."),
     concurrency: int(64, [1, 100_000], "Requests that run or wait in a carrier at once."),
@@ -141,8 +141,15 @@ export const nodeTable = {
     http: oneOf("uws", ["uws", "node"], "The HTTP implementation: uWebSockets.js, or Node's own (portable, slower)."),
     connections: int(10_000, [1, million], "Connections at once on each listener; 3-6 KiB each, and a descriptor."),
     idle_timeout: duration("10s", ["1s", "1h"], "A kept connection without a request is closed after this."),
-    write_timeout: duration("30s", ["1s", "1h"], "A client that takes nothing of an answer for this long is cut off."),
-    body_timeout: duration("30s", ["1s", "1h"], "A request's body must be complete within this; else 408."),
+    write_idle: duration(
+      "30s",
+      ["1s", "1h"],
+      "Who takes nothing of an answer for this long is cut; how that is seen: docs/guide/operate.md.",
+    ),
+    write_timeout: duration("never", ["1s", "never"], "So is who has not taken all of it within this."),
+    body_idle: duration("30s", ["1s", "1h"], "A body of which nothing comes for this long gets 408."),
+    body_timeout: duration("never", ["1s", "never"], "So does one that is not complete within this."),
+    rate_min: size("1KiB", ["1B", "1GiB"], "Bytes a second; who is slower in the mean counts as standing still."),
     tls: {
       cert: optional(path(text("", filePath, "Certificate chain (PEM); with it and the key the listener speaks TLS."))),
       key: optional(path(text("", filePath, "Private key (PEM)."))),
@@ -175,11 +182,20 @@ export const nodeTable = {
   },
   limits: {
     in_flight: int(4_096, [1, million], "Requests in the node at once; beyond it 503."),
+    bodies: int(4_096, [1, million], "Request bodies that come in at once; beyond it 503. They count for it alone."),
     body_bytes: size(
       "64MiB",
       ["64KiB", "16GiB"],
       "Bytes of request bodies in memory at once; reading pauses above it.",
     ),
+    bodies_source: float(0.25, [0.01, 1], "Part of both for one address (IPv6: /64); behind a proxy, which is one: 1."),
+    bodies_service: float(0.5, [0.01, 1], "Part of both for one service."),
+    unsent_bytes: size(
+      "512MiB",
+      ["1MiB", "64GiB"],
+      "Bytes of answers that clients have not taken; beyond it requests wait, and the slowest clients are cut.",
+    ),
+    unsent_service: float(0.25, [0.01, 1], "Part of it for the answers of one service."),
     module_bytes: size(
       "32MiB",
       ["1KiB", "256MiB"],

@@ -11,6 +11,6 @@ export function isCrowdedOut({ ready }: Pool): boolean {
 /** True if requests have waited longer than they should, only for what others run, and no actor is coming. */
 export function isStarved(pool: Pool, nowMs: number): boolean {
   const oldest = pool.waiting[0];
-  if (oldest === undefined || nowMs - oldest.admittedMs < pool.policy.scale.pressure.wait) return false;
+  if (oldest === undefined || nowMs - oldest.readyMs < pool.policy.scale.pressure.wait) return false;
   return pool.ready.length >= pool.children && isCrowdedOut(pool);
 }

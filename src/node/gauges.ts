@@ -12,6 +12,7 @@ import type { Ledger } from "../requests/ledger.ts";
 import type { Router } from "../services/router.ts";
 import type { Service } from "../services/service.ts";
 import type { Supervision } from "../supervision/supervision.ts";
+import type { Room } from "./room.ts";
 
 export interface GaugeParts {
   readonly carriers: Carriers;
@@ -23,6 +24,7 @@ export interface GaugeParts {
   readonly log: Log;
   /** Requests that were refused before or instead of reaching a service, by error code. */
   readonly refused: ReadonlyMap<ErrorCode, number>;
+  readonly room: Room;
   readonly connections: () => number;
   /** Of guests. */
   readonly sockets: () => number;
@@ -33,11 +35,21 @@ type Counts = Iterable<readonly [Readonly<Record<string, string>>, number]>;
 
 export function registerGauges(metrics: Metrics, parts: GaugeParts): void {
   const { carriers, ledger, dispatch, actors, supervision, router, log } = parts;
+  const { arrivals, unsent } = parts.room;
   const byLabel = (label: string, counts: Iterable<readonly [string, number]>): Counts =>
     Array.from(counts, ([value, count]) => [{ [label]: value }, count] as const);
 
   metrics.gauge("in_flight", "Requests admitted and not answered.", () => ledger.size);
   metrics.gauge("queued", "Requests that wait for an actor on the main thread.", () => dispatch.queues.length);
+  metrics.gauge("bodies", "Bodies of requests that are coming in.", () => arrivals.all.count);
+  metrics.gauge("bodies_waiting", "Of these, those that wait for room.", () => arrivals.waiting);
+  metrics.gauge(
+    "body_bytes",
+    "Memory of requests' bodies that came in and are not answered.",
+    () => arrivals.all.bytes,
+  );
+  metrics.gauge("unsent_bytes", "Bytes of answers that clients have not taken.", () => unsent.bytes);
+  metrics.counter("unsent_cut_total", "Clients cut for taking their answers the slowest.", () => unsent.cut);
   metrics.gauge("connections", "Open connections of all listeners.", parts.connections);
   metrics.gauge(
     "guest_sockets",

@@ -1,31 +1,32 @@
 // The node's listeners: the public one, and one for admin where it has its own address.
-import type { Acceptor, AcceptorOptions, BodyBudget, Front, MakeAcceptor } from "../acceptor/contract.ts";
+import type { Acceptor, AcceptorOptions, Front, MakeAcceptor } from "../acceptor/contract.ts";
 import { makeNodeAcceptor } from "../acceptor/node-http.ts";
 import { makeUwsAcceptor } from "../acceptor/uws.ts";
 import type { Listener } from "../admin/contract.ts";
 import type { NodeConfig } from "../config/config.ts";
 import { FrenezuloError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
+import { type Room, roomOf } from "./room.ts";
 
 export interface ListenersParts {
-  readonly config: Pick<NodeConfig, "listen" | "admin">;
-  readonly bodyBudget: BodyBudget;
-  readonly makeFront: (listener: Listener) => Front;
+  readonly config: Pick<NodeConfig, "listen" | "admin" | "limits">;
+  readonly makeFront: (listener: Listener, room: Room) => Front;
   readonly log: Log;
 }
 
 export class Listeners {
   /** As they were bound. */
   readonly addresses: { listen: string; admin: string | null } = { listen: "", admin: null };
-  readonly #config: Pick<NodeConfig, "listen" | "admin">;
-  readonly #bodyBudget: BodyBudget;
-  readonly #makeFront: (listener: Listener) => Front;
+  readonly #config: Pick<NodeConfig, "listen" | "admin" | "limits">;
+  /** For bodies and answers, on all of them together. */
+  readonly room: Room;
+  readonly #makeFront: ListenersParts["makeFront"];
   readonly #log: Log;
   readonly #acceptors: Acceptor[] = [];
 
-  constructor({ config, bodyBudget, makeFront, log }: ListenersParts) {
+  constructor({ config, makeFront, log }: ListenersParts) {
     this.#config = config;
-    this.#bodyBudget = bodyBudget;
+    this.room = roomOf(config.limits);
     this.#makeFront = makeFront;
     this.#log = log;
   }
@@ -64,14 +65,14 @@ export class Listeners {
       address,
       connectionsMax: listen.connections,
       idleMs: listen.idle_timeout,
-      writeMs: listen.write_timeout,
-      bodyMs: listen.body_timeout,
-      bodyBudget: this.#bodyBudget,
+      writePace: { idleMs: listen.write_idle, rateMin: listen.rate_min, totalMs: listen.write_timeout },
+      bodyPace: { idleMs: listen.body_idle, rateMin: listen.rate_min, totalMs: listen.body_timeout },
+      ...this.room,
     };
   }
 
   async #open(listener: Listener, options: AcceptorOptions): Promise<string> {
-    const acceptor = this.#make(options, this.#makeFront(listener));
+    const acceptor = this.#make(options, this.#makeFront(listener, this.room));
     this.#acceptors.push(acceptor);
     return acceptor.listen();
   }

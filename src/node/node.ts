@@ -1,7 +1,6 @@
 // Puts a node together: store, carriers, services, acceptors, in the order in which they start, and drains it.
 import { availableParallelism } from "node:os";
 import { Pids } from "../../wire/pids.ts";
-import { BodyBudget } from "../acceptor/contract.ts";
 import { Admin } from "../admin/admin.ts";
 import type { AuthOptions, ListenAddress } from "../admin/auth.ts";
 import type { ReloadResult, Verbs } from "../admin/verbs.ts";
@@ -240,8 +239,7 @@ class Node implements Verbs, RunningNode {
     };
     return new Listeners({
       config: this.#config,
-      bodyBudget: new BodyBudget(limits.body_bytes),
-      makeFront: (listener) => new NodeFront({ listener, ...front }),
+      makeFront: (listener, { arrivals }) => new NodeFront({ listener, arrivals, ...front }),
       log: this.#log,
     });
   }
@@ -256,6 +254,7 @@ class Node implements Verbs, RunningNode {
       router: this.#router,
       log: this.#log,
       refused: this.#refused,
+      room: this.#listeners.room,
       connections: () => this.#listeners.connections,
       sockets: () => this.#processes.networking.sockets,
       environments: this.#processes.environments,

@@ -3,6 +3,7 @@
 // Nothing is answered inside an acceptor's handler (contract.ts): what can be answered at once goes out in the next
 // turn of the loop.
 
+import type { Arrivals } from "../acceptor/arrivals.ts";
 import { Answer, type Exchange, type Front, type Head, type Refusal } from "../acceptor/contract.ts";
 import type { Admin } from "../admin/admin.ts";
 import type { AdminHead, AdminResponse, Listener } from "../admin/contract.ts";
@@ -18,6 +19,8 @@ export interface FrontOptions {
   readonly listener: Listener;
   /** Requests in the node at once. */
   readonly inFlightMax: number;
+  /** Requests whose bodies are coming in have a limit of their own. */
+  readonly arrivals: Arrivals;
   readonly router: Router<Service>;
   readonly ledger: Ledger;
   readonly dispatch: Dispatch;
@@ -56,7 +59,7 @@ export class NodeFront implements Front {
   }
 
   head(head: Head, exchange: Exchange): void {
-    const { listener, router, ledger, requestIds, inFlightMax } = this.#options;
+    const { listener, router, ledger, requestIds } = this.#options;
     const requestId = head.requestIdIndex < 0 ? requestIds.next() : (head.values[head.requestIdIndex] as string);
     const segment = firstSegment(head.path);
     if (segment === ADMIN_SEGMENT || listener === "admin") {
@@ -75,7 +78,7 @@ export class NodeFront implements Front {
       return;
     }
     const nowMs = performance.now();
-    const refused = ledger.size >= inFlightMax ? nodeBusy(inFlightMax) : null;
+    const refused = this.#isBusy(0) ? this.#nodeBusy() : null;
     const ticket = refused === null ? service.breaker.allow(nowMs) : 0;
     if (ticket === 0) {
       this.#refuseLater(exchange, refused ?? breakerOpen(service, nowMs), service.prefix, requestId);
@@ -88,7 +91,7 @@ export class NodeFront implements Front {
       return;
     }
     request.keepHead(head);
-    exchange.readBody(service.pool.policy.limits.body_in);
+    exchange.readBody(service.pool.policy.limits.body_in, service.bodies);
   }
 
   refuse(refusal: Refusal, exchange: Exchange): void {
@@ -100,19 +103,22 @@ export class NodeFront implements Front {
     const { owner } = exchange;
     if (owner instanceof InFlight) {
       owner.body = body;
-      if (owner.isLarge) void this.#submitLarge(owner);
+      owner.readyMs = performance.now();
+      // It is one of those in flight by now.
+      if (this.#isBusy(1)) this.#failLater(owner, this.#nodeBusy());
+      else if (owner.isLarge) void this.#submitLarge(owner);
       else this.#submit(owner, null);
     } else if (owner instanceof AdminCall) this.#adminBody(exchange, owner, body);
   }
 
-  bodyFailed(exchange: Exchange, code: ErrorCode): void {
+  bodyFailed(exchange: Exchange, code: ErrorCode, why: string): void {
     const { owner } = exchange;
     if (owner instanceof InFlight) {
-      const { service } = owner.pool;
-      const limit = owner.pool.policy.limits.body_in;
-      this.#failLater(owner, new FrenezuloError(code, { service: service.prefix, limit, why: "the body broke off" }));
+      const details = { service: owner.pool.service.prefix, limit: owner.pool.policy.limits.body_in, why };
+      const options = code === "node_busy" ? { retryAfterSeconds: 1 } : {};
+      this.#failLater(owner, new FrenezuloError(code, details, options));
     } else if (owner instanceof AdminCall) {
-      const details = { service: "this route", limit: owner.bodyBytesMax, why: "the body broke off" };
+      const details = { service: "this route", limit: owner.bodyBytesMax, why };
       this.#refuseLater(exchange, new FrenezuloError(code, details), null, owner.head.requestId, true);
     }
   }
@@ -121,6 +127,17 @@ export class NodeFront implements Front {
     const { owner } = exchange;
     exchange.owner = null;
     if (owner instanceof InFlight) this.#options.dispatch.abandon(owner);
+  }
+
+  /** True if there are as many requests as may be, beside so many. */
+  #isBusy(apart: number): boolean {
+    const { ledger, arrivals, inFlightMax } = this.#options;
+    return ledger.size - arrivals.all.count - apart >= inFlightMax;
+  }
+
+  #nodeBusy(): FrenezuloError {
+    const why = `${this.#options.inFlightMax} requests are in flight (limits.in_flight)`;
+    return new FrenezuloError("node_busy", { why }, { retryAfterSeconds: 1 });
   }
 
   #submit(request: InFlight, head: Head | null): void {
@@ -180,7 +197,7 @@ export class NodeFront implements Front {
     const owner = new AdminCall(call, decision.bodyBytesMax);
     exchange.owner = owner;
     if (head.bodyBytes === 0) this.#adminBody(exchange, owner, new Uint8Array(0));
-    else exchange.readBody(decision.bodyBytesMax);
+    else exchange.readBody(decision.bodyBytesMax, null);
   }
 
   #adminBody(exchange: Exchange, { head }: AdminCall, body: Uint8Array): void {
@@ -199,11 +216,6 @@ export class NodeFront implements Front {
     answer.close = closes || this.#options.ledger.isDraining;
     exchange.answer(answer);
   }
-}
-
-function nodeBusy(inFlightMax: number): FrenezuloError {
-  const why = `${inFlightMax} requests are in flight (limits.in_flight)`;
-  return new FrenezuloError("node_busy", { why }, { retryAfterSeconds: 1 });
 }
 
 function breakerOpen(service: Service, nowMs: number): FrenezuloError {

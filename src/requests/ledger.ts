@@ -63,6 +63,7 @@ export class Ledger {
       request.exchange = null;
       request.isAnswered = true;
       exchange.owner = null;
+      answer.unsent = request.pool.service.unsent;
       if (this.isDraining) answer.close = true;
       const micros = (nowMs - request.admittedMs) * 1000;
       request.pool.service.metrics.record(answer.status, micros);

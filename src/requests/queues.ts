@@ -36,7 +36,7 @@ export class Queues {
     if (!pool.hasQueueRoom) return false;
     pool.waiting.push(request);
     this.#add(request);
-    this.#events.wantActor(pool);
+    this.#wantActor(pool);
     return true;
   }
 
@@ -72,11 +72,11 @@ export class Queues {
   timeOut(nowMs: number): boolean {
     for (const pool of [...this.#pools]) {
       const limitMs = pool.policy.limits.queue_timeout;
-      while (pool.waiting.length > 0 && nowMs - (pool.waiting[0] as InFlight).admittedMs >= limitMs) {
+      while (pool.waiting.length > 0 && nowMs - (pool.waiting[0] as InFlight).readyMs >= limitMs) {
         this.failTimedOut(pool.waiting.shift() as InFlight);
       }
       this.pump(pool);
-      if (pool.waiting.length > 0) this.#events.wantActor(pool);
+      if (pool.waiting.length > 0) this.#wantActor(pool);
     }
     return this.#pools.size > 0;
   }
@@ -86,15 +86,7 @@ export class Queues {
       this.#ledger.finish(request);
       return;
     }
-    const { pool } = request;
-    const service = pool.service.prefix;
-    const { retryAfterSeconds, lastStartFailure: why } = pool;
-    // Where no actor could be started, that is what the client should learn.
-    const hasNoActor = pool.ready.length === 0 && why !== null;
-    const error = hasNoActor
-      ? new FrenezuloError("cannot_start", { service, why }, { retryAfterSeconds })
-      : new FrenezuloError("queue_timeout", { service, ms: pool.policy.limits.queue_timeout }, { retryAfterSeconds });
-    this.#ledger.fail(request, error);
+    this.#ledger.fail(request, timedOut(request.pool));
   }
 
   /** Fails every request that waits in a pool. */
@@ -113,9 +105,28 @@ export class Queues {
     this.pump(to);
   }
 
+  /** No actor helps while its clients do not take what they have got. */
+  #wantActor(pool: Pool): void {
+    if (!pool.service.unsent.isFull) this.#events.wantActor(pool);
+  }
+
   #add(request: InFlight): void {
     request.stage = "waiting";
     this.#pools.add(request.pool);
     this.#events.waits();
   }
+}
+
+/** What the client should learn: why no actor became free. */
+function timedOut(pool: Pool): FrenezuloError {
+  const { retryAfterSeconds, lastStartFailure } = pool;
+  const { prefix: service, unsent } = pool.service;
+  if (unsent.isFull) {
+    const why = `clients of service ${service} have not taken ${unsent.bytes} bytes of answers (limits.unsent_bytes)`;
+    return new FrenezuloError("node_busy", { why }, { retryAfterSeconds });
+  }
+  if (pool.ready.length === 0 && lastStartFailure !== null) {
+    return new FrenezuloError("cannot_start", { service, why: lastStartFailure }, { retryAfterSeconds });
+  }
+  return new FrenezuloError("queue_timeout", { service, ms: pool.policy.limits.queue_timeout }, { retryAfterSeconds });
 }

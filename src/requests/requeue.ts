@@ -31,7 +31,7 @@ export class Requeue {
   timeOut(actor: Actor, nowMs: number): void {
     const limitMs = actor.pool.policy.limits.queue_timeout;
     for (const request of [...actor.sent]) {
-      if (nowMs - request.admittedMs < limitMs) return;
+      if (nowMs - request.readyMs < limitMs) return;
       if (!request.takeBack(actor.carrier as Carrier)) continue; // it has begun: its deadline counts
       actor.remove(request);
       request.stage = "waiting";

@@ -3,7 +3,9 @@
 import type { Breaker } from "../../supervisors/breaker.ts";
 import { Peak, reapable } from "../../supervisors/reaping.ts";
 import type { Exit } from "../../wire/exits.ts";
+import { Share } from "../acceptor/arrivals.ts";
 import type { Exchange } from "../acceptor/contract.ts";
+import { UnsentAnswers } from "../acceptor/unsent.ts";
 import type { Carrier } from "../carriers/carrier.ts";
 import type { Policy } from "../config/config.ts";
 import { remove } from "../lists.ts";
@@ -26,6 +28,10 @@ export class Service {
   readonly pools = new Set<Pool>();
   /** Admitted requests that have not ended. */
   inFlight = 0;
+  /** Its part of the bodies that are coming in. */
+  readonly bodies = new Share();
+  /** What its clients have not taken of their answers. */
+  readonly unsent = new UnsentAnswers();
   restarts = 0;
 
   constructor(prefix: string, origin: Origin, breaker: Breaker, metrics: ServiceMetrics) {
@@ -189,9 +195,9 @@ export class Pool {
     return this.needsDedicated || (isAuto && (this.isHot || this.ready.some(({ lingers }) => lingers)));
   }
 
-  /** True if one more request may be put into a ring. */
+  /** True if one more request may be put into a ring: not while its clients take too little of what they have got. */
   get hasPermit(): boolean {
-    return this.permits < this.policy.limits.concurrency;
+    return this.permits < this.policy.limits.concurrency && !this.service.unsent.isFull;
   }
 
   /**
@@ -227,7 +233,7 @@ export class Pool {
   /** Puts a request that had not begun back in front, where its age belongs. */
   requeue(request: InFlight): void {
     let at = 0;
-    while (at < this.waiting.length && (this.waiting[at] as InFlight).admittedMs <= request.admittedMs) at++;
+    while (at < this.waiting.length && (this.waiting[at] as InFlight).readyMs <= request.readyMs) at++;
     this.waiting.splice(at, 0, request);
   }
 
@@ -311,6 +317,10 @@ export class InFlight extends Envelope {
   isAnswered = false;
   /** performance.now() at admission. ms */
   readonly admittedMs: number;
+  /**
+   * performance.now() when it was whole: a body that is still coming in waits for its client and not for an actor. ms
+   */
+  readyMs: number;
   /** What the service's breaker gave for it; its result goes back under it. */
   ticket = 0;
 
@@ -320,6 +330,7 @@ export class InFlight extends Envelope {
     this.pool = pool;
     this.isIdempotent = method !== "POST" && method !== "PATCH";
     this.admittedMs = nowMs;
+    this.readyMs = nowMs;
   }
 
   /** Its service may have been replaced while its body came in or it waited: the pool that takes requests now. */

@@ -9,7 +9,7 @@ import type { Pool } from "../services/service.ts";
 export function wantedActor(pool: Pool, nowMs: number): Scaling {
   const { min, max, pressure } = pool.policy.scale;
   const oldest = pool.ready.length < pool.children ? undefined : pool.waiting[0];
-  const waitedMs = oldest === undefined ? 0 : nowMs - oldest.admittedMs;
+  const waitedMs = oldest === undefined ? 0 : nowMs - oldest.readyMs;
   const inFlight = Math.min(pool.permits, pool.ready.length);
   const load = {
     residents: pool.children - pool.burstIds.size,

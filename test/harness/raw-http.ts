@@ -36,13 +36,14 @@ export class RawClient {
     });
   }
 
-  /** `address` as an acceptor's listen gives it. With `tls` any certificate will do. */
-  static open(address: string, options: { readonly tls?: boolean } = {}): Promise<RawClient> {
+  /** `address` as an acceptor's listen gives it. With `tls` any certificate will do. `from`: its own address. */
+  static open(address: string, options: { readonly tls?: boolean; readonly from?: string } = {}): Promise<RawClient> {
     const target = address.startsWith("unix:")
       ? { path: address.slice(5) }
       : {
           host: address.slice(0, address.lastIndexOf(":")).replace(/[[\]]/g, ""),
           port: Number(/\d+$/.exec(address)![0]),
+          ...(options.from === undefined ? {} : { localAddress: options.from }),
         };
     return new Promise((resolve, reject) => {
       const socket = options.tls ? connectTls({ ...target, rejectUnauthorized: false }) : connect(target);

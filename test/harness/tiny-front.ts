@@ -1,10 +1,10 @@
 // A front for tests of the acceptors alone: keeps a record of every request and of what the acceptor told about it.
 import { afterEach } from "vitest";
+import { Arrivals, Share } from "../../src/acceptor/arrivals.ts";
 import {
   type Acceptor,
   type AcceptorOptions,
   Answer,
-  BodyBudget,
   type Exchange,
   type Front,
   type Head,
@@ -12,9 +12,10 @@ import {
   type Refusal,
 } from "../../src/acceptor/contract.ts";
 import { makeNodeAcceptor } from "../../src/acceptor/node-http.ts";
+import type { PaceLimits } from "../../src/acceptor/pace.ts";
+import { Unsent } from "../../src/acceptor/unsent.ts";
 import { loadUws, makeUwsAcceptor } from "../../src/acceptor/uws.ts";
 import { type ErrorCode, errorTable } from "../../src/errors.ts";
-import { PATIENCE_MS } from "./patience.ts";
 
 /** One request as the acceptor handed it over. */
 export interface Seen {
@@ -38,6 +39,7 @@ export class TinyFront implements Front {
   /** What must never happen, in words. */
   readonly faults: string[] = [];
   bodyMax = 1024 * 1024;
+  readonly bodies = new Share();
   /** Called in a turn of its own when the request is whole. */
   respond: (seen: Seen) => void = (seen) => this.answer(seen, new Answer().reset(200), seen.body ?? "");
   /** Called within `head`. */
@@ -55,7 +57,7 @@ export class TinyFront implements Front {
     this.seen.push(seen);
     this.onHead(seen);
     if (head.bodyBytes === 0) setImmediate(() => this.respond(seen));
-    else exchange.readBody(this.bodyMax);
+    else exchange.readBody(this.bodyMax, this.bodies);
     this.#wake();
   }
 
@@ -140,20 +142,19 @@ export interface Under {
 }
 
 const opened: Under[] = [];
+const MIB = 1024 * 1024;
+/** For tests that are not about it. */
+const pace: PaceLimits = { idleMs: 30_000, rateMin: 1024, totalMs: Number.POSITIVE_INFINITY };
 
 /** Starts an acceptor on a free port; `closeAll` ends it. */
 export async function start(make: MakeAcceptor, options: Partial<AcceptorOptions> = {}): Promise<Under> {
   const front = new TinyFront();
   const acceptor = make(
     {
-      ...{
-        address: "127.0.0.1:0",
-        connectionsMax: 1000,
-        idleMs: PATIENCE_MS,
-        writeMs: PATIENCE_MS,
-        bodyMs: PATIENCE_MS,
-      },
-      ...{ bodyBudget: new BodyBudget(64 * 1024 * 1024), ...options },
+      ...{ address: "127.0.0.1:0", connectionsMax: 1000, idleMs: 30_000, writePace: pace, bodyPace: pace },
+      arrivals: new Arrivals({ count: 1000, bytes: 64 * MIB, sourceShare: 1, serviceShare: 1 }),
+      unsent: new Unsent({ bytes: 512 * MIB, serviceShare: 1 }),
+      ...options,
     },
     front,
   );

@@ -156,7 +156,9 @@ describe.each(acceptors)("the %s acceptor", (name, make) => {
     });
 
     it("cuts a client that does not read its answer, at the deadline", async () => {
-      const { front, acceptor, address } = await start(make, { writeMs: 300 });
+      const { front, acceptor, address } = await start(make, {
+        writePace: { idleMs: 300, rateMin: 1024 ** 3, totalMs: Number.POSITIVE_INFINITY },
+      });
       const body = new Uint8Array(64 * 1024 * 1024);
       for (const close of [false, true]) {
         front.respond = (seen) => {
@@ -176,8 +178,10 @@ describe.each(acceptors)("the %s acceptor", (name, make) => {
       }
     });
 
-    it("cuts a client that reads a little at a time, at the same deadline", async () => {
-      const { front, acceptor, address } = await start(make, { writeMs: 500 });
+    it("cuts a client that reads less than the least rate", async () => {
+      const { front, acceptor, address } = await start(make, {
+        writePace: { idleMs: 500, rateMin: 1024 ** 3, totalMs: Number.POSITIVE_INFINITY },
+      });
       front.respond = (seen) => front.answer(seen, new Answer().reset(200), new Uint8Array(64 * 1024 * 1024));
       const client = await RawClient.open(address);
       client.send(get("/x"));
@@ -206,7 +210,10 @@ describe.each(acceptors)("the %s acceptor", (name, make) => {
 
     it("closes connections in each of the idle states", async () => {
       // uWS has its own 10 to 14 s and no setting; the time of the node acceptor is ours.
-      const { front, acceptor, address } = await start(make, { idleMs: 2000, bodyMs: 2000 });
+      const { front, acceptor, address } = await start(make, {
+        idleMs: 300,
+        bodyPace: { idleMs: 300, rateMin: 1024, totalMs: 60_000 },
+      });
       const silent = await RawClient.open(address);
       const partial = await RawClient.open(address);
       partial.send("GET /partial HTTP/1.1\r\nHost: a\r\nX-");

@@ -1,6 +1,7 @@
 // Covers src/acceptor: one table of behaviour over both implementations.
 import { describe, expect, it } from "vitest";
-import { Answer, BodyBudget } from "../../src/acceptor/contract.ts";
+import { type Arrival, Arrivals, Share } from "../../src/acceptor/arrivals.ts";
+import { Answer } from "../../src/acceptor/contract.ts";
 import { RawClient, valuesOf } from "../harness/raw-http.ts";
 import { acceptors, closeAfterEach, start } from "../harness/tiny-front.ts";
 
@@ -209,7 +210,7 @@ describe.each(acceptors)("the %s acceptor", (name, make) => {
     });
 
     it("that are late get 408", async () => {
-      const { front, address } = await start(make, { bodyMs: 100 });
+      const { front, address } = await start(make, { bodyPace: { idleMs: 100, rateMin: 1024, totalMs: 60_000 } });
       const client = await RawClient.open(address);
       client.send(`POST /x HTTP/1.1\r\n${HOST}Content-Length: 10\r\n\r\n12345`);
       expect((await client.answer())!.status).toBe(408);
@@ -230,38 +231,39 @@ describe.each(acceptors)("the %s acceptor", (name, make) => {
     });
 
     it("wait while the node's budget for bodies is full, and go on in turn", async () => {
-      const bodyBudget = new BodyBudget(1000);
-      const { front, address } = await start(make, { bodyBudget });
-      bodyBudget.take(1000);
+      const arrivals = new Arrivals({ count: 10, bytes: 1000, sourceShare: 1, serviceShare: 1 });
+      const { front, address } = await start(make, { arrivals });
+      // It is the first, which may go beyond.
+      const other = (arrivals.enter("", new Share()) as Arrival).begin({ pause: () => {}, resume: () => {} });
+      other.take(1000);
       const clients = await Promise.all([1, 2, 3].map(() => RawClient.open(address)));
       for (const client of clients) client.send(`POST /x HTTP/1.1\r\n${HOST}Content-Length: 800\r\n\r\n`);
       await front.until(() => front.seen.length === 3);
-      expect(bodyBudget.waiting.size).toBe(3);
+      expect([arrivals.all.count, arrivals.waiting]).toEqual([4, 3]);
       for (const client of clients) client.send("a".repeat(800));
-      bodyBudget.give(1000);
-      expect(bodyBudget.bytes).toBeLessThanOrEqual(1600);
+      other.release();
       for (const client of clients) expect((await client.answer())!.body.length).toBe(800);
-      expect([bodyBudget.bytes, bodyBudget.waiting.size]).toEqual([0, 0]);
+      expect([arrivals.all.bytes, arrivals.all.count, arrivals.waiting]).toEqual([0, 0, 0]);
       for (const client of clients) client.destroy();
     });
 
     it("give their budget back however the request ends", async () => {
-      const bodyBudget = new BodyBudget(1_000_000);
-      const { front, address } = await start(make, { bodyBudget });
-      const impatient = await start(make, { bodyBudget, bodyMs: 150 });
-      front.bodyMax = impatient.front.bodyMax = 5000;
+      const arrivals = new Arrivals({ count: 10, bytes: 1_000_000, sourceShare: 1, serviceShare: 1 });
+      const bodyPace = { idleMs: 150, rateMin: 1024, totalMs: 60_000 };
+      const { front, address } = await start(make, { arrivals, bodyPace });
+      front.bodyMax = 5000;
       const aborted = await RawClient.open(address);
       aborted.send(`POST /aborted HTTP/1.1\r\n${HOST}Content-Length: 4000\r\n\r\nabc`);
       await front.until(() => front.seen.length === 1);
-      expect(bodyBudget.bytes).toBe(4000);
+      expect(arrivals.all.count).toBe(1);
       aborted.destroy();
-      const late = await RawClient.open(impatient.address);
+      const late = await RawClient.open(address);
       late.send(`POST /late HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`);
       const large = await RawClient.open(address);
       expect((await large.request(chunked("/large", ["a".repeat(6000)])))!.status).toBe(413);
       expect((await late.answer())!.status).toBe(408);
       await front.until(() => front.seen[0]!.goneCount === 1);
-      expect(bodyBudget.bytes).toBe(0);
+      expect([arrivals.all.bytes, arrivals.all.count, front.bodies.bytes, front.bodies.count]).toEqual([0, 0, 0, 0]);
     });
 
     it("come after a 100 where the client expects one", async () => {

@@ -49,7 +49,7 @@ describe.each(acceptors.map(([name]) => name))("over %s", (http) => {
       dead: { source: guestPath("start-trap"), backoff: { min: "50ms" }, max_restarts: 2 },
       breaking: { source: guestPath("hostile"), backoff: { min: "10m", max: "10m" }, breaker: { window: "1h" } },
     };
-    node = await NodeProcess.start({ http, config: { listen: { body_timeout: "1s" }, services } });
+    node = await NodeProcess.start({ http, config: { listen: { body_idle: "1s" }, services } });
   });
 
   afterAll(async () => {

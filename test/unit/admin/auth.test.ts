@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sourceOf } from "../../../src/acceptor/source.ts";
 import { type AuthOptions, assertAdminAddress, isLoopback } from "../../../src/admin/auth.ts";
-import { DELAY_MS, DELAYED_MAX, FAILURES_MAX, sourceOf, Throttle, WINDOW_MS } from "../../../src/admin/throttle.ts";
+import { DELAY_MS, DELAYED_MAX, FAILURES_MAX, Throttle, WINDOW_MS } from "../../../src/admin/throttle.ts";
 import { readTokenFile } from "../../../src/config/token-file.ts";
 import { FrenezuloError } from "../../../src/errors.ts";
 import {

@@ -156,7 +156,7 @@ describe("check", () => {
       /warning services\.many: state = "kept" with scale\.max = 2: each of the actors has a state of its own/,
     );
     expect(well.out).toMatch(/warning services\.many: .*idle_timeout/);
-    expect(well.out).not.toMatch(/warning services\.good/);
+    expect(well.out).not.toMatch(/warning (services\.good|node)/);
     expect(well.code).toBe(0);
 
     writeFileSync(
@@ -178,6 +178,17 @@ describe("check", () => {
     ]);
     expect(findings[1]?.text).toContain("other.toml:5: ");
     expect(findings[3]?.text).toContain("sha256");
+  });
+
+  test("warns of what uWebSockets.js cannot honour", async () => {
+    for (const [http, isWarned] of [
+      ["uws", true],
+      ["node", false],
+    ] as const) {
+      writeFileSync(join(folder, "frenezulo.toml"), `[listen]\nhttp = "${http}"\nidle_timeout = "1m"\n`);
+      const { code, out } = await run(["check"]);
+      expect([code, /warning node: listen\.idle_timeout: uWebSockets\.js closes/.test(out)]).toEqual([0, isWarned]);
+    }
   });
 
   test("names the place of what is wrong in the file", async () => {
