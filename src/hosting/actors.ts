@@ -71,7 +71,7 @@ export class Actors implements ActorEvents {
       instancesMax,
       idle: () => this.#sweep.idle(),
       all: () => this.#actors.values(),
-      surplus: (actor) => this.#outcomes.surplus(actor),
+      makeWay: (actor) => this.#makeWay(actor),
     });
   }
 
@@ -79,7 +79,7 @@ export class Actors implements ActorEvents {
   open({ outcomes, dispatch }: ActorsPeers): void {
     this.#outcomes = outcomes;
     this.#dispatch = dispatch;
-    this.#sweep = new Sweep(this.#pools, this.#placement, outcomes);
+    this.#sweep = new Sweep(this.#pools, this.#placement, outcomes, (actor) => this.#makeWay(actor));
     this.#sweeper = setInterval(() => this.#sweep.run(performance.now()), SWEEP_MS);
   }
 
@@ -126,7 +126,7 @@ export class Actors implements ActorEvents {
     this.#outcomes.started(actor);
     this.#dispatch.addActor(actor);
     if (!pool.isHot || actor.carrier?.isShared) return;
-    for (const each of [...pool.ready]) if (each.carrier?.isShared) this.#outcomes.surplus(each);
+    for (const each of [...pool.ready]) if (each.carrier?.isShared) this.#makeWay(each);
   }
 
   /** Stops an actor in order: no new request, the running one ends. `stopped` tells when it has. */
@@ -136,7 +136,7 @@ export class Actors implements ActorEvents {
       this.#outcomes.stopped(id, generation);
       return;
     }
-    if (actor.state === "ready") {
+    if (actor.state === "ready" || actor.state === "leaving") {
       this.#dispatch.retire(actor);
       return;
     }
@@ -150,7 +150,7 @@ export class Actors implements ActorEvents {
   kill(id: string, generation: number): void {
     const actor = this.#actors.get(id);
     if (actor === undefined || actor.generation !== generation) return;
-    if (actor.state === "ready" || (actor.state === "stopping" && actor.isBusy)) {
+    if (actor.state === "ready" || (actor.isEnding && actor.isBusy)) {
       this.#dispatch.killActor(actor, { reason: "killed", text: "killed by its supervisor" }, "carrier_lost");
     } else if (this.#starting.has(actor.pid) && this.#mayKill(actor)) this.#carriers.kill(actor.carrier as Carrier);
     else this.stop(id, generation);
@@ -159,7 +159,7 @@ export class Actors implements ActorEvents {
   /** Its module has a light form now: actors in shared carriers that began without it make way for others. */
   renew(pool: Pool): void {
     for (const actor of [...pool.ready]) {
-      if (actor.carrier?.isShared && !actor.isLight && pool.policy.state === "fresh") this.#outcomes.surplus(actor);
+      if (actor.carrier?.isShared && !actor.isLight && pool.policy.state === "fresh") this.#makeWay(actor);
     }
   }
 
@@ -194,7 +194,8 @@ export class Actors implements ActorEvents {
   }
 
   actorIdle(actor: Actor): void {
-    void this.#finishStop(actor);
+    if (actor.state === "leaving") this.#outcomes.surplus(actor);
+    else void this.#finishStop(actor);
   }
 
   carrierGone(carrier: Carrier, why: string): void {
@@ -219,6 +220,20 @@ export class Actors implements ActorEvents {
   }
 
   // --- Inside. ---
+
+  /**
+   * An actor ends that nobody was told to stop: its requests have their deadlines for that, not the time of a shutdown.
+   */
+  #makeWay(actor: Actor): void {
+    if (!actor.isBusy) {
+      this.#outcomes.surplus(actor);
+      return;
+    }
+    if (actor.state !== "ready") return; // it ends already
+    actor.pool.leaving.add(actor);
+    actor.pool.burstIds.delete(actor.id);
+    this.#dispatch.retire(actor, "leaving");
+  }
 
   /** False if the carrier ended under it because of another service: then it needs another. @throws as it failed */
   async #startOn(actor: Actor, compiled: CompiledModule): Promise<boolean> {
@@ -283,6 +298,7 @@ export class Actors implements ActorEvents {
     actor.state = "gone";
     this.#placement.release(actor);
     actor.pool.actors.delete(actor);
+    actor.pool.leaving.delete(actor);
     if (actor.pool.actors.size === 0) {
       this.#pools.delete(actor.pool);
       // With requests that wait it is as busy as it was; else it begins again in shared carriers.

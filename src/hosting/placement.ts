@@ -20,8 +20,8 @@ export interface PlacementOptions {
   readonly idle: () => Iterable<Actor>;
   /** All actors. */
   readonly all: () => Iterable<Actor>;
-  /** An actor that should be stopped in order. */
-  readonly surplus: (actor: Actor) => void;
+  /** An actor that should end as soon as it has no request. */
+  readonly makeWay: (actor: Actor) => void;
 }
 
 interface Waiter {
@@ -158,7 +158,7 @@ export class Placement {
     if (this.#heldBy(pool.service) >= this.#options.shareMax) return;
     const oldest = idleLongest(
       this.#options.idle(),
-      ({ carrier, pool: its }) => carrier?.isShared === false && its.children > its.policy.scale.min,
+      ({ carrier, pool: its }) => carrier?.isShared === false && its.staying > its.policy.scale.min,
     );
     if (oldest !== null && nowMs - oldest.lastUsedMs >= IDLE_MS) {
       this.#giveUp(oldest);
@@ -173,7 +173,7 @@ export class Placement {
   #clear(carrier: Carrier): void {
     this.#shared.delete(carrier);
     this.#clearing.add(carrier);
-    for (const actor of [...this.#options.all()]) if (actor.carrier === carrier) this.#options.surplus(actor);
+    for (const actor of [...this.#options.all()]) if (actor.carrier === carrier) this.#options.makeWay(actor);
   }
 
   /** Places that will be free as soon as what they have now has ended. */
@@ -183,7 +183,7 @@ export class Placement {
 
   #giveUp(actor: Actor): void {
     this.#leaving.add(actor);
-    this.#options.surplus(actor);
+    this.#options.makeWay(actor);
   }
 
   #heldBy(service: Service): number {

@@ -12,5 +12,5 @@ export function isCrowdedOut({ ready }: Pool): boolean {
 export function isStarved(pool: Pool, nowMs: number): boolean {
   const oldest = pool.waiting[0];
   if (oldest === undefined || nowMs - oldest.admittedMs < pool.policy.scale.pressure.wait) return false;
-  return pool.ready.length >= pool.children && isCrowdedOut(pool);
+  return pool.ready.length >= pool.staying && isCrowdedOut(pool);
 }

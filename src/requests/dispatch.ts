@@ -117,9 +117,9 @@ export class Dispatch implements CarrierEvents {
     this.queues.pump(actor.pool);
   }
 
-  /** A ready actor takes no more requests; those it has not begun go to others. `actorIdle` tells when it has none. */
-  retire(actor: Actor): void {
-    actor.state = "stopping";
+  /** An actor takes no more requests; those it has not begun go to others. `actorIdle` tells when it has none. */
+  retire(actor: Actor, state: "leaving" | "stopping" = "stopping"): void {
+    actor.state = state;
     actor.pool.removeReady(actor);
     this.#carriers.drain();
     this.#requeue.takeBack(actor);
@@ -192,7 +192,7 @@ export class Dispatch implements CarrierEvents {
       this.#ledger.failGuest(request, exitError(exit.reason, text, service.prefix, policy.limits.memory), note);
     }
     this.#ledger.finish(request);
-    if (actor.state === "stopping" && !actor.isBusy) this.#actors.actorIdle(actor);
+    if (actor.isEnding && !actor.isBusy) this.#actors.actorIdle(actor);
     else if (actor.isBurst) this.#actors.burstDone(actor);
     if (exit.reason !== "normal" && actor.state === "ready") this.#actors.guestExited(actor, exit);
   }

@@ -36,8 +36,11 @@ export class Service {
   }
 }
 
-/** starting: not ready for requests yet; stopping: takes no more; gone. */
-export type ActorState = "starting" | "ready" | "stopping" | "gone";
+/**
+ * starting: not ready for requests yet; leaving: takes no more, and ends when it has none (the tree does not know);
+ * stopping: takes no more, and is killed when its policy's shutdown has passed; gone.
+ */
+export type ActorState = "starting" | "ready" | "leaving" | "stopping" | "gone";
 
 /** An actor as the main thread sees it. */
 export class Actor {
@@ -77,6 +80,11 @@ export class Actor {
     this.id = id;
     this.generation = generation;
     this.isBurst = isBurst;
+  }
+
+  /** True if it takes no more requests and ends when it has none. */
+  get isEnding(): boolean {
+    return this.state === "stopping" || this.state === "leaving";
   }
 
   /** True while it has a request. */
@@ -166,6 +174,8 @@ export class Pool {
   readonly burstIds = new Set<string>();
   /** Its actors in the supervision tree, those that wait out a backoff included. */
   children = 0;
+  /** Those of its actors that make way for others: they have requests to end, and take no more. */
+  readonly leaving = new Set<Actor>();
   lastStartFailure: string | null = null;
 
   constructor(service: Service, version: number, digest: string, policy: Policy) {
@@ -187,6 +197,23 @@ export class Pool {
   get wantsDedicated(): boolean {
     const isAuto = this.policy.placement === "auto";
     return this.needsDedicated || (isAuto && (this.isHot || this.ready.some(({ lingers }) => lingers)));
+  }
+
+  /** Its children without those that leave. */
+  get staying(): number {
+    return this.children - this.leaving.size;
+  }
+
+  /** How many may stay: one that leaves takes a place while it runs a request, and none for what only waits. */
+  get stayingMax(): number {
+    let max = this.policy.scale.max;
+    for (const { sent } of this.leaving) if (sent.length > 0) max--;
+    return max;
+  }
+
+  /** How many are missing of its minimum. */
+  get lacking(): number {
+    return Math.min(this.policy.scale.min, this.stayingMax) - this.staying;
   }
 
   /** True if one more request may be put into a ring. */
@@ -272,7 +299,7 @@ export class Pool {
   heatsUp(nowMs: number): boolean {
     const { placement, state } = this.policy;
     if (placement !== "auto" || state === "kept" || this.isQuarantined) return false;
-    const isSharing = this.ready.length === this.children && this.ready.some(({ carrier }) => carrier?.isShared);
+    const isSharing = this.ready.length === this.staying && this.ready.some(({ carrier }) => carrier?.isShared);
     if (this.isHot && !isSharing) return false;
     this.isHot = this.#heat.isHot(this.isHot, this.busyMs, this.service.metrics.requests, nowMs);
     return this.isHot && isSharing;
