@@ -86,6 +86,7 @@ const runtime = new Runtime({
   budget: new InstanceBudget(new Int32Array(data.bell), words),
   takeModule: (key) => inbox.takeModule(key),
   metric: (service, ...event) => metering.record(service ?? (running as GuestActor).spec.service, ...event),
+  onTurn: (environment) => Atomics.store(words, CONTROL.turnOf, environment),
   onExit,
   onOrphaned: (...args) => reports.orphaned(...args),
 });
@@ -220,6 +221,7 @@ function runLight({ spec }: GuestActor, bytes: Uint8Array, start: number, length
   const { seq, about: replyPid } = requests;
   const frame = { seq, replyPid, bytes, start, length };
   const task = lightRequest(runtime, pids, members.get(spec.pid) as ActorMembers, spec, frame);
+  task.process.onSeen = () => reports.seen(seq, spec.pid);
   runtime.scheduler.run(task);
   endedMs = performance.now();
   if (task.state !== "ended") {
@@ -280,7 +282,8 @@ function dropSqlite(): void {
 /** A process that failed by itself is told of, one whose end the main thread waits for, and a request's. */
 function onExit({ process, task }: Member, exit: Exit): void {
   if (task === null) return;
-  const isOwnFault = exit.reason === "trap" || exit.reason === "memory" || exit.reason === "exit";
+  const isOwnFault =
+    exit.reason === "trap" || exit.reason === "memory" || exit.reason === "exit" || exit.reason === "hogged";
   const { request } = task;
   if (request !== null) {
     const goesOn = runtime.goesOn(process, request.replyPid, process.replyPid === 0);

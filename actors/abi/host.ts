@@ -50,6 +50,8 @@ export const SLICE = 1_000_000;
 const CHECK_AGAIN = 50;
 /** A host call counts as no reduction, whatever it takes: after so many of them a light process's turn is timed. */
 const CALLS_A_LOOK = 16;
+/** A call that works on more than so many bytes, or messages × tags, is timed by the next one. */
+const LONG_CALL = 65_536;
 const TURN_MS = 2;
 const NO_WAIT = "it waits, or works for too long, in a function that a host function called";
 const NO_FUEL = "it has used all of its fuel";
@@ -183,13 +185,22 @@ export class Host {
     stack.reductions = CHECK_AGAIN;
   }
 
+  /** A host function does so much for this call: if it is much, the clock is looked at in the next. */
+  works(amount: number): void {
+    if (amount > LONG_CALL) this.#calls = CALLS_A_LOOK - 1;
+  }
+
   /** Ends the turn of a light process that spends it in host calls: the next loop head yields. */
   #look(): void {
     this.#calls = 0;
     const nowMs = performance.now();
     if (this.#lookedMs === 0) this.#lookedMs = nowMs;
     const stack = this.instance?.stack;
-    if (stack == null || this.isCalledBack || nowMs - this.#lookedMs < TURN_MS || stack.reductions <= 0) return;
+    if (stack == null || this.isCalledBack || nowMs - this.#lookedMs < TURN_MS) return;
+    if (stack.reductions <= 0) {
+      this.services.mayGoOn(this.process); // no loop head has come: it is asked here
+      return;
+    }
     this.process.fuelLeft += stack.reductions; // it has not used them
     stack.reductions = -1;
   }
@@ -217,7 +228,10 @@ export class Host {
 
   /** The running process's descriptors, made when they are first asked for. */
   files(): FileTable {
-    this.process.files ??= new FileTable(this.guest.preopens, this.fileBudget);
+    if (this.process.files === null) {
+      this.process.seen();
+      this.process.files = new FileTable(this.guest.preopens, this.fileBudget);
+    }
     return this.process.files;
   }
 
@@ -255,6 +269,7 @@ export class Host {
   /** Checks a range of guest memory and gives its start as an unsigned number. Traps outside. */
   range(pointer: number, length: number): number {
     const start = pointer >>> 0;
+    this.works(length >>> 0);
     if (start + (length >>> 0) > this.memory().length) {
       this.trap(`out of bounds: a host function was given ${length >>> 0} bytes at ${start}`);
     }

@@ -32,6 +32,8 @@ export interface RuntimeParts {
   readonly budget: InstanceBudget;
   /** A module that the main thread has sent under that name; undefined: none. */
   readonly takeModule: (key: string) => CarrierModule | undefined;
+  /** A process of that environment is about to have a turn. */
+  readonly onTurn: (environment: number) => void;
   /** A process of an environment has ended. */
   readonly onExit: (member: Member, exit: Exit) => void;
   /** The last process here of a request has ended: its own had without a reply, or the main thread had some made. */

@@ -9,20 +9,31 @@ export class Scheduler {
   readonly timers = new Timers();
   readonly #host: Host;
   readonly #onEnd: (task: Task, exit: Exit) => void;
+  readonly #onTurn: (task: Task) => void;
   /** Round robin: two lists, so that taking the first costs nothing. */
   #now: Task[] = [];
   #next = 0;
   #later: Task[] = [];
 
-  /** @param onEnd told of a task that has returned, trapped or must end */
-  constructor(host: Host, onEnd: (task: Task, exit: Exit) => void) {
+  /**
+   * @param onEnd told of a task that has returned, trapped or must end
+   * @param onTurn told of a task that is about to have a turn
+   */
+  constructor(host: Host, onEnd: (task: Task, exit: Exit) => void, onTurn: (task: Task) => void = () => {}) {
     this.#host = host;
     this.#onEnd = onEnd;
+    this.#onTurn = onTurn;
   }
 
   /** True if a process can run now. */
   get hasReady(): boolean {
     return this.#next < this.#now.length || this.#later.length > 0;
+  }
+
+  /** True if a process of another environment can run now. Costs as much as there are ready ones. */
+  hasReadyBeside(environment: number): boolean {
+    const isOther = ({ state, process }: Task): boolean => state === "ready" && process.environment !== environment;
+    return this.#later.some(isOther) || this.#now.slice(this.#next).some(isOther);
   }
 
   /** True if the next one blocks its thread when it waits. */
@@ -69,6 +80,7 @@ export class Scheduler {
     const host = this.#host;
     const { process, instance, guest } = host; // one that blocks the thread meanwhile
     task.state = "running";
+    this.#onTurn(task);
     const beganMs = task.request === null ? 0 : performance.now();
     const exit = task.run(host);
     if (task.request !== null) task.ranMs += performance.now() - beganMs;

@@ -29,6 +29,8 @@ export interface ActorsOptions {
   readonly log: Log;
   /** The compiled module of a pool: from the cache, or read and compiled now (part of a cold start). */
   readonly load: (pool: Pool) => Promise<CompiledModule>;
+  /** True if a pool's requests are light processes in a shared carrier. */
+  readonly givesWay: (pool: Pool, compiled: CompiledModule) => Promise<boolean>;
   /** What its processes are, of an actor that is to start in a carrier. */
   readonly environmentOf: (actor: Actor, carrier: Carrier, compiled: CompiledModule) => Promise<ActorEnvironment>;
   readonly sharedMax: number;
@@ -112,6 +114,7 @@ export class Actors implements ActorEvents {
     this.#pools.add(pool);
     try {
       const compiled = await this.#options.load(pool);
+      actor.givesWay = !pool.needsDedicated && (await this.#options.givesWay(pool, compiled));
       do actor.isDisplaced = false;
       while (!(await this.#startOn(actor, compiled)));
     } catch (thrown) {
@@ -164,6 +167,10 @@ export class Actors implements ActorEvents {
   }
 
   // --- What the dispatcher tells (ActorEvents). ---
+
+  quarantined(pool: Pool): void {
+    for (const actor of [...pool.ready]) if (actor.carrier?.isShared) this.#makeWay(actor);
+  }
 
   wantActor(pool: Pool): void {
     this.#outcomes.wanted(pool);

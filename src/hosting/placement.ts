@@ -1,7 +1,8 @@
 // Which carrier an actor gets: one of its own, or one it shares; who waits for one, and who must give one up.
 //
 // Dedicated: busy, kept and quarantined services; requests may wait in the carrier's ring. Shared: cold and idle
-// services; the carrier runs one request at a time, the others wait on the main thread (DECISIONS 8.3).
+// services; the carrier runs one request at a time, the others wait on the main thread (DECISIONS 8.3). Light actors
+// share with light ones, since a plain one that does not end takes with it what waits in its carrier.
 
 import type { Carrier } from "../carriers/carrier.ts";
 import type { Carriers } from "../carriers/carriers.ts";
@@ -117,6 +118,7 @@ export class Placement {
     this.#shared.delete(carrier);
     this.#clearing.delete(carrier);
     carrier.isShared = false;
+    carrier.givesWay = false;
     this.#carriers.giveBack(carrier);
   }
 
@@ -205,23 +207,21 @@ export class Placement {
       // One that is only busy shares rather than wait for what does not come.
       if (own !== null || actor.pool.needsDedicated || this.#carriers.available > 0) return own;
     }
-    let leastBusy: Carrier | null = null;
-    let leastIdle: Carrier | null = null;
-    for (const carrier of this.#shared) {
-      if (carrier.state !== "taken") continue;
-      if (isIdle(carrier)) {
-        if (leastIdle === null || carrier.tenants < leastIdle.tenants) leastIdle = carrier;
-      } else if ((carrier.running()?.ms ?? 0) < LONG_MS) {
-        if (leastBusy === null || carrier.tenants < leastBusy.tenants) leastBusy = carrier;
-      }
-    }
-    const isGrowing = this.#shared.size < this.#options.sharedMax;
-    if (leastIdle !== null && !isGrowing) return leastIdle;
+    const alike = [...this.#shared].filter(({ givesWay }) => givesWay === actor.givesWay);
+    const best = bestOf(alike);
+    if (best.idle !== null && alike.length >= this.#options.sharedMax) return best.idle;
     const fresh = this.#take(actor);
-    if (fresh === null) return leastIdle ?? (this.#carriers.available > 0 ? null : leastBusy);
-    fresh.isShared = true;
-    this.#shared.add(fresh);
-    return fresh;
+    if (fresh !== null) {
+      fresh.isShared = true;
+      fresh.givesWay = actor.givesWay;
+      this.#shared.add(fresh);
+      return fresh;
+    }
+    if (best.idle !== null || this.#carriers.available > 0) return best.idle;
+    const other = bestOf(this.#shared);
+    const found = other.idle ?? best.busy ?? other.busy;
+    if (found !== null && !actor.givesWay) found.givesWay = false;
+    return found;
   }
 
   /**
@@ -270,4 +270,19 @@ export class Placement {
     if (wanted.length <= this.#clearing.size) return false;
     return this.#shared.size > 1 || wanted.some(({ actor }) => actor.pool.policy.state !== "kept");
   }
+}
+
+/** Of shared carriers, those with the fewest actors: an idle one, and one that has not been busy for long. */
+function bestOf(shared: Iterable<Carrier>): { readonly idle: Carrier | null; readonly busy: Carrier | null } {
+  let idle: Carrier | null = null;
+  let busy: Carrier | null = null;
+  for (const carrier of shared) {
+    if (carrier.state !== "taken") continue;
+    if (isIdle(carrier)) {
+      if (idle === null || carrier.tenants < idle.tenants) idle = carrier;
+    } else if ((carrier.running()?.ms ?? 0) < LONG_MS && !carrier.isHeldUp) {
+      if (busy === null || carrier.tenants < busy.tenants) busy = carrier;
+    }
+  }
+  return { idle, busy };
 }

@@ -202,6 +202,7 @@ export class Program {
       done: () => {},
       ended: () => {},
       suspended: () => {},
+      seen: () => {},
       orphaned: () => {},
       spare: () => {},
       drained: () => {},

@@ -61,6 +61,8 @@ export class Actor {
   readonly sent: InFlight[] = [];
   /** Its requests run as light processes: while one waits its carrier does other things. */
   isLight = false;
+  /** It will be light if it shares a carrier. */
+  givesWay = false;
   /** Begun requests of a light actor that wait in the middle, by their numbers. */
   readonly suspended = new Map<number, InFlight>();
   /** Living processes and armed timers of its requests in its carrier. */
@@ -101,7 +103,19 @@ export class Actor {
     request.stage = "suspended";
     request.begunMs = performance.now();
     this.suspended.set(seq, request);
+    // Its frame is free, and not written over as long as its carrier is counted busy: until this call is over.
+    request.restore(this.carrier as Carrier);
     return true;
+  }
+
+  /** The request of that number, in a ring or suspended. */
+  find(seq: number): InFlight | undefined {
+    return this.suspended.get(seq) ?? this.sent.find((each) => each.seq === seq);
+  }
+
+  /** True if nothing of what a request of it has done so far can be seen by others. */
+  isUnseen(request: InFlight): boolean {
+    return this.isLight && !request.isSeen;
   }
 
   /** A request has been put into its carrier's ring. */
@@ -121,8 +135,7 @@ export class Actor {
 
   /** The request of that number has ended after so many microseconds. Undefined if it has none of that number. */
   takeDone(seq: number, micros: number, nowMs: number): InFlight | undefined {
-    const isFirst = this.sent[0]?.seq === seq;
-    const request = isFirst ? this.sent[0] : (this.suspended.get(seq) ?? this.sent.find((each) => each.seq === seq));
+    const request = this.sent[0]?.seq === seq ? this.sent[0] : this.find(seq);
     if (request === undefined) return undefined;
     this.remove(request);
     this.requests++;
@@ -163,7 +176,7 @@ export class Pool {
   busyMs = 0;
   /** Busy enough for carriers of its own (placement auto). */
   isHot = false;
-  /** Killed for its deadline: it shares no carrier any more. */
+  /** It held up others, or was killed for its deadline: it shares no carrier any more. */
   isQuarantined = false;
   /** While it has no requests the sweep passes it over until then. performance.now(), ms */
   lookAtMs = 0;
@@ -242,7 +255,7 @@ export class Pool {
     for (let i = this.ready.length - 1; i >= 0; i--) {
       const actor = this.ready[i] as Actor;
       const carrier = actor.carrier as Carrier;
-      if (carrier.isShared ? carrier.sent === 0 : actor.sent.length === 0) {
+      if (carrier.isShared ? carrier.sent === 0 && !carrier.isHeldUp : actor.sent.length === 0) {
         if (!actor.isBurst || (actor.requests === 0 && !actor.isBusy)) return actor;
       } else if (!carrier.isShared && !actor.isBurst && !actor.lingers && actor.sent.length < this.#aheadMax) {
         if (best === null || actor.sent.length < best.sent.length) best = actor;
@@ -330,9 +343,11 @@ export class InFlight extends Envelope {
   stage: Stage = "reading";
   /** When it was suspended first. performance.now() */
   begunMs = 0;
-  /** Suspended, and its deadline has passed. */
+  /** Of a light actor's: its deadline has passed. */
   isOver = false;
   readonly isIdempotent: boolean;
+  /** Of a light actor's: it has done something that others can see. */
+  isSeen = false;
   hasRunAgain = false;
   /** Its answer is out; its actor may still be busy with it. */
   isAnswered = false;

@@ -203,6 +203,7 @@ export class SimCarrier {
       takeModule: () => undefined,
       onExit,
       onOrphaned: () => {},
+      onTurn: () => {},
     });
     this.calls = makeLightImports(this.runtime.host, this.runtime.imports) as HostCalls;
     this.pool = this.runtime.addModule("here", { module: null as unknown as WebAssembly.Module, info: INFO });

@@ -52,6 +52,7 @@ export function sqliteFunctions(host: Host): HostFunctions {
       untilMs = outer;
       host.enterGuest(process, instance, guest); // another may have had an end of its own meanwhile
     }
+    host.works(Number.POSITIVE_INFINITY); // it may have taken long
     host.enter();
     return result;
   };
