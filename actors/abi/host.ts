@@ -46,8 +46,8 @@ export interface Services {
 
 /** Reductions of one turn: about a millisecond of work. */
 export const SLICE = 1_000_000;
-/** Reductions between two looks for an end at function entries, once a turn is over. */
-const CHECK_AGAIN = 50;
+/** Once a turn is over, an end is looked for at one in so many function entries and bulk instructions. */
+const CHECKS_A_LOOK = 64;
 /** A host call counts as no reduction, whatever it takes: after so many of them a light process's turn is timed. */
 const CALLS_A_LOOK = 16;
 /** A call that works on more than so many bytes, or messages × tags, is timed by the next one. */
@@ -92,6 +92,7 @@ export class Host {
   /** Host calls since the last look at the clock, and when the first in this turn was, by performance.now(); 0: none */
   #calls = 0;
   #lookedMs = 0;
+  #checks = 0;
 
   constructor(services: Services) {
     this.services = services;
@@ -174,15 +175,21 @@ export class Host {
     else instance.stack.beginUnwind(instance.memoryWords);
   }
 
-  /** At a function's entry once the turn is over: only an end is looked for. Loops yield soon after. */
+  /**
+   * At a function's entry or before a bulk instruction once the turn is over: only an end is looked for. The counter
+   * stays used up, so that the next loop head yields, whatever is called between two of them.
+   */
   check(): void {
-    this.services.mayGoOn(this.enter());
-    const process = this.enter();
+    if (++this.#checks % CHECKS_A_LOOK === 0) this.services.mayGoOn(this.enter());
+    const { process } = this;
+    if (process.dying !== null) this.#trap();
     const stack = this.instance?.stack;
     if (stack == null) return;
-    if (process.fuelLeft <= 0) this.trap(NO_FUEL);
-    process.fuelLeft -= CHECK_AGAIN;
-    stack.reductions = CHECK_AGAIN;
+    if (process.fuelLeft < Number.POSITIVE_INFINITY) {
+      process.fuelLeft += stack.reductions;
+      if (process.fuelLeft <= 0) this.trap(NO_FUEL);
+    }
+    stack.reductions = 0;
   }
 
   /** A host function does so much for this call: if it is much, the clock is looked at in the next. */

@@ -114,7 +114,7 @@ export class Actors implements ActorEvents {
     this.#pools.add(pool);
     try {
       const compiled = await this.#options.load(pool);
-      actor.givesWay = !pool.needsDedicated && (await this.#options.givesWay(pool, compiled));
+      pool.givesWay = !pool.needsDedicated && (await this.#options.givesWay(pool, compiled));
       do actor.isDisplaced = false;
       while (!(await this.#startOn(actor, compiled)));
     } catch (thrown) {

@@ -71,7 +71,7 @@ export class Placement {
     const isSated = has >= this.#options.shareMax;
     if (isSated && this.#waiting.length > 0) return false;
     let free = this.#carriers.available;
-    if (!pool.wantsDedicated) for (const carrier of this.#shared) if (isIdle(carrier)) free++;
+    if (!pool.wantsDedicated) for (const carrier of this.#alike(pool)) if (isIdle(carrier)) free++;
     return free > (isSated ? 1 : 0);
   }
 
@@ -207,21 +207,28 @@ export class Placement {
       // One that is only busy shares rather than wait for what does not come.
       if (own !== null || actor.pool.needsDedicated || this.#carriers.available > 0) return own;
     }
-    const alike = [...this.#shared].filter(({ givesWay }) => givesWay === actor.givesWay);
+    const { givesWay, service } = actor.pool;
+    const alike = this.#alike(actor.pool);
     const best = bestOf(alike);
     if (best.idle !== null && alike.length >= this.#options.sharedMax) return best.idle;
     const fresh = this.#take(actor);
     if (fresh !== null) {
       fresh.isShared = true;
-      fresh.givesWay = actor.givesWay;
+      fresh.givesWay = givesWay;
       this.#shared.add(fresh);
       return fresh;
     }
     if (best.idle !== null || this.#carriers.available > 0) return best.idle;
-    const other = bestOf(this.#shared);
+    // Nobody is without an actor because the others are not of its kind.
+    const other = placedBy(service) === 0 ? bestOf(this.#shared) : best;
     const found = other.idle ?? best.busy ?? other.busy;
-    if (found !== null && !actor.givesWay) found.givesWay = false;
+    if (found !== null && !givesWay) found.givesWay = false;
     return found;
+  }
+
+  /** Shared carriers whose actors are light as the pool's are, or plain as they are. */
+  #alike(pool: Pool): Carrier[] {
+    return [...this.#shared].filter(({ givesWay }) => givesWay === pool.givesWay);
   }
 
   /**

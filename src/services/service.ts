@@ -61,8 +61,6 @@ export class Actor {
   readonly sent: InFlight[] = [];
   /** Its requests run as light processes: while one waits its carrier does other things. */
   isLight = false;
-  /** It will be light if it shares a carrier. */
-  givesWay = false;
   /** Begun requests of a light actor that wait in the middle, by their numbers. */
   readonly suspended = new Map<number, InFlight>();
   /** Living processes and armed timers of its requests in its carrier. */
@@ -180,6 +178,8 @@ export class Pool {
   isQuarantined = false;
   /** While it has no requests the sweep passes it over until then. performance.now(), ms */
   lookAtMs = 0;
+  /** Its actors are light where they share a carrier: known when one starts. */
+  givesWay = false;
   #aheadMax = 2;
   readonly #peak: Peak;
   readonly #heat = new Heat();

@@ -44,6 +44,7 @@ export const guests = {
   // Hostile
   hostile: "serves",
   "catch-all": "serves",
+  hog: "serves",
   "loop-bulk": "serves",
   recursion: "serves",
   "table-bomb": "serves",
