@@ -2,8 +2,8 @@
 //
 // One reduction is one instruction, as far as loops.ts can tell. At each loop head the counter goes down by the loop's
 // weight, and below zero the guest yields. At function entries it goes down too, but there the guest only asks whether
-// it is to die (`check`): each function that can yield is one more that Asyncify must take apart (DECISIONS 9.2). Before a
-// bulk instruction it goes down by what that will do, and the guest may ask the same.
+// is to die (`check`): each function that can yield is one more that Asyncify must take apart (DECISIONS 9.2). Before
+// a bulk instruction it goes down by what that will do, and the guest may ask the same.
 import { LIGHT_EXPORTS } from "../../wire/abi/light.ts";
 import { isReference, planBody, refuseLight } from "./loops.ts";
 import { leb, Reader } from "./reader.ts";

@@ -63,7 +63,7 @@ export class Requeue {
     return true;
   }
 
-  /** A request that had begun has lost its carrier through another's doing: nothing of it counts against its service. */
+  /** A request that had begun has lost its carrier through another's doing: it counts against nobody here. */
   displace(actor: Actor, request: InFlight, why: string): void {
     if (this.runAgain(actor, request)) return;
     if (request.exchange !== null) {
