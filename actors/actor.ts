@@ -79,11 +79,13 @@ export class GuestActor {
 
   /** True while it has an instance that can take a request. */
   get isReady(): boolean {
-    return this.#instance !== null;
+    return this.spec.isLight || this.#instance !== null;
   }
 
   /** Makes a new instance and runs its start code. Guest code runs: the watchdog must be able to see it. */
   start(): Exit {
+    // Each request of a light one makes its own instance, whose start code gives way as all of it does.
+    if (this.spec.isLight) return NORMAL_EXIT;
     this.#instance = null;
     this.#host.entropyAsked = false;
     this.#host.pidAsked = false;

@@ -89,6 +89,7 @@ const runtime = new Runtime({
   takeModule: (key) => inbox.takeModule(key),
   metric: (service, ...event) => metering.record(service ?? (running as GuestActor).spec.service, ...event),
   onMismatch,
+  onTurn: (environment) => Atomics.store(words, CONTROL.turnOf, environment),
   onExit,
   onOrphaned: (...args) => reports.orphaned(...args),
 });
@@ -225,6 +226,7 @@ function runLight({ spec }: GuestActor, bytes: Uint8Array, start: number, length
   const { seq, about: replyPid } = requests;
   const frame = { seq, replyPid, bytes, start, length };
   const task = lightRequest(runtime, pids, members.get(spec.pid) as ActorMembers, spec, frame);
+  task.process.onSeen = () => reports.seen(seq, spec.pid);
   runtime.scheduler.run(task);
   endedMs = performance.now();
   if (task.state !== "ended") {
@@ -303,7 +305,7 @@ function onExit({ process, environment, task }: Member, exit: Exit): void {
 }
 
 function isOwnFault({ reason }: Exit): boolean {
-  return reason === "trap" || reason === "memory" || reason === "exit";
+  return reason === "trap" || reason === "memory" || reason === "exit" || reason === "hogged";
 }
 
 /** The kernel's number for this thread, by which the main thread sees what it does even when it does not answer. */

@@ -41,6 +41,12 @@ export class Reports {
     this.#bell.ring();
   }
 
+  /** What a request does from now on can be seen. The main thread need not be woken for that. */
+  seen(seq: number, pid: number): void {
+    this.#sender.reserve(0);
+    this.#replies.commit(KIND.seen, seq, pid, 0, 0);
+  }
+
   /** The carrier has signals for a thread and no rings to it. */
   connect(slot: number): void {
     this.note(KIND.connect, 0, slot, 0);

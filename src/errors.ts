@@ -56,6 +56,16 @@ export const errorTable = {
   no_reply: row(502, "warn", "Service {service} returned without a reply."),
   invalid_reply: row(502, "warn", "Service {service} sent a reply that is not acceptable: {why}."),
   reply_too_large: row(502, "warn", "Service {service} sent a reply body above its limit of {limit} bytes."),
+  hogged: row(
+    503,
+    "warn",
+    "Service {service} kept others waiting in the thread that it shared ({why}): it gets its own, so try again.",
+  ),
+  displaced: row(
+    503,
+    "warn",
+    "The thread that the request of service {service} shared had to end ({why}), which is no fault of it: try again.",
+  ),
   carrier_lost: row(502, "error", "The thread that ran the request of service {service} ended: {why}."),
   deadline: row(504, "warn", "Service {service} did not answer within its deadline of {ms} ms."),
   // Modules and their sources

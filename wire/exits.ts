@@ -11,6 +11,7 @@ export const exitReasons = [
   "deadline", // ran longer than its policy's deadline; its carrier was terminated
   "killed", // its carrier died under it, or another process killed it
   "start_failed", // instantiation, the start function or _initialize failed
+  "hogged", // a light process that did not give its turn back while others waited
   "noproc", // linked or monitored a process that does not exist
 ] as const;
 

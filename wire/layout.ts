@@ -37,6 +37,8 @@ export const CONTROL = {
   deadLetters: 18,
   /** Bytes of guest output that were dropped over its limits. Carrier adds. */
   outputDropped: 19,
+  /** Environment of the light process that has the turn; valid in SEQ_TURNS and in a light request. Carrier writes. */
+  turnOf: 27,
   /** Live wasm instances in the carrier. Carrier adds. */
   instances: 20,
   /** Those of light processes among them. Carrier adds. */
@@ -115,6 +117,8 @@ export const KIND = {
   orphaned: 8,
   /** carrier → main: request `seq` of actor `pid` waits in the middle, its frame is free; `done` comes later. */
   suspended: 10,
+  /** carrier → main: request `seq` of light actor `pid` is about to do the first thing that others can see. */
+  seen: 11,
   /** Set in the kind of a frame whose payload travelled by the ticket port: the payload is a u32 ticket. */
   ticket: 0x100,
 } as const;

@@ -47,10 +47,12 @@ export interface Services {
 
 /** Reductions of one turn: about a millisecond of work. */
 export const SLICE = 1_000_000;
-/** Reductions between two looks for an end at function entries, once a turn is over. */
-const CHECK_AGAIN = 50;
+/** Once a turn is over, an end is looked for at one in so many function entries and bulk instructions. */
+const CHECKS_A_LOOK = 64;
 /** A host call counts as no reduction, whatever it takes: after so many of them a light process's turn is timed. */
 const CALLS_A_LOOK = 16;
+/** A call that works on more than so many bytes, or messages × tags, is timed by the next one. */
+const LONG_CALL = 65_536;
 const TURN_MS = 2;
 const NO_WAIT = "it waits, or works for too long, in a function that a host function called";
 const NO_FUEL = "it has used all of its fuel";
@@ -91,6 +93,7 @@ export class Host {
   /** Host calls since the last look at the clock, and when the first in this turn was, by performance.now(); 0: none */
   #calls = 0;
   #lookedMs = 0;
+  #checks = 0;
 
   constructor(services: Services) {
     this.services = services;
@@ -218,15 +221,26 @@ export class Host {
     else instance.stack.beginUnwind(instance.memoryWords);
   }
 
-  /** At a function's entry once the turn is over: only an end is looked for. Loops yield soon after. */
+  /**
+   * At a function's entry or before a bulk instruction once the turn is over: only an end is looked for. The counter
+   * stays used up, so that the next loop head yields, whatever is called between two of them.
+   */
   check(): void {
-    this.#mayGoOn();
-    const process = this.enter();
+    if (++this.#checks % CHECKS_A_LOOK === 0) this.#mayGoOn();
+    const { process } = this;
+    if (process.dying !== null) this.#trap();
     const stack = this.instance?.stack;
     if (stack == null) return;
-    if (process.fuelLeft <= 0) this.trap(NO_FUEL);
-    process.fuelLeft -= CHECK_AGAIN;
-    stack.reductions = CHECK_AGAIN;
+    if (process.fuelLeft < Number.POSITIVE_INFINITY) {
+      process.fuelLeft += stack.reductions;
+      if (process.fuelLeft <= 0) this.trap(NO_FUEL);
+    }
+    stack.reductions = 0;
+  }
+
+  /** A host function does so much for this call: if it is much, the clock is looked at in the next. */
+  works(amount: number): void {
+    if (amount > LONG_CALL) this.#calls = CALLS_A_LOOK - 1;
   }
 
   /** @throws RangeError if the guest has left too little of the stack to deal with what has come for others */
@@ -242,7 +256,11 @@ export class Host {
     const nowMs = performance.now();
     if (this.#lookedMs === 0) this.#lookedMs = nowMs;
     const stack = this.instance?.stack;
-    if (stack == null || this.isCalledBack || nowMs - this.#lookedMs < TURN_MS || stack.reductions <= 0) return;
+    if (stack == null || this.isCalledBack || nowMs - this.#lookedMs < TURN_MS) return;
+    if (stack.reductions <= 0) {
+      this.services.mayGoOn(this.process); // no loop head has come: it is asked here
+      return;
+    }
     this.process.fuelLeft += stack.reductions; // it has not used them
     stack.reductions = -1;
   }
@@ -262,7 +280,10 @@ export class Host {
 
   /** The running process's descriptors, made when they are first asked for. */
   files(): FileTable {
-    this.process.files ??= new FileTable(this.guest.preopens, this.fileBudget);
+    if (this.process.files === null) {
+      this.process.seen();
+      this.process.files = new FileTable(this.guest.preopens, this.fileBudget);
+    }
     return this.process.files;
   }
 
@@ -300,6 +321,7 @@ export class Host {
   /** Checks a range of guest memory and gives its start as an unsigned number. Traps outside. */
   range(pointer: number, length: number): number {
     const start = pointer >>> 0;
+    this.works(length >>> 0);
     if (start + (length >>> 0) > this.memory().length) {
       this.trap(`out of bounds: a host function was given ${length >>> 0} bytes at ${start}`);
     }

@@ -38,6 +38,9 @@ export class Message {
   }
 }
 
+/** With more tags than this a set is quicker than to compare with each. */
+const FEW_TAGS = 8;
+
 export interface MailboxLimits {
   readonly messagesMax: number;
   readonly bytesMax: number;
@@ -87,7 +90,8 @@ export class Mailbox {
   /** Takes the oldest message, or the oldest with one of these tags. */
   take(tags?: readonly bigint[]): Message | undefined {
     if (tags === undefined) return this.#remove(0);
-    return this.#remove(this.#queue.findIndex((message) => message.tag !== 0n && tags.includes(message.tag)));
+    const wanted = tags.length > FEW_TAGS ? new Set(tags) : { has: (tag: bigint) => tags.includes(tag) };
+    return this.#remove(this.#queue.findIndex(({ tag }) => tag !== 0n && wanted.has(tag)));
   }
 
   /**

@@ -85,6 +85,8 @@ export class Process {
   root = 0;
   /** What it reads as standard input, once it has. */
   stdin: Stdin | null = null;
+  /** Told before it does the first thing that others can see; null: nobody asked, or it has. */
+  onSeen: (() => void) | null = null;
   /** True once it has asked the main thread for something: that is told of its end. */
   hasAsked = false;
   /** True once it has spawned in another carrier. */
@@ -159,6 +161,14 @@ export class Process {
 
   #hold(change: number): void {
     this.#memory?.hold(change);
+  }
+
+  /** It is about to do something that others can see. */
+  seen(): void {
+    const tell = this.onSeen;
+    if (tell === null) return;
+    this.onSeen = null;
+    tell();
   }
 
   /** Closes what it has open: it has ended. */

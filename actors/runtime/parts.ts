@@ -34,6 +34,8 @@ export interface RuntimeParts {
   readonly takeModule: (key: string) => CarrierModule | undefined;
   /** The running process is not the one that it must be. */
   readonly onMismatch: () => void;
+  /** A process of that environment is about to have a turn. */
+  readonly onTurn: (environment: number) => void;
   /** A process of an environment has ended. */
   readonly onExit: (member: Member, exit: Exit) => void;
   /** The last process here of a request has ended: its own had without a reply, or the main thread had some made. */

@@ -17,6 +17,7 @@ import type { ProcessConfig } from "../processes/resources.ts";
 import { AskedStdin, type Stdin } from "../processes/stdin.ts";
 import { Asking } from "./asking.ts";
 import { Ends } from "./ends.ts";
+import { GiveWay } from "./give-way.ts";
 import { Kernel, type Member } from "./kernel.ts";
 import type { RuntimeParts } from "./parts.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -41,13 +42,22 @@ export class Runtime implements Services, Processes {
   readonly #pools = new Map<string, InstancePool>();
   readonly #ballast = new Ballast();
   readonly #turns: Turns;
+  readonly #giveWay = new GiveWay();
+  readonly #othersWait = ({ environment }: Process): boolean => this.scheduler.hasReadyBeside(environment);
   readonly #ends = new Ends((task, exit) => this.#finish(task, exit));
   constructor(parts: RuntimeParts) {
     this.#parts = parts;
     this.host = new Host(this);
     this.imports = makeImports(this.host);
     this.#lightImports = makeLightImports(this.host, this.imports);
-    this.scheduler = new Scheduler(this.host, (task, exit) => this.endTask(task, exit), parts.onMismatch);
+    this.scheduler = new Scheduler(this.host, {
+      onEnd: (task, exit) => this.endTask(task, exit),
+      onTurn: ({ process }) => {
+        this.#giveWay.begin();
+        parts.onTurn(process.environment);
+      },
+      onMismatch: parts.onMismatch,
+    });
     const { mesh, slot } = parts;
     this.kernel = new Kernel({
       slot,
@@ -158,13 +168,16 @@ export class Runtime implements Services, Processes {
   }
 
   mayGoOn(process: Process): boolean {
-    return this.#turns.mayGoOn(process);
+    if (this.#turns.mayGoOn(process)) return true;
+    this.#giveWay.ask(process, this.#othersWait);
+    return false;
   }
 
   // --- What processes ask for. ---
 
   send(from: Process, pid: number, message: Message): boolean {
     if (!from.isListed) return this.#parts.alone(from, pid, message);
+    if (pid !== from.replyPid) from.seen();
     if (slotOf(pid) !== 0) return this.kernel.send(from, pid, message);
     this.#reply(from, pid, message);
     return true;
@@ -180,6 +193,7 @@ export class Runtime implements Services, Processes {
   }
 
   output(from: Process, stream: number, bytes: Uint8Array): void {
+    from.seen();
     const task = this.kernel.taskOf(from.pid);
     this.#parts.output(task?.environment ?? null, from, stream, bytes);
   }
@@ -194,14 +208,17 @@ export class Runtime implements Services, Processes {
   }
 
   metric(from: Process, event: MetricEvent, name: string, value: number): void {
+    from.seen();
     this.#parts.metric(this.kernel.taskOf(from.pid)?.environment.spec.name ?? null, event, name, value);
   }
 
   ask(from: Process, op: number, payload: Uint8Array | null): Later<Uint8Array> {
+    from.seen();
     return this.asking.ask(from, op, payload);
   }
 
   tell(from: Process): ReturnType<Kernel["tellOf"]> {
+    from.seen();
     return this.kernel.tellOf(from);
   }
 
@@ -214,6 +231,7 @@ export class Runtime implements Services, Processes {
   }
 
   spawn(...[from, request]: Parameters<Processes["spawn"]>): ReturnType<Processes["spawn"]> {
+    from.seen();
     return this.spawner.spawn(from, request);
   }
 
@@ -222,11 +240,13 @@ export class Runtime implements Services, Processes {
   }
 
   kill(from: Process, pid: number): void {
+    from.seen();
     if (pid === from.pid) from.dying ??= { reason: "killed", text: "it killed itself" };
     else this.spawner.kill(from, pid);
   }
 
   sendAfter(from: Process, pid: number, message: Message, ms: number, onFire: () => void): number {
+    from.seen();
     const environment = this.environments.get(from.environment);
     if (environment?.hasTimerRoom(message.length) === false) return 0;
     const timer = this.scheduler.timers.add(performance.now() + ms, () => {

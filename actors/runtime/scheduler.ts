@@ -5,29 +5,39 @@ import type { Host } from "../abi/host.ts";
 import type { Task } from "./task.ts";
 import { Timers } from "./timers.ts";
 
+/** Whom the scheduler tells. */
+export interface SchedulerEvents {
+  /** A task has returned, trapped or must end. */
+  onEnd(task: Task, exit: Exit): void;
+  /** A task is about to have a turn. */
+  onTurn(task: Task): void;
+  /** After a turn another process runs than before: nothing of the carrier can be trusted. */
+  onMismatch(): void;
+}
+
 export class Scheduler {
   readonly timers = new Timers();
   readonly #host: Host;
-  readonly #onEnd: (task: Task, exit: Exit) => void;
-  readonly #onMismatch: () => void;
+  readonly #events: SchedulerEvents;
   /** Round robin: two lists, so that taking the first costs nothing. */
   #now: Task[] = [];
   #next = 0;
   #later: Task[] = [];
 
-  /**
-   * @param onEnd told of a task that has returned, trapped or must end
-   * @param onMismatch told if after a turn another process runs than before: nothing of the carrier can be trusted
-   */
-  constructor(host: Host, onEnd: (task: Task, exit: Exit) => void, onMismatch: () => void) {
+  constructor(host: Host, events: SchedulerEvents) {
     this.#host = host;
-    this.#onEnd = onEnd;
-    this.#onMismatch = onMismatch;
+    this.#events = events;
   }
 
   /** True if a process can run now. */
   get hasReady(): boolean {
     return this.#next < this.#now.length || this.#later.length > 0;
+  }
+
+  /** True if a process of another environment can run now. Costs as much as there are ready ones. */
+  hasReadyBeside(environment: number): boolean {
+    const isOther = ({ state, process }: Task): boolean => state === "ready" && process.environment !== environment;
+    return this.#later.some(isOther) || this.#now.slice(this.#next).some(isOther);
   }
 
   /** True if the next one blocks its thread when it waits. */
@@ -73,12 +83,13 @@ export class Scheduler {
   run(task: Task): void {
     const { running } = this.#host; // one that blocks the thread meanwhile
     task.state = "running";
+    this.#events.onTurn(task);
     const beganMs = task.request === null ? 0 : performance.now();
     const exit = task.run(this.#host);
-    if (this.#host.running !== running) this.#onMismatch();
+    if (this.#host.running !== running) this.#events.onMismatch();
     if (task.request !== null) task.ranMs += performance.now() - beganMs;
-    if (exit !== null) this.#onEnd(task, exit);
-    else if (task.process.dying !== null) this.#onEnd(task, task.process.dying);
+    if (exit !== null) this.#events.onEnd(task, exit);
+    else if (task.process.dying !== null) this.#events.onEnd(task, task.process.dying);
     else this.#suspend(task);
   }
 

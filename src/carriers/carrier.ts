@@ -39,6 +39,8 @@ export interface CarrierEvents {
   done(carrier: Carrier, actorPid: number, seq: number, exit: Exit, micros: number, goesOn: number): void;
   /** Request `seq` of a light actor waits in the middle: its carrier is free for others. `done` comes later. */
   suspended(carrier: Carrier, actorPid: number, seq: number): void;
+  /** Request `seq` of a light actor does from now on what others can see. */
+  seen(carrier: Carrier, actorPid: number, seq: number): void;
   /** @param actorPid 0: the output is of another process of the environment */
   output(carrier: Carrier, actorPid: number, environment: number, stream: number, text: Buffer): void;
   /** A process that is no actor has failed, or one whose end is awaited has ended. */
@@ -74,6 +76,10 @@ export class Carrier {
   isLate = false;
   /** Shared: actors of several services, one request at a time. Dedicated: one actor, requests ahead in its ring. */
   isShared = false;
+  /** Shared by light actors only: whoever runs here gives way to the others. */
+  givesWay = false;
+  /** What runs here has held up the others for so long that nobody else should begin here (watchdog.ts). */
+  isHeldUp = false;
   /** Actors that are placed here, starting ones included. */
   tenants = 0;
   /** Requests in its ring, begun or not. */
@@ -212,6 +218,11 @@ export class Carrier {
     // together.
     if (Atomics.load(this.#words, CONTROL.state) !== seq) return null;
     return { seq, pid, ms: elapsedMs(began, monotonicMs()) };
+  }
+
+  /** Environment of the light process that has the turn, or had it last. */
+  get turnOf(): number {
+    return Atomics.load(this.#words, CONTROL.turnOf);
   }
 
   /** Swaps `seq` (0: idle) to condemned. If true the carrier takes nothing more, and the main thread decides alone. */

@@ -40,6 +40,9 @@ export function drainFrames(
       case KIND.suspended:
         events.suspended(carrier, replies.pid, replies.seq);
         break;
+      case KIND.seen:
+        events.seen(carrier, replies.pid, replies.seq);
+        break;
       case KIND.ended:
         events.ended(carrier, replies.pid, exitOf(replies));
         break;

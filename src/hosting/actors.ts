@@ -29,6 +29,8 @@ export interface ActorsOptions {
   readonly log: Log;
   /** The compiled module of a pool: from the cache, or read and compiled now (part of a cold start). */
   readonly load: (pool: Pool) => Promise<CompiledModule>;
+  /** True if a pool's requests are light processes in a shared carrier. */
+  readonly givesWay: (pool: Pool, compiled: CompiledModule) => Promise<boolean>;
   /** What its processes are, of an actor that is to start in a carrier. */
   readonly environmentOf: (actor: Actor, carrier: Carrier, compiled: CompiledModule) => Promise<ActorEnvironment>;
   readonly sharedMax: number;
@@ -71,7 +73,7 @@ export class Actors implements ActorEvents {
       instancesMax,
       idle: () => this.#sweep.idle(),
       all: () => this.#actors.values(),
-      surplus: (actor) => this.#outcomes.surplus(actor),
+      makeWay: (actor) => this.#makeWay(actor),
     });
   }
 
@@ -79,7 +81,7 @@ export class Actors implements ActorEvents {
   open({ outcomes, dispatch }: ActorsPeers): void {
     this.#outcomes = outcomes;
     this.#dispatch = dispatch;
-    this.#sweep = new Sweep(this.#pools, this.#placement, outcomes);
+    this.#sweep = new Sweep(this.#pools, this.#placement, outcomes, (actor) => this.#makeWay(actor));
     this.#sweeper = setInterval(() => this.#sweep.run(performance.now()), SWEEP_MS);
   }
 
@@ -112,6 +114,7 @@ export class Actors implements ActorEvents {
     this.#pools.add(pool);
     try {
       const compiled = await this.#options.load(pool);
+      pool.givesWay = !pool.needsDedicated && (await this.#options.givesWay(pool, compiled));
       do actor.isDisplaced = false;
       while (!(await this.#startOn(actor, compiled)));
     } catch (thrown) {
@@ -126,7 +129,7 @@ export class Actors implements ActorEvents {
     this.#outcomes.started(actor);
     this.#dispatch.addActor(actor);
     if (!pool.isHot || actor.carrier?.isShared) return;
-    for (const each of [...pool.ready]) if (each.carrier?.isShared) this.#outcomes.surplus(each);
+    for (const each of [...pool.ready]) if (each.carrier?.isShared) this.#makeWay(each);
   }
 
   /** Stops an actor in order: no new request, the running one ends. `stopped` tells when it has. */
@@ -136,7 +139,7 @@ export class Actors implements ActorEvents {
       this.#outcomes.stopped(id, generation);
       return;
     }
-    if (actor.state === "ready") {
+    if (actor.state === "ready" || actor.state === "leaving") {
       this.#dispatch.retire(actor);
       return;
     }
@@ -150,7 +153,7 @@ export class Actors implements ActorEvents {
   kill(id: string, generation: number): void {
     const actor = this.#actors.get(id);
     if (actor === undefined || actor.generation !== generation) return;
-    if (actor.state === "ready" || (actor.state === "stopping" && actor.isBusy)) {
+    if (actor.state === "ready" || (actor.isEnding && actor.isBusy)) {
       this.#dispatch.killActor(actor, { reason: "killed", text: "killed by its supervisor" }, "carrier_lost");
     } else if (this.#starting.has(actor.pid) && this.#mayKill(actor)) this.#killStarting(actor);
     else this.stop(id, generation);
@@ -159,11 +162,15 @@ export class Actors implements ActorEvents {
   /** Its module has a light form now: actors in shared carriers that began without it make way for others. */
   renew(pool: Pool): void {
     for (const actor of [...pool.ready]) {
-      if (actor.carrier?.isShared && !actor.isLight && pool.policy.state === "fresh") this.#outcomes.surplus(actor);
+      if (actor.carrier?.isShared && !actor.isLight && pool.policy.state === "fresh") this.#makeWay(actor);
     }
   }
 
   // --- What the dispatcher tells (ActorEvents). ---
+
+  quarantined(pool: Pool): void {
+    for (const actor of [...pool.ready]) if (actor.carrier?.isShared) this.#makeWay(actor);
+  }
 
   wantActor(pool: Pool): void {
     this.#outcomes.wanted(pool);
@@ -194,7 +201,8 @@ export class Actors implements ActorEvents {
   }
 
   actorIdle(actor: Actor): void {
-    void this.#finishStop(actor);
+    if (actor.state === "leaving") this.#outcomes.surplus(actor);
+    else void this.#finishStop(actor);
   }
 
   carrierGone(carrier: Carrier, why: string): void {
@@ -225,6 +233,20 @@ export class Actors implements ActorEvents {
       carrier as Carrier,
       `${pool.service.prefix}: ${startFailure ?? "it was told to stop in its start"}`,
     );
+  }
+
+  /**
+   * An actor ends that nobody was told to stop: its requests have their deadlines for that, not the time of a shutdown.
+   */
+  #makeWay(actor: Actor): void {
+    if (!actor.isBusy) {
+      this.#outcomes.surplus(actor);
+      return;
+    }
+    if (actor.state !== "ready") return; // it ends already
+    actor.pool.leaving.add(actor);
+    actor.pool.burstIds.delete(actor.id);
+    this.#dispatch.retire(actor, "leaving");
   }
 
   /** False if the carrier ended under it because of another service: then it needs another. @throws as it failed */
@@ -292,6 +314,7 @@ export class Actors implements ActorEvents {
     actor.state = "gone";
     this.#placement.release(actor);
     actor.pool.actors.delete(actor);
+    actor.pool.leaving.delete(actor);
     if (actor.pool.actors.size === 0) {
       this.#pools.delete(actor.pool);
       // With requests that wait it is as busy as it was; else it begins again in shared carriers.

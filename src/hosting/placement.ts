@@ -1,7 +1,8 @@
 // Which carrier an actor gets: one of its own, or one it shares; who waits for one, and who must give one up.
 //
 // Dedicated: busy, kept and quarantined services; requests may wait in the carrier's ring. Shared: cold and idle
-// services; the carrier runs one request at a time, the others wait on the main thread (DECISIONS 8.3).
+// services; the carrier runs one request at a time, the others wait on the main thread (DECISIONS 8.3). Light actors
+// share with light ones, since a plain one that does not end takes with it what waits in its carrier.
 
 import type { Carrier } from "../carriers/carrier.ts";
 import type { Carriers } from "../carriers/carriers.ts";
@@ -20,8 +21,8 @@ export interface PlacementOptions {
   readonly idle: () => Iterable<Actor>;
   /** All actors. */
   readonly all: () => Iterable<Actor>;
-  /** An actor that should be stopped in order. */
-  readonly surplus: (actor: Actor) => void;
+  /** An actor that should end as soon as it has no request. */
+  readonly makeWay: (actor: Actor) => void;
 }
 
 interface Waiter {
@@ -70,7 +71,7 @@ export class Placement {
     const isSated = has >= this.#options.shareMax;
     if (isSated && this.#waiting.length > 0) return false;
     let free = this.#carriers.available;
-    if (!pool.wantsDedicated) for (const carrier of this.#shared) if (isIdle(carrier)) free++;
+    if (!pool.wantsDedicated) for (const carrier of this.#alike(pool)) if (isIdle(carrier)) free++;
     return free > (isSated ? 1 : 0);
   }
 
@@ -117,6 +118,7 @@ export class Placement {
     this.#shared.delete(carrier);
     this.#clearing.delete(carrier);
     carrier.isShared = false;
+    carrier.givesWay = false;
     this.#carriers.giveBack(carrier);
   }
 
@@ -158,7 +160,7 @@ export class Placement {
     if (this.#heldBy(pool.service) >= this.#options.shareMax) return;
     const oldest = idleLongest(
       this.#options.idle(),
-      ({ carrier, pool: its }) => carrier?.isShared === false && its.children > its.policy.scale.min,
+      ({ carrier, pool: its }) => carrier?.isShared === false && its.staying > its.policy.scale.min,
     );
     if (oldest !== null && nowMs - oldest.lastUsedMs >= IDLE_MS) {
       this.#giveUp(oldest);
@@ -173,7 +175,7 @@ export class Placement {
   #clear(carrier: Carrier): void {
     this.#shared.delete(carrier);
     this.#clearing.add(carrier);
-    for (const actor of [...this.#options.all()]) if (actor.carrier === carrier) this.#options.surplus(actor);
+    for (const actor of [...this.#options.all()]) if (actor.carrier === carrier) this.#options.makeWay(actor);
   }
 
   /** Places that will be free as soon as what they have now has ended. */
@@ -183,7 +185,7 @@ export class Placement {
 
   #giveUp(actor: Actor): void {
     this.#leaving.add(actor);
-    this.#options.surplus(actor);
+    this.#options.makeWay(actor);
   }
 
   #heldBy(service: Service): number {
@@ -205,23 +207,28 @@ export class Placement {
       // One that is only busy shares rather than wait for what does not come.
       if (own !== null || actor.pool.needsDedicated || this.#carriers.available > 0) return own;
     }
-    let leastBusy: Carrier | null = null;
-    let leastIdle: Carrier | null = null;
-    for (const carrier of this.#shared) {
-      if (carrier.state !== "taken") continue;
-      if (isIdle(carrier)) {
-        if (leastIdle === null || carrier.tenants < leastIdle.tenants) leastIdle = carrier;
-      } else if ((carrier.running()?.ms ?? 0) < LONG_MS) {
-        if (leastBusy === null || carrier.tenants < leastBusy.tenants) leastBusy = carrier;
-      }
-    }
-    const isGrowing = this.#shared.size < this.#options.sharedMax;
-    if (leastIdle !== null && !isGrowing) return leastIdle;
+    const { givesWay, service } = actor.pool;
+    const alike = this.#alike(actor.pool);
+    const best = bestOf(alike);
+    if (best.idle !== null && alike.length >= this.#options.sharedMax) return best.idle;
     const fresh = this.#take(actor);
-    if (fresh === null) return leastIdle ?? (this.#carriers.available > 0 ? null : leastBusy);
-    fresh.isShared = true;
-    this.#shared.add(fresh);
-    return fresh;
+    if (fresh !== null) {
+      fresh.isShared = true;
+      fresh.givesWay = givesWay;
+      this.#shared.add(fresh);
+      return fresh;
+    }
+    if (best.idle !== null || this.#carriers.available > 0) return best.idle;
+    // Nobody is without an actor because the others are not of its kind.
+    const other = placedBy(service) === 0 ? bestOf(this.#shared) : best;
+    const found = other.idle ?? best.busy ?? other.busy;
+    if (found !== null && !givesWay) found.givesWay = false;
+    return found;
+  }
+
+  /** Shared carriers whose actors are light as the pool's are, or plain as they are. */
+  #alike(pool: Pool): Carrier[] {
+    return [...this.#shared].filter(({ givesWay }) => givesWay === pool.givesWay);
   }
 
   /**
@@ -270,4 +277,19 @@ export class Placement {
     if (wanted.length <= this.#clearing.size) return false;
     return this.#shared.size > 1 || wanted.some(({ actor }) => actor.pool.policy.state !== "kept");
   }
+}
+
+/** Of shared carriers, those with the fewest actors: an idle one, and one that has not been busy for long. */
+function bestOf(shared: Iterable<Carrier>): { readonly idle: Carrier | null; readonly busy: Carrier | null } {
+  let idle: Carrier | null = null;
+  let busy: Carrier | null = null;
+  for (const carrier of shared) {
+    if (carrier.state !== "taken") continue;
+    if (isIdle(carrier)) {
+      if (idle === null || carrier.tenants < idle.tenants) idle = carrier;
+    } else if ((carrier.running()?.ms ?? 0) < LONG_MS && !carrier.isHeldUp) {
+      if (busy === null || carrier.tenants < busy.tenants) busy = carrier;
+    }
+  }
+  return { idle, busy };
 }

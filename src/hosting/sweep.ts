@@ -12,12 +12,22 @@ export class Sweep {
   readonly #pools: ReadonlySet<Pool>;
   readonly #placement: Placement;
   readonly #outcomes: ActorOutcomes;
+  readonly #makeWay: (actor: Actor) => void;
 
-  /** @param pools those that have actors */
-  constructor(pools: ReadonlySet<Pool>, placement: Placement, outcomes: ActorOutcomes) {
+  /**
+   * @param pools those that have actors
+   * @param makeWay ends an actor as soon as it has no request
+   */
+  constructor(
+    pools: ReadonlySet<Pool>,
+    placement: Placement,
+    outcomes: ActorOutcomes,
+    makeWay: (actor: Actor) => void,
+  ) {
     this.#pools = pools;
     this.#placement = placement;
     this.#outcomes = outcomes;
+    this.#makeWay = makeWay;
   }
 
   /** Actors without requests that may give up what they hold. */
@@ -33,7 +43,7 @@ export class Sweep {
       const isIdle = pool.permits === 0 && pool.waiting.length === 0;
       if (isIdle && nowMs < pool.lookAtMs) continue;
       pool.lookAtMs = nowMs + (isIdle ? Math.min(REST_MS, pool.policy.scale.idle_timeout / 10) : 0);
-      for (const actor of pool.surplus(nowMs)) this.#outcomes.surplus(actor);
+      for (const actor of pool.surplus(nowMs)) this.#makeWay(actor);
       if (pool.heatsUp(nowMs)) {
         if (this.#placement.hasRoomFor(pool)) this.#giveOwn(pool);
         else this.#placement.askForRoom(pool, nowMs);
@@ -46,15 +56,15 @@ export class Sweep {
 
   /**
    * A busy service leaves shared carriers for its own: one actor more, or, at its maximum, one for another. If none is
-   * idle the one that leaves ends its request first, and whoever waits then starts the other.
+   * idle the one that leaves ends its requests first, and whoever waits then starts the other.
    */
   #giveOwn(pool: Pool): void {
-    const { ready, policy } = pool;
-    if (pool.children >= policy.scale.max) {
+    const { ready } = pool;
+    if (pool.staying >= pool.stayingMax) {
       const idle = ready.find(({ isBusy }) => !isBusy);
       const leaving = idle ?? (pool.waiting.length > 0 ? ready[0] : undefined);
       if (leaving === undefined) return;
-      this.#outcomes.surplus(leaving);
+      this.#makeWay(leaving);
     }
     this.#outcomes.grow(pool);
   }
@@ -67,7 +77,7 @@ export class Sweep {
       return;
     }
     const blocked = [...pool.ready];
-    for (const actor of blocked) this.#outcomes.surplus(actor);
+    for (const actor of blocked) this.#makeWay(actor);
     this.#outcomes.grow(pool);
   }
 }

@@ -12,7 +12,16 @@ export interface CountedLoop {
   readonly weight: number;
 }
 
+/** An instruction whose work grows with its last operand, in bytes of memory or elements of a table. */
+export interface BulkInstruction {
+  /** Where its opcode stands. */
+  readonly at: number;
+  readonly of: "memory" | "table";
+}
+
 export interface BodyPlan {
+  /** In their order. */
+  readonly bulk: readonly BulkInstruction[];
   /** In the order of their heads. */
   readonly loops: readonly CountedLoop[];
   /** Instructions outside loops, if the entry is to be counted; 0 for a small body that calls nothing. */
@@ -28,6 +37,15 @@ const OP = { block: 0x02, loop: 0x03, if: 0x04, end: 0x0b, br: 0x0c, brIf: 0x0d,
 const CALL = 0x10;
 const CALL_INDIRECT = 0x11;
 const TYPED_SELECT = 0x1c;
+const BULK = 0xfc;
+/** By what follows `BULK`: memory.init, .copy and .fill, table.init and .copy. Others need references. */
+const bulkInstructions = new Map<number, BulkInstruction["of"]>([
+  [8, "memory"],
+  [10, "memory"],
+  [11, "memory"],
+  [12, "table"],
+  [14, "table"],
+]);
 
 /** Where a guest that was unwound would not be what it was: a wait inside a catch is lost (M). */
 const refused = new Map<number, string>();
@@ -50,6 +68,7 @@ interface OpenLoop {
  */
 export function planBody(reader: Reader): BodyPlan {
   const loops: OpenLoop[] = [];
+  const bulk: BulkInstruction[] = [];
   /** The blocks that are open, innermost last; null for all but loops. The first is the body itself. */
   const blocks: (OpenLoop | null)[] = [null];
   /** The loops among them; the first stands for the body itself. */
@@ -96,12 +115,19 @@ export function planBody(reader: Reader): BodyPlan {
         innermost.weight += CALL_WEIGHT - 1;
         skip(reader, opcode);
         break;
+      case BULK: {
+        const of = bulkOf(reader);
+        if (of !== undefined) bulk.push({ at: reader.position - 1, of });
+        skip(reader, opcode);
+        break;
+      }
       default:
         skip(reader, opcode);
     }
   }
   const own = counting[0]?.weight ?? 0;
   return {
+    bulk,
     loops: loops.filter(({ comesBack }) => comesBack).map(({ at, weight }) => ({ at, weight: Math.max(1, weight) })),
     entryWeight: calls || own > LEAF_WEIGHT_MAX ? own : 0,
   };
@@ -114,6 +140,14 @@ function closeBlock(blocks: (OpenLoop | null)[], counting: OpenLoop[]): void {
   counting.pop();
   const around = counting[counting.length - 1];
   if (!loop.comesBack && around !== undefined) around.weight += loop.weight;
+}
+
+/** What the instruction of the prefix just read works on, if it is a bulk one. Reads nothing. */
+function bulkOf(reader: Reader): BulkInstruction["of"] | undefined {
+  const before = reader.position;
+  const found = bulkInstructions.get(reader.u32());
+  reader.position = before;
+  return found;
 }
 
 /** By a value type's byte: all but numbers and vectors. */

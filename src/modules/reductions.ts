@@ -2,7 +2,8 @@
 //
 // One reduction is one instruction, as far as loops.ts can tell. At each loop head the counter goes down by the loop's
 // weight, and below zero the guest yields. At function entries it goes down too, but there the guest only asks whether
-// it is to die (`check`): each function that can yield is one more that Asyncify must take apart (DECISIONS 9.2).
+// is to die (`check`): each function that can yield is one more that Asyncify must take apart (DECISIONS 9.2). Before
+// a bulk instruction it goes down by what that will do, and the guest may ask the same.
 import { LIGHT_EXPORTS } from "../../wire/abi/light.ts";
 import { isReference, planBody, refuseLight } from "./loops.ts";
 import { leb, Reader } from "./reader.ts";
@@ -27,7 +28,13 @@ const FUNCTION_TYPE = 0x60;
 const I32 = 0x7f;
 const EMPTY_BLOCK = 0x40;
 const OP = { if: 0x04, end: 0x0b, call: 0x10, localGet: 0x20, localTee: 0x22, globalGet: 0x23, globalSet: 0x24 };
-const I32_OP = { const: 0x41, ltS: 0x48, sub: 0x6b };
+const SELECT = 0x1b;
+const I32_OP = { const: 0x41, ltS: 0x48, ltU: 0x49, sub: 0x6b, shl: 0x74, shrU: 0x76 };
+/** A reduction moves or fills 16 bytes of memory; a table's element takes 8 (it takes 5 to 10 ns). Powers of 2 */
+const BYTES_SHIFT = 4;
+const ELEMENT_SHIFT = 3;
+/** Elements that count: no table has more, and a number near 2^32 must not wrap around. */
+const ELEMENTS_MAX = 2 ** 20;
 /** A count; one loop round of more is still one. */
 const WEIGHT_MAX = 1_000_000;
 
@@ -36,6 +43,9 @@ interface Places {
   readonly counter: number;
   readonly yield: number;
   readonly check: number;
+  /** (i32) -> (i32): gives back its operand, a number of bytes or elements, and counts it. */
+  readonly memory: number;
+  readonly table: number;
 }
 
 /**
@@ -58,8 +68,15 @@ export function countReductions(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const started = open(SECTION.start)?.u32();
 
   const first = imported + own.length;
-  const places: Places = { counter: open(SECTION.global)?.u32() ?? 0, yield: first, check: first + 1 };
+  const places: Places = {
+    counter: open(SECTION.global)?.u32() ?? 0,
+    yield: first,
+    check: first + 1,
+    memory: first + 2,
+    table: first + 3,
+  };
   const unit = leb(parameters.length);
+  const through = leb(parameters.length + 1);
   const exported = [
     exportEntry(COUNTED.reductions, GLOBAL_KIND, places.counter),
     exportEntry(COUNTED.yield, FUNCTION_KIND, places.yield),
@@ -72,13 +89,20 @@ export function countReductions(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 
   const bodies = countedBodies(open(SECTION.code), own, parameters, places);
   const doNothing = Uint8Array.from([2, 0, OP.end]);
+  const ours = [doNothing, doNothing, countThrough(bytesCount, places), countThrough(elementsCount, places)];
   const payloads: [number, Uint8Array | null][] = [
-    [SECTION.type, appended(open(SECTION.type), [[FUNCTION_TYPE, 0, 0]])],
-    [SECTION.function, appended(open(SECTION.function), [unit, unit])],
+    [
+      SECTION.type,
+      appended(open(SECTION.type), [
+        [FUNCTION_TYPE, 0, 0],
+        [FUNCTION_TYPE, 1, I32, 1, I32],
+      ]),
+    ],
+    [SECTION.function, appended(open(SECTION.function), [unit, unit, through, through])],
     [SECTION.global, appended(open(SECTION.global), [[I32, 1, I32_OP.const, ...signedLeb(COUNTER_MAX), OP.end]])],
     [SECTION.export, appended(open(SECTION.export), exported)],
     [SECTION.start, null],
-    [SECTION.code, Buffer.concat([Uint8Array.from(leb(own.length + 2)), ...bodies, doNothing, doNothing])],
+    [SECTION.code, Buffer.concat([Uint8Array.from(leb(own.length + 4)), ...bodies, ...ours])],
   ];
   return replaceSections(bytes, sections, new Map(payloads));
 }
@@ -150,23 +174,45 @@ function countedBody(body: Reader, parameters: number, places: Places): Uint8Arr
     if (isReference(body.byte())) refuseLight("it has a function with locals that are references");
   }
   let copied = body.position;
-  const { loops, entryWeight } = planBody(body);
-  if (loops.length === 0 && entryWeight === 0) return [bytes.subarray(start, end)];
+  const { loops, bulk, entryWeight } = planBody(body);
+  if (loops.length === 0 && bulk.length === 0 && entryWeight === 0) return [bytes.subarray(start, end)];
   const pieces = [Uint8Array.from(leb(groups + 1)), bytes.subarray(afterCount, copied), Uint8Array.from([1, I32])];
   if (entryWeight > 0) pieces.push(countDown(entryWeight, locals, places.counter, places.check));
-  for (const { at, weight } of loops) {
-    pieces.push(bytes.subarray(copied, at), countDown(weight, locals, places.counter, places.yield));
+  const counted = [
+    ...loops.map(({ at, weight }) => ({ at, code: countDown(weight, locals, places.counter, places.yield) })),
+    ...bulk.map(({ at, of }) => ({ at, code: Uint8Array.from([OP.call, ...leb(places[of])]) })),
+  ].sort((one, other) => one.at - other.at);
+  for (const { at, code } of counted) {
+    pieces.push(bytes.subarray(copied, at), code);
     copied = at;
   }
   pieces.push(bytes.subarray(copied, end));
   return pieces;
 }
 
-/** The local keeps the counter's new value, since V8 reads a global again after it was set. */
 function countDown(weight: number, local: number, counter: number, called: number): Uint8Array {
+  return subtract([I32_OP.const, ...signedLeb(Math.min(weight, WEIGHT_MAX))], local, counter, called);
+}
+
+/** Reductions for what local 0 says. */
+const bytesCount = [OP.localGet, 0, I32_OP.const, BYTES_SHIFT, I32_OP.shrU];
+const elementsMax = [I32_OP.const, ...signedLeb(ELEMENTS_MAX)];
+const elementsCount = [
+  ...[OP.localGet, 0, ...elementsMax, OP.localGet, 0, ...elementsMax, I32_OP.ltU, SELECT],
+  ...[I32_OP.const, ELEMENT_SHIFT, I32_OP.shl],
+];
+
+/** A body with its length before it, of type (i32) -> (i32). Both counts are far from where the counter wraps. */
+function countThrough(count: readonly number[], { counter, check }: Places): Uint8Array {
+  const body = [1, 1, I32, ...subtract(count, 1, counter, check), OP.localGet, 0, OP.end];
+  return Uint8Array.from([...leb(body.length), ...body]);
+}
+
+/** The local keeps the counter's new value, since V8 reads a global again after it was set. */
+function subtract(count: readonly number[], local: number, counter: number, called: number): Uint8Array {
   return Uint8Array.from([
     ...[OP.globalGet, ...leb(counter)],
-    ...[I32_OP.const, ...signedLeb(Math.min(weight, WEIGHT_MAX))],
+    ...count,
     I32_OP.sub,
     ...[OP.localTee, ...leb(local)],
     ...[OP.globalSet, ...leb(counter)],

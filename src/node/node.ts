@@ -147,6 +147,7 @@ class Node implements Verbs, RunningNode {
       pids,
       log,
       load: (pool) => this.#registry.load(pool),
+      givesWay: (pool, compiled) => processes.givesWay(pool, compiled),
       environmentOf: (actor, carrier, compiled) => processes.environmentOf(actor, carrier, compiled),
       onCarrierGone: (carrier, why) => this.#processes.server.carrierGone(carrier, why),
       sharedMax: availableParallelism(),

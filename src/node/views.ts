@@ -74,7 +74,7 @@ function actorView(actor: Actor, pool: Pool): ActorView {
     pid: actor.pid,
     version: pool.version,
     carrier: actor.carrier?.id ?? 0,
-    state: state === "gone" ? "stopping" : state,
+    state: state === "gone" || state === "leaving" ? "stopping" : state,
     requests: actor.requests,
   };
 }

@@ -55,6 +55,12 @@ export class ServiceProcesses implements ProcessEvents {
     }
   }
 
+  /** True if an actor of that pool runs its requests as light processes where it shares a carrier. */
+  async givesWay(pool: Pool, compiled: CompiledModule): Promise<boolean> {
+    if (pool.policy.state !== "fresh" || !wantsLight(pool, compiled)) return false;
+    return (await this.#parts.forms.light(pool.digest, this.#parts.limits(pool))) !== null;
+  }
+
   /** For an actor that starts in a carrier. */
   async environmentOf(actor: Actor, carrier: Carrier, compiled: CompiledModule): Promise<ActorEnvironment> {
     const { pool } = actor;

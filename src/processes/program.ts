@@ -206,6 +206,7 @@ export class Program {
       done: () => {},
       ended: () => {},
       suspended: () => {},
+      seen: () => {},
       orphaned: () => {},
       spare: () => {},
       drained: () => {},

@@ -35,6 +35,8 @@ export function exitError(reason: ExitReason, why: string, service: string, memo
       return new FrenezuloError("no_reply", details);
     case "exit":
       return new FrenezuloError("exited", details);
+    case "hogged":
+      return new FrenezuloError("hogged", details, { retryAfterSeconds: 1 });
     case "memory":
       return new FrenezuloError("memory_limit", details);
     default:

@@ -29,7 +29,7 @@ export class Cancellations {
       if (request.stage !== "sent" || actor?.carrier == null || !request.takeBack(actor.carrier)) continue;
       actor.remove(request);
       this.#ledger.finish(request);
-      if (actor.state === "stopping" && !actor.isBusy) this.#actors.actorIdle(actor);
+      if (actor.isEnding && !actor.isBusy) this.#actors.actorIdle(actor);
     }
   }
 }

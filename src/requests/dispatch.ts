@@ -10,7 +10,7 @@ import type { Carrier, CarrierEvents } from "../carriers/carrier.ts";
 import type { Carriers } from "../carriers/carriers.ts";
 import { type ErrorCode, FrenezuloError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
-import type { Actor, InFlight } from "../services/service.ts";
+import type { Actor, InFlight, Pool } from "../services/service.ts";
 import { exitError, REQUEST_ID } from "./answers.ts";
 import { Cancellations } from "./cancellations.ts";
 import type { ActorEvents, ProcessEvents } from "./events.ts";
@@ -29,6 +29,13 @@ export interface DispatchParts {
   readonly actors: ActorEvents;
   readonly processes: ProcessEvents;
   readonly log: Log;
+}
+
+/** Who brought a carrier to its end. */
+interface Culprit {
+  readonly actor: Actor;
+  /** The request that did; 0: any of its requests may have. */
+  readonly seq: number;
 }
 
 export class Dispatch implements CarrierEvents {
@@ -60,6 +67,9 @@ export class Dispatch implements CarrierEvents {
       actorOf: (pid) => this.#tenants.get(pid),
       drain: () => carriers.drain(),
       actorStarting: (carrier, pid, ms) => actors.actorStarting(carrier, pid, ms),
+      overdue: (actor, seq) => this.#overdue(actor, seq),
+      holdsUp: (carrier) => this.#quarantine(this.#poolOf(carrier.turnOf)),
+      heldUp: (carrier) => this.#heldUp(carrier),
       hogged: (carrier, why) => this.#hogged(carrier, why),
       condemn: (actor, seq, exit, code) => this.#condemn(actor, seq, exit, code),
       lingers: (actor) => this.#requeue.lingers(actor),
@@ -117,9 +127,9 @@ export class Dispatch implements CarrierEvents {
     this.queues.pump(actor.pool);
   }
 
-  /** A ready actor takes no more requests; those it has not begun go to others. `actorIdle` tells when it has none. */
-  retire(actor: Actor): void {
-    actor.state = "stopping";
+  /** An actor takes no more requests; those it has not begun go to others. `actorIdle` tells when it has none. */
+  retire(actor: Actor, state: "leaving" | "stopping" = "stopping"): void {
+    actor.state = state;
     actor.pool.removeReady(actor);
     this.#carriers.drain();
     this.#requeue.takeBack(actor);
@@ -149,7 +159,7 @@ export class Dispatch implements CarrierEvents {
     // Whatever it is doing: once condemned it takes nothing more. It moves between states only between our reads.
     while (carrier.state === "taken" && !carrier.condemn(carrier.running()?.seq ?? 0)) this.#carriers.drain();
     this.#carriers.drain();
-    this.#lose(carrier, actor, exit, code);
+    this.#lose(carrier, { actor, seq: 0 }, exit, code);
   }
 
   /** It must also see that an actor starts. */
@@ -185,15 +195,16 @@ export class Dispatch implements CarrierEvents {
     if (actor === undefined) return;
     const request = actor.takeDone(seq, micros, this.#carriers.drainMs);
     if (request === undefined) return;
+    const runsAgain = exit.reason === "hogged" && this.#hoggedAlone(actor, request);
     const isOrphan = goesOn > 0 && exit.reason === "normal" && request.exchange !== null;
     if (isOrphan) this.#orphans.add(request, goesOn === 2 ? carrier : null);
-    else if (request.exchange !== null) {
+    else if (!runsAgain && request.exchange !== null) {
       const [text = "", note = ""] = exit.text.split("\n");
       const { service, policy } = actor.pool;
       this.#ledger.failGuest(request, exitError(exit.reason, text, service.prefix, policy.limits.memory), note);
     }
-    this.#ledger.finish(request);
-    if (actor.state === "stopping" && !actor.isBusy) this.#actors.actorIdle(actor);
+    if (!runsAgain) this.#ledger.finish(request);
+    if (actor.isEnding && !actor.isBusy) this.#actors.actorIdle(actor);
     else if (actor.isBurst) this.#actors.burstDone(actor);
     if (exit.reason !== "normal" && actor.state === "ready") this.#actors.guestExited(actor, exit);
   }
@@ -209,7 +220,13 @@ export class Dispatch implements CarrierEvents {
     if (actor !== undefined) this.#suspended.add(actor, seq);
   }
 
+  seen(_carrier: Carrier, actorPid: number, seq: number): void {
+    const request = this.#tenants.get(actorPid)?.find(seq);
+    if (request !== undefined) request.isSeen = true;
+  }
+
   exited(_carrier: Carrier, pid: number, environment: number, exit: Exit): void {
+    if (exit.reason === "hogged") this.#quarantine(this.#poolOf(environment));
     this.#processes.processExited(pid, environment, exit);
   }
 
@@ -229,8 +246,7 @@ export class Dispatch implements CarrierEvents {
   }
 
   gone(carrier: Carrier, why: string): void {
-    const culprit = this.#tenants.get(carrier.running()?.pid ?? 0) ?? null;
-    this.#lose(carrier, culprit, { reason: "killed", text: why }, "carrier_lost");
+    this.#lose(carrier, this.#culpritIn(carrier), { reason: "killed", text: why }, "carrier_lost");
     this.#actors.carrierGone(carrier, why);
     this.#orphans.carrierGone(carrier);
   }
@@ -262,22 +278,24 @@ export class Dispatch implements CarrierEvents {
   }
 
   /**
-   * A carrier has gone or is condemned. Only the request that had begun pays for it: what its actors had not begun goes
-   * to others, and co-tenants of the culprit are started anew when they are needed.
+   * A carrier has gone or is condemned. Only the culprit pays for it: what had not begun goes to others, what others
+   * had begun is the node's to answer for, and co-tenants are started anew when they are needed.
    */
-  #lose(carrier: Carrier, culprit: Actor | null, exit: Exit, code: ErrorCode): void {
+  #lose(carrier: Carrier, culprit: Culprit | null, exit: Exit, code: ErrorCode): void {
     const tenants = this.#tenants.of(carrier);
     for (const actor of tenants) {
       this.#requeue.takeBack(actor);
       for (const request of [...actor.sent, ...actor.suspended.values()]) {
         this.#processes.requestOver(request); // what it began in other carriers ends with it
-        this.#requeue.loseBegun(actor, request, exit, code);
+        const isGuilty = actor === culprit?.actor && (culprit.seq === 0 || culprit.seq === request.seq);
+        if (isGuilty) this.#requeue.loseBegun(actor, request, exit, code);
+        else this.#requeue.displace(actor, request, exit.text);
       }
       this.removeActor(actor);
     }
-    this.#carriers.kill(carrier, culprit === null ? exit.text : `${culprit.pool.service.prefix}: ${exit.text}`);
+    this.#carriers.kill(carrier, culprit === null ? exit.text : `${culprit.actor.pool.service.prefix}: ${exit.text}`);
     for (const actor of tenants) {
-      if (actor === culprit) this.#actors.actorEnded(actor, exit);
+      if (actor === culprit?.actor) this.#actors.actorEnded(actor, exit);
       else this.#actors.actorDisplaced(actor);
     }
   }
@@ -289,13 +307,62 @@ export class Dispatch implements CarrierEvents {
     const carrier = actor.carrier as Carrier;
     if (!carrier.condemn(seq)) return;
     this.#carriers.drain();
-    if (exit.reason === "deadline") actor.pool.isQuarantined = true;
-    this.#lose(carrier, actor, exit, code);
+    if (exit.reason === "deadline") this.#quarantine(actor.pool);
+    this.#lose(carrier, { actor, seq }, exit, code);
   }
 
-  /** A light process does not give its carrier back: a turn has no such length but in one endless host or bulk call. */
+  /** Light processes of a carrier have not had a turn for a while: what has not begun there goes to others. */
+  #heldUp(carrier: Carrier): void {
+    carrier.isHeldUp = true;
+    for (const actor of this.#tenants.of(carrier)) this.#requeue.takeBack(actor);
+  }
+
+  #overdue(actor: Actor, seq: number): void {
+    const request = actor.find(seq);
+    if (request === undefined || !this.#suspended.end(request)) return;
+    this.#quarantine(actor.pool);
+  }
+
+  /**
+   * A request kept others waiting for so long that its carrier has ended it, and lives. True if it runs once more, in a
+   * carrier of its own.
+   */
+  #hoggedAlone(actor: Actor, request: InFlight): boolean {
+    this.#processes.requestOver(request);
+    this.#quarantine(actor.pool);
+    return this.#requeue.runAgain(actor, request);
+  }
+
+  /** A light process does not give its carrier back: a turn has no such length but in one endless host call. */
   #hogged(carrier: Carrier, why: string): void {
-    if (carrier.condemn(SEQ_TURNS)) this.#lose(carrier, null, { reason: "killed", text: why }, "carrier_lost");
+    const culprit = this.#culpritIn(carrier);
+    this.#quarantine(this.#poolOf(carrier.turnOf));
+    if (carrier.condemn(SEQ_TURNS)) this.#lose(carrier, culprit, { reason: "killed", text: why }, "carrier_lost");
+  }
+
+  /** Whose code runs in a carrier, or ran when it ended; which of a light actor's requests does is not known. */
+  #culpritIn(carrier: Carrier): Culprit | null {
+    const running = carrier.running();
+    if (running === null) return null;
+    if (running.seq !== SEQ_TURNS) {
+      const actor = this.#tenants.get(running.pid);
+      return actor === undefined ? null : { actor, seq: running.seq };
+    }
+    const actor = this.#tenants.of(carrier).find(({ pool }) => pool.environmentId === carrier.turnOf);
+    return actor === undefined ? null : { actor, seq: 0 };
+  }
+
+  #poolOf(environment: number): Pool | null {
+    for (const { pool } of this.#tenants.all()) if (pool.environmentId === environment) return pool;
+    return null;
+  }
+
+  /** A pool has held up others: it shares no carrier any more. */
+  #quarantine(pool: Pool | null): void {
+    if (pool === null || pool.isQuarantined) return;
+    pool.isQuarantined = true;
+    this.#log.info({ service: pool.service.prefix }, "it held up others in a carrier, and shares none any more");
+    this.#actors.quarantined(pool);
   }
 
   /** What has waited too long gets 503, in a ring or here. True if something still waits. */

@@ -13,6 +13,8 @@ export interface ActorEvents {
    * The carrier ended under an actor that had not caused it: it is no exit, and it is started anew when it is needed.
    */
   actorDisplaced(actor: Actor): void;
+  /** A pool's actors may share no carrier any more. */
+  quarantined(pool: Pool): void;
   /** A burst actor has done its one request. */
   burstDone(actor: Actor): void;
   /** An actor that was told to stop has no request left. */

@@ -52,6 +52,7 @@ export class Ledger {
     this.#inFlight.delete(request.replyPid);
     runAgain(this.#pids.next());
     request.hasRunAgain = true;
+    request.isSeen = false;
     this.#inFlight.set(request.replyPid, request);
   }
 

@@ -51,16 +51,32 @@ export class Requeue {
   }
 
   /**
-   * A request that had begun is never run twice unless its method is idempotent and its policy allows (reliability.md
-   * §3.10).
+   * A request that had begun runs once more, where it may: if nothing of its first run can be seen, or if its method is
+   * idempotent and its policy allows (reliability.md §3.10).
    */
-  loseBegun(actor: Actor, request: InFlight, exit: Exit, code: ErrorCode): void {
-    const mayRunAgain = request.isIdempotent && !request.hasRunAgain && request.pool.policy.retry === "idempotent";
-    if (code === "carrier_lost" && request.exchange !== null && mayRunAgain) {
-      this.#ledger.reopen(request, (replyPid) => request.runAgain(actor.carrier as Carrier, replyPid));
-      this.#putBack(actor, request);
-      return;
+  runAgain(actor: Actor, request: InFlight): boolean {
+    const isAllowed = request.isIdempotent && request.pool.policy.retry === "idempotent";
+    const mayRunAgain = !request.hasRunAgain && (isAllowed || actor.isUnseen(request));
+    if (request.exchange === null || !mayRunAgain) return false;
+    this.#ledger.reopen(request, (replyPid) => request.runAgain(actor.carrier as Carrier, replyPid));
+    this.#putBack(actor, request);
+    return true;
+  }
+
+  /** A request that had begun has lost its carrier through another's doing: it counts against nobody here. */
+  displace(actor: Actor, request: InFlight, why: string): void {
+    if (this.runAgain(actor, request)) return;
+    if (request.exchange !== null) {
+      const details = { service: actor.pool.service.prefix, why };
+      this.#ledger.fail(request, new FrenezuloError("displaced", details, { retryAfterSeconds: 1 }));
     }
+    actor.remove(request);
+    this.#ledger.finish(request);
+  }
+
+  /** A request that had begun ends with its actor. */
+  loseBegun(actor: Actor, request: InFlight, exit: Exit, code: ErrorCode): void {
+    if (code === "carrier_lost" && this.runAgain(actor, request)) return;
     if (request.exchange !== null) {
       const { service, policy } = actor.pool;
       const details = { service: service.prefix, why: exit.text, ms: policy.limits.deadline };

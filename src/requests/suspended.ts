@@ -2,7 +2,7 @@
 //
 // Their deadline ends their processes and not their carrier (DECISIONS 9.7).
 import { FrenezuloError } from "../errors.ts";
-import type { Actor } from "../services/service.ts";
+import type { Actor, InFlight } from "../services/service.ts";
 import type { ProcessEvents } from "./events.ts";
 import type { Ledger } from "./ledger.ts";
 
@@ -26,16 +26,20 @@ export class Suspended {
   timeOut(nowMs: number): boolean {
     for (const actor of this.#actors) {
       if (actor.suspended.size === 0) this.#actors.delete(actor);
-      const { service, policy } = actor.pool;
-      const ms = policy.limits.deadline;
-      for (const request of actor.suspended.values()) {
-        if (request.isOver || nowMs - request.begunMs < ms) continue;
-        request.isOver = true;
-        this.#processes.requestOver(request);
-        const error = new FrenezuloError("deadline", { service: service.prefix, ms });
-        if (request.exchange !== null) this.#ledger.failGuest(request, error);
-      }
+      const ms = actor.pool.policy.limits.deadline;
+      for (const request of actor.suspended.values()) if (nowMs - request.begunMs >= ms) this.end(request);
     }
     return this.#actors.size > 0;
+  }
+
+  /** The deadline of a light actor's request has passed: its processes are told to end. False if they were before. */
+  end(request: InFlight): boolean {
+    if (request.isOver) return false;
+    request.isOver = true;
+    this.#processes.requestOver(request);
+    const { service, policy } = request.pool;
+    const error = new FrenezuloError("deadline", { service: service.prefix, ms: policy.limits.deadline });
+    if (request.exchange !== null) this.#ledger.failGuest(request, error);
+    return true;
   }
 }

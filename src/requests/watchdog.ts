@@ -7,8 +7,15 @@ import type { ErrorCode } from "../errors.ts";
 import type { Actor } from "../services/service.ts";
 
 const TICK_MS = 10;
-/** Turns of light processes are milliseconds; only one call that does not end (memory.fill, a host call) is longer. */
-const HOG_MS = 5000;
+/** Turns of light processes are milliseconds: after this long without a next one nobody else should begin there. */
+const HELD_UP_MS = 50;
+/** Who has held up others for this long gets carriers of its own, before anything is killed. ms */
+const QUARANTINE_MS = 1000;
+/** And after this only a host call that does not end is left: a guest is ended before, by its carrier (give-way.ts). */
+const HOG_MS = 10_000;
+
+/** A light process that is told to end does so at its next call or loop head, if its carrier is not stuck. ms */
+const OVERDUE_MS = 1000;
 
 /** What the watchdog looks at, and whom it tells (dispatch.ts). */
 export interface Watched {
@@ -21,6 +28,12 @@ export interface Watched {
   actorStarting(carrier: Carrier, pid: number, ms: number): void;
   /** Ends an actor whose request (or start) number `seq` has run too long, if it still runs. */
   condemn(actor: Actor, seq: number, exit: Exit, code: ErrorCode): void;
+  /** A light process has had the turn for so long that nobody else should wait for it. */
+  heldUp(carrier: Carrier): void;
+  /** A light process has had the turn for so long that its service should not share a carrier. */
+  holdsUp(carrier: Carrier): void;
+  /** A light actor's request has had its first turn beyond its deadline: it must end, and not its carrier. */
+  overdue(actor: Actor, seq: number): void;
   /** Light processes had the turn for so long that their carrier must end. */
   hogged(carrier: Carrier, why: string): void;
   /** An actor's request takes so long that those behind it in its ring should not wait for it. */
@@ -59,6 +72,10 @@ export class Watchdog {
   /** True if something runs or is about to. */
   #look(carrier: Carrier): boolean {
     const running = carrier.running();
+    const isHeldUp = running?.seq === SEQ_TURNS && running.ms >= HELD_UP_MS;
+    if (isHeldUp && !carrier.isHeldUp) this.#watched.heldUp(carrier);
+    carrier.isHeldUp = isHeldUp;
+    if (isHeldUp && running.ms >= QUARANTINE_MS) this.#watched.holdsUp(carrier);
     if (running === null) return carrier.sent > 0 || carrier.isStarting;
     const actor = this.#watched.actorOf(running.pid);
     if (actor === undefined) {
@@ -69,11 +86,14 @@ export class Watchdog {
     }
     const { limits, scale } = actor.pool.policy;
     const { deadline, start_deadline } = limits;
+    if (actor.isLight && running.ms >= QUARANTINE_MS) this.#watched.holdsUp(carrier);
     if (running.seq === SEQ_STARTING) {
       if (running.ms >= start_deadline) {
         const text = `its start code ran for more than ${start_deadline} ms`;
         this.#watched.condemn(actor, SEQ_STARTING, { reason: "start_failed", text }, "carrier_lost");
       }
+    } else if (actor.isLight && running.ms >= deadline && running.ms < deadline + OVERDUE_MS) {
+      this.#watched.overdue(actor, running.seq);
     } else if (running.ms >= deadline) {
       const text = `a request ran for more than ${deadline} ms`;
       this.#watched.condemn(actor, running.seq, { reason: "deadline", text }, "deadline");

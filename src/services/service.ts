@@ -42,8 +42,11 @@ export class Service {
   }
 }
 
-/** starting: not ready for requests yet; stopping: takes no more; gone. */
-export type ActorState = "starting" | "ready" | "stopping" | "gone";
+/**
+ * starting: not ready for requests yet; leaving: takes no more, and ends when it has none (the tree does not know);
+ * stopping: takes no more, and is killed when its policy's shutdown has passed; gone.
+ */
+export type ActorState = "starting" | "ready" | "leaving" | "stopping" | "gone";
 
 /** An actor as the main thread sees it. */
 export class Actor {
@@ -85,6 +88,11 @@ export class Actor {
     this.isBurst = isBurst;
   }
 
+  /** True if it takes no more requests and ends when it has none. */
+  get isEnding(): boolean {
+    return this.state === "stopping" || this.state === "leaving";
+  }
+
   /** True while it has a request. */
   get isBusy(): boolean {
     return this.sent.length > 0 || this.suspended.size > 0;
@@ -99,7 +107,19 @@ export class Actor {
     request.stage = "suspended";
     request.begunMs = performance.now();
     this.suspended.set(seq, request);
+    // Its frame is free, and not written over as long as its carrier is counted busy: until this call is over.
+    request.restore(this.carrier as Carrier);
     return true;
+  }
+
+  /** The request of that number, in a ring or suspended. */
+  find(seq: number): InFlight | undefined {
+    return this.suspended.get(seq) ?? this.sent.find((each) => each.seq === seq);
+  }
+
+  /** True if nothing of what a request of it has done so far can be seen by others. */
+  isUnseen(request: InFlight): boolean {
+    return this.isLight && !request.isSeen;
   }
 
   /** A request has been put into its carrier's ring. */
@@ -119,8 +139,7 @@ export class Actor {
 
   /** The request of that number has ended after so many microseconds. Undefined if it has none of that number. */
   takeDone(seq: number, micros: number, nowMs: number): InFlight | undefined {
-    const isFirst = this.sent[0]?.seq === seq;
-    const request = isFirst ? this.sent[0] : (this.suspended.get(seq) ?? this.sent.find((each) => each.seq === seq));
+    const request = this.sent[0]?.seq === seq ? this.sent[0] : this.find(seq);
     if (request === undefined) return undefined;
     this.remove(request);
     this.requests++;
@@ -161,10 +180,12 @@ export class Pool {
   busyMs = 0;
   /** Busy enough for carriers of its own (placement auto). */
   isHot = false;
-  /** Killed for its deadline: it shares no carrier any more. */
+  /** It held up others, or was killed for its deadline: it shares no carrier any more. */
   isQuarantined = false;
   /** While it has no requests the sweep passes it over until then. performance.now(), ms */
   lookAtMs = 0;
+  /** Its actors are light where they share a carrier: known when one starts. */
+  givesWay = false;
   #aheadMax = 2;
   readonly #peak: Peak;
   readonly #heat = new Heat();
@@ -172,6 +193,8 @@ export class Pool {
   readonly burstIds = new Set<string>();
   /** Its actors in the supervision tree, those that wait out a backoff included. */
   children = 0;
+  /** Those of its actors that make way for others: they have requests to end, and take no more. */
+  readonly leaving = new Set<Actor>();
   lastStartFailure: string | null = null;
 
   constructor(service: Service, version: number, digest: string, policy: Policy) {
@@ -193,6 +216,23 @@ export class Pool {
   get wantsDedicated(): boolean {
     const isAuto = this.policy.placement === "auto";
     return this.needsDedicated || (isAuto && (this.isHot || this.ready.some(({ lingers }) => lingers)));
+  }
+
+  /** Its children without those that leave. */
+  get staying(): number {
+    return this.children - this.leaving.size;
+  }
+
+  /** How many may stay: one that leaves takes a place while it runs a request, and none for what only waits. */
+  get stayingMax(): number {
+    let max = this.policy.scale.max;
+    for (const { sent } of this.leaving) if (sent.length > 0) max--;
+    return max;
+  }
+
+  /** How many are missing of its minimum. */
+  get lacking(): number {
+    return Math.min(this.policy.scale.min, this.stayingMax) - this.staying;
   }
 
   /** True if one more request may be put into a ring: not while its clients take too little of what they have got. */
@@ -221,7 +261,7 @@ export class Pool {
     for (let i = this.ready.length - 1; i >= 0; i--) {
       const actor = this.ready[i] as Actor;
       const carrier = actor.carrier as Carrier;
-      if (carrier.isShared ? carrier.sent === 0 : actor.sent.length === 0) {
+      if (carrier.isShared ? carrier.sent === 0 && !carrier.isHeldUp : actor.sent.length === 0) {
         if (!actor.isBurst || (actor.requests === 0 && !actor.isBusy)) return actor;
       } else if (!carrier.isShared && !actor.isBurst && !actor.lingers && actor.sent.length < this.#aheadMax) {
         if (best === null || actor.sent.length < best.sent.length) best = actor;
@@ -278,7 +318,7 @@ export class Pool {
   heatsUp(nowMs: number): boolean {
     const { placement, state } = this.policy;
     if (placement !== "auto" || state === "kept" || this.isQuarantined) return false;
-    const isSharing = this.ready.length === this.children && this.ready.some(({ carrier }) => carrier?.isShared);
+    const isSharing = this.ready.length === this.staying && this.ready.some(({ carrier }) => carrier?.isShared);
     if (this.isHot && !isSharing) return false;
     this.isHot = this.#heat.isHot(this.isHot, this.busyMs, this.service.metrics.requests, nowMs);
     return this.isHot && isSharing;
@@ -309,9 +349,11 @@ export class InFlight extends Envelope {
   stage: Stage = "reading";
   /** When it was suspended first. performance.now() */
   begunMs = 0;
-  /** Suspended, and its deadline has passed. */
+  /** Of a light actor's: its deadline has passed. */
   isOver = false;
   readonly isIdempotent: boolean;
+  /** Of a light actor's: it has done something that others can see. */
+  isSeen = false;
   hasRunAgain = false;
   /** Its answer is out; its actor may still be busy with it. */
   isAnswered = false;

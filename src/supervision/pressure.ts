@@ -7,19 +7,19 @@ import type { Pool } from "../services/service.ts";
  * request has waited tells more than what requests took before.
  */
 export function wantedActor(pool: Pool, nowMs: number): Scaling {
-  const { min, max, pressure } = pool.policy.scale;
-  const oldest = pool.ready.length < pool.children ? undefined : pool.waiting[0];
+  const { min, pressure } = pool.policy.scale;
+  const oldest = pool.ready.length < pool.staying ? undefined : pool.waiting[0];
   const waitedMs = oldest === undefined ? 0 : nowMs - oldest.readyMs;
   const inFlight = Math.min(pool.permits, pool.ready.length);
   const load = {
-    residents: pool.children - pool.burstIds.size,
+    residents: pool.staying - pool.burstIds.size,
     bursts: pool.burstIds.size,
     starting: startingOf(pool),
     inFlight,
     queued: pool.waiting.length + pool.permits - inFlight,
     serviceTimeMs: Math.max(pool.serviceMs, waitedMs),
   };
-  return scale(load, { min, max, pressure: { depth: pressure.depth, waitMs: pressure.wait } });
+  return scale(load, { min, max: pool.stayingMax, pressure: { depth: pressure.depth, waitMs: pressure.wait } });
 }
 
 function startingOf({ actors }: Pool): number {

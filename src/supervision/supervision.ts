@@ -116,7 +116,7 @@ export class Supervision implements ActorOutcomes {
   /** Starts what is missing of a version's minimum. */
   ensureMinimum(pool: Pool): void {
     if (pool.service.pool !== pool || !this.#tree.isRunning(pool.id)) return;
-    for (let missing = pool.policy.scale.min - pool.children; missing > 0; missing--) this.#grow(pool, false);
+    for (let missing = pool.lacking; missing > 0; missing--) this.#grow(pool, false);
   }
 
   /** A version was replaced: what its actors do until it is removed concerns neither its group nor the next version. */
@@ -186,14 +186,14 @@ export class Supervision implements ActorOutcomes {
     const decision = wantedActor(pool, performance.now());
     if (decision === "nothing") return;
     // Permit before start: one that would only wait for a carrier helps nobody, but the first must come.
-    if (pool.children > 0 && !this.#options.actors.hasRoomFor(pool)) return;
-    if (pool.children === 0) this.coldStarts++;
+    if (pool.staying > 0 && !this.#options.actors.hasRoomFor(pool)) return;
+    if (pool.staying === 0) this.coldStarts++;
     this.#grow(pool, decision === "burst");
   }
 
   restock(): void {
     for (const pool of this.#lacking) {
-      if (pool.service.pool === pool && pool.children < pool.policy.scale.min) {
+      if (pool.service.pool === pool && pool.lacking > 0) {
         if (!this.#options.actors.hasRoomFor(pool)) continue;
         this.ensureMinimum(pool);
       }
@@ -202,7 +202,7 @@ export class Supervision implements ActorOutcomes {
   }
 
   grow(pool: Pool): void {
-    const isFull = pool.children >= pool.policy.scale.max;
+    const isFull = pool.staying >= pool.stayingMax;
     if (pool.service.pool === pool && !isFull && this.#tree.isRunning(pool.id)) this.#grow(pool, false);
   }
 

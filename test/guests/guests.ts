@@ -45,6 +45,7 @@ export const guests = {
   hostile: "serves",
   thief: "serves",
   "catch-all": "serves",
+  hog: "serves",
   "loop-bulk": "serves",
   recursion: "serves",
   "table-bomb": "serves",

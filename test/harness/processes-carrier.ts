@@ -208,6 +208,7 @@ export class SimCarrier {
       onMismatch: () => {
         throw new Error("another process runs than must");
       },
+      onTurn: () => {},
     });
     this.calls = makeLightImports(this.runtime.host, this.runtime.imports) as HostCalls;
     this.pool = this.runtime.addModule("here", { module: null as unknown as WebAssembly.Module, info: INFO });

@@ -157,6 +157,7 @@ export function messageFunctions(host: Host): HostFunctions {
       }
       // Untagged messages never match, even if 0 is listed (lunatic-abi.md §2.5).
       const tags = readTags(host, tagsPointer, tagsCount >>> 0).filter((tag) => tag !== 0n);
+      host.works(mailbox.length * tags.length);
       const take = lookOnce(mailbox, () => mailbox.take(tags), tags);
       expect(process, tags);
       return host.wait(take, ms, arrive);

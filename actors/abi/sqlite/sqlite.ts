@@ -52,6 +52,7 @@ export function sqliteFunctions(host: Host): HostFunctions {
     } finally {
       untilMs = outer;
     }
+    host.works(Number.POSITIVE_INFINITY); // it may have taken long
     host.enter();
     return result;
   };

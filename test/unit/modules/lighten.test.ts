@@ -105,6 +105,46 @@ describe("reductions", () => {
         (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
       (local.get 1))`);
 
+  it("count a bulk instruction by what it does, so that a loop of them gives way", async () => {
+    const again = "(br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))";
+    const bytes = wasm(`(module ${receive} (memory (export "memory") 16) (table 64 funcref)
+      (data $text "abcd") (elem $nothing func)
+      (func (export "frenezulo_main"))
+      (func (export "fill") (param i32)
+        (loop (memory.fill (i32.const 4096) (local.get 0) (i32.const 65536)) ${again}))
+      (func (export "copy") (param i32)
+        (loop (memory.copy (i32.const 65536) (i32.const 4096) (i32.const 65536)) ${again}))
+      (func (export "table") (param i32)
+        (loop (table.copy (i32.const 0) (i32.const 1) (i32.const 60)) ${again}))
+      (func (export "few") (param i32)
+        (loop (memory.init $text (i32.const 4096) (i32.const 0) (i32.const 4)) ${again})))`);
+    const run = async (name: string) =>
+      (await both(bytes, { suspend: always, slice: 4000, borrow: 256 }, name, 100)).light;
+    // 64 KiB are 4,096 reductions: each round is a slice; 60 elements are 480, so it is every eighth.
+    for (const name of ["fill", "copy"]) expect((await run(name)).suspensions).toBeGreaterThanOrEqual(98);
+    const { suspensions } = await run("table");
+    expect(suspensions).toBeGreaterThanOrEqual(11);
+    expect(suspensions).toBeLessThanOrEqual(14);
+    expect((await run("few")).suspensions).toBeLessThan(2);
+  });
+
+  it("look for an end before a bulk instruction, and trap as the instruction does", async () => {
+    const bytes = wasm(`(module ${receive} (memory (export "memory") 1) (table 8 funcref) (elem $nothing func)
+      (func (export "frenezulo_main"))
+      (func (export "beyond") (memory.fill (i32.const 0) (i32.const 1) (i32.const -1)))
+      (func (export "elements") (table.copy (i32.const 0) (i32.const 0) (i32.const -1)))
+      (func (export "straight") ${"(memory.fill (i32.const 0) (i32.const 1) (i32.const 65536))".repeat(20)}))`);
+    const host = new LightHost(await lighten(bytes), { slice: 4000 });
+    const before = host.memoryHash;
+    expect(() => host.call("beyond")).toThrow(/out of bounds/);
+    expect(host.memoryHash).toBe(before);
+    for (let i = 0; i < 20; i++) expect(() => host.call("elements")).toThrow(/out of bounds/);
+    // Each number near 2^32 counted as one that a table may have: the counter has not wrapped around.
+    expect((host.exports[LIGHT_EXPORTS.reductions] as WebAssembly.Global).value).toBeLessThan(0);
+    host.call("straight");
+    expect(host.checks).toBeGreaterThanOrEqual(20);
+  });
+
   it("run out in a loop, which gives up its slice and goes on to the right result", async () => {
     const { light, expected, result } = await both(spinning, { suspend: always, slice: 1000 }, "run", 10_000);
     expect(result).toBe(expected);

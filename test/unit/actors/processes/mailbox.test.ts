@@ -24,6 +24,16 @@ describe("a mailbox", () => {
     expect(mailbox.length).toBe(2);
   });
 
+  it("finds the same among many tags as among few", () => {
+    const many = Array.from({ length: 1024 }, (_, i) => BigInt(i + 100));
+    const mailbox = new Mailbox(roomy);
+    for (const tag of [0n, 5n, 300n, 200n]) mailbox.push(data(tag));
+    expect(mailbox.take([...many, 0n])?.tag).toBe(300n);
+    expect(mailbox.take(many)?.tag).toBe(200n);
+    expect(mailbox.take(many)).toBeUndefined();
+    expect(mailbox.length).toBe(2);
+  });
+
   it("tells tags apart that no number can", () => {
     const mailbox = new Mailbox(roomy);
     const tag = 0x0200_0000_0000_0084n;
