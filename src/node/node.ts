@@ -2,14 +2,12 @@
 import { availableParallelism } from "node:os";
 import { Pids } from "../../wire/pids.ts";
 import { Admin } from "../admin/admin.ts";
-import type { AuthOptions, ListenAddress } from "../admin/auth.ts";
 import type { ReloadResult, Verbs } from "../admin/verbs.ts";
 import { Carriers } from "../carriers/carriers.ts";
 import type { Zombie } from "../carriers/late-threads.ts";
 import type { NodeConfig } from "../config/config.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { COMPILE_THREADS, guestFilesMax, INSTANCES_MAX } from "../config/machine.ts";
-import { readTokenFile } from "../config/token-file.ts";
 import { type ErrorCode, FrenezuloError } from "../errors.ts";
 import { Actors } from "../hosting/actors.ts";
 import type { Log } from "../log/log.ts";
@@ -32,6 +30,7 @@ import { Store } from "../store/store.ts";
 import type { NodePart, Parts } from "../supervision/node-parts.ts";
 import { SERVICES } from "../supervision/specs.ts";
 import { Supervision } from "../supervision/supervision.ts";
+import { adminToken, authOf } from "./admin-auth.ts";
 import { drain } from "./drain.ts";
 import { registerGauges } from "./gauges.ts";
 import { Listeners } from "./listeners.ts";
@@ -41,9 +40,6 @@ import { serviceDetail, treeView } from "./views.ts";
 /** A thread that has not ended this long after it was told to is late: it is not waited for. ms */
 const LATE_MS = 2000;
 const SOURCE_MS = 10_000;
-/** How a unix socket is made; only its owner gets in, so that it counts as loopback. */
-const SOCKET_MODE = 0o600;
-
 export interface RunningNode {
   readonly addresses: { readonly listen: string; readonly admin: string | null };
   reload(): Promise<ReloadResult>;
@@ -60,10 +56,6 @@ export async function startNode(loaded: LoadedConfig, log: Log, reread: Reread |
   const node = new Node(loaded, log, reread, await adminToken(loaded.config));
   await node.start();
   return node;
-}
-
-async function adminToken({ admin }: NodeConfig): Promise<string | undefined> {
-  return admin.token ?? (admin.token_file === undefined ? undefined : await readTokenFile(admin.token_file));
 }
 
 class Node implements Verbs, RunningNode {
@@ -329,13 +321,4 @@ class Node implements Verbs, RunningNode {
 function sourcesOf({ sources, limits }: NodeConfig): Sources {
   const { folder = null, allow } = sources;
   return new Sources({ folder, allow, bytesMax: limits.module_bytes, timeoutMs: SOURCE_MS });
-}
-
-function authOf({ admin, listen }: NodeConfig, token: string | undefined): AuthOptions {
-  const adminListen = admin.listen === undefined ? undefined : listenAddress(admin.listen);
-  return { token, listen: listenAddress(listen.address), isPublic: admin.public, adminListen };
-}
-
-function listenAddress(address: string): ListenAddress {
-  return address.startsWith("unix:") ? { address, unixMode: SOCKET_MODE } : { address };
 }
