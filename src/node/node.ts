@@ -215,7 +215,7 @@ class Node implements Verbs, RunningNode {
 
   tree: Verbs["tree"] = () => treeView(this.#supervision.view(), this.#actors.byId);
   reload: Verbs["reload"] = () => this.#reload.run();
-  isReady: Verbs["isReady"] = () => this.#isReady && this.#carriers.warm > 0;
+  isReady: Verbs["isReady"] = () => this.#isReady && this.#carriers.canRun;
   metrics: Verbs["metrics"] = () => this.#metrics.render();
 
   // --- Parts, start and stop. ---
