@@ -217,8 +217,9 @@ export class Host {
 
   /** The running process's descriptors, made when they are first asked for. */
   files(): FileTable {
-    this.process.files ??= new FileTable(this.guest.preopens, this.fileBudget);
-    return this.process.files;
+    const { process } = this;
+    process.files ??= new FileTable(this.guest.preopens, this.fileBudget, (change) => process.keep(change));
+    return process.files;
   }
 
   /** SQLite for the running process. */

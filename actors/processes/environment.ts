@@ -1,5 +1,6 @@
 // An environment as one carrier sees it: its limits, what of them is used, and what its processes are made of.
 
+import { COST } from "../../wire/cost.ts";
 import { COUNTS } from "../../wire/layout.ts";
 import type { EnvironmentSpec } from "../../wire/specs.ts";
 import type { ProcessLimits, SharedMemory } from "./limits.ts";
@@ -97,13 +98,18 @@ export class Environment implements SharedMemory {
   addTimer(timer: number, bytes: number): void {
     this.#timers.set(timer, bytes);
     this.#timerBytes += bytes;
+    this.hold(COST.timer + bytes);
     this.#countTimer(1);
   }
 
   /** A timer has fired or was cancelled. */
   removeTimer(timer: number): void {
-    this.#timerBytes -= this.#timers.get(timer) ?? 0;
-    if (this.#timers.delete(timer)) this.#countTimer(-1);
+    const bytes = this.#timers.get(timer);
+    if (bytes === undefined) return;
+    this.#timers.delete(timer);
+    this.#timerBytes -= bytes;
+    this.hold(-COST.timer - bytes);
+    this.#countTimer(-1);
   }
 
   /** Armed timers, which outlive the processes that armed them. */

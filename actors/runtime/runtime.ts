@@ -229,6 +229,7 @@ export class Runtime implements Services, Processes {
       else if (!this.kernel.post(from, pid, message)) this.#parts.deadLetter();
     });
     environment?.addTimer(timer, message.length);
+    from.endsForMemory(environment);
     return timer;
   }
 
