@@ -1,6 +1,7 @@
 // An environment as one carrier sees it: its limits, what of them is used, and what its processes are made of.
 
 import { COST } from "../../wire/cost.ts";
+import { HeldBytes, memoryText } from "../../wire/held.ts";
 import { COUNTS } from "../../wire/layout.ts";
 import type { EnvironmentSpec } from "../../wire/specs.ts";
 import type { ProcessLimits, SharedMemory } from "./limits.ts";
@@ -11,9 +12,6 @@ const TIMERS_MAX = 100_000;
 /** Their messages together have no more bytes than so many full mailboxes. */
 const TIMER_MAILBOXES = 16;
 const PAGE_BYTES = 65_536;
-
-/** What its messages take is told to all carriers in such steps. */
-const STEP_BYTES = 1 << 20;
 
 export class Environment implements SharedMemory {
   readonly spec: EnvironmentSpec;
@@ -30,9 +28,7 @@ export class Environment implements SharedMemory {
   /** Bytes of the message of each. */
   readonly #timers = new Map<number, number>();
   #timerBytes = 0;
-  /** Of messages here, and pages that are counted for them. */
-  #heldBytes = 0;
-  #heldPages = 0;
+  readonly #held = new HeldBytes((pages) => this.#add(0, pages));
   readonly #words: Int32Array;
   readonly #share: number;
 
@@ -67,11 +63,7 @@ export class Environment implements SharedMemory {
   }
 
   hold(change: number): void {
-    this.#heldBytes += change;
-    const pages = Math.floor(this.#heldBytes / STEP_BYTES) * (STEP_BYTES / PAGE_BYTES);
-    if (pages === this.#heldPages) return;
-    this.#add(0, pages - this.#heldPages);
-    this.#heldPages = pages;
+    this.#held.change(change);
   }
 
   get hasRoom(): boolean {
@@ -79,8 +71,7 @@ export class Environment implements SharedMemory {
   }
 
   get limitText(): string {
-    const { memoryBytesMax } = this.spec;
-    return `all processes and their messages together have more than the ${memoryBytesMax} bytes that they may have`;
+    return memoryText(this.spec.memoryBytesMax);
   }
 
   /** A process has grown. False if all together are above the limit now. */

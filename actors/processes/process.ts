@@ -90,6 +90,8 @@ export class Process {
   stdin: Stdin | null = null;
   /** True once it has asked the main thread for something: that is told of its end. */
   hasAsked = false;
+  /** The name that a get_or_spawn has reserved and not put yet. */
+  reserved: string | null = null;
   /** True once it has spawned in another carrier. */
   spawnedElsewhere = false;
   /** Bytes of output in this request, against the limit of DECISIONS 3.3. */

@@ -136,6 +136,7 @@ class Node implements Verbs, RunningNode {
       modules: this.#modules,
       bytes: (digest) => this.#registry.moduleBytes(digest),
       limits: ({ policy }) => this.#registry.limitsOf(policy),
+      givenBytesMax: limits.code_bytes,
       onLight: (pool) => this.#actors.renew(pool),
     });
     this.#serviceProcesses = processes;

@@ -43,6 +43,7 @@ export const guests = {
   "state-refs": "serves",
   // Hostile
   hostile: "serves",
+  hoard: "serves", // makes the host keep things
   "catch-all": "serves",
   "loop-bulk": "serves",
   recursion: "serves",
