@@ -148,7 +148,7 @@ export function messageFunctions(host: Host): HostFunctions {
     send: (pid: bigint) => {
       const process = host.enter();
       const to = pidOf(pid);
-      const message = scratch(process, "send");
+      const message = sendable(host, process, "lunatic::message.send");
       return trySend(process, to, message) ? 0 : sendLater(process, to, message, () => 0);
     },
     receive: (tagsPointer: number, tagsCount: number, timeout: bigint) => {
@@ -169,7 +169,7 @@ export function messageFunctions(host: Host): HostFunctions {
     send_receive_skip_search: (pid: bigint, second: bigint, third?: bigint) => {
       const process = host.enter();
       const { mailbox } = process;
-      const message = scratch(process, "send_receive_skip_search");
+      const message = sendable(host, process, "lunatic::message.send_receive_skip_search");
       const tag = third === undefined ? message.tag : u64(second);
       const tags = third === undefined && tag === 0n ? undefined : [tag];
       const ms = timeoutMs(third ?? second);
@@ -185,6 +185,13 @@ export function messageFunctions(host: Host): HostFunctions {
       return trySend(process, to, message) ? receive() : sendLater(process, to, message, receive);
     },
   };
+}
+
+/** The message that is to be sent: a notice has nothing that another could read. Traps if there is none. */
+export function sendable(host: Host, { scratch }: Process, name: string): Message {
+  if (scratch === null) return host.trap(`${name} without a message`);
+  if (scratch.kind === "data") return scratch;
+  return host.trap(`${name} of a notice (${scratch.kind}): only a data message can be sent`);
 }
 
 /** Looks through the mailbox once, and from then on only at what has arrived since: a flood is not searched again. */
