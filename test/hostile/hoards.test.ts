@@ -9,11 +9,11 @@ vi.setConfig({ testTimeout: 600_000 });
 const MIB = 2 ** 20;
 /** What all processes of a service may have, and how many times that the node may grow by. */
 const LIMIT_MIB = 64;
-const FACTOR = 6;
+const FACTOR = 4;
 
 /** Each would take at least twelve times the limit if it were not counted. */
 const hoards = [
-  { what: "empty", query: "n=600&m=9900" },
+  { what: "empty", query: "n=1000&m=9900" },
   { what: "bytes", query: "n=300&m=9900" },
   { what: "tags", query: "n=3000&m=1" },
   { what: "timers", query: "n=1000&m=1000" },
