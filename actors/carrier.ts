@@ -102,6 +102,7 @@ const control: CarrierControl = {
   stop: (pid) => order.run(() => stop(pid)),
   spawn: (spec) => order.start(spec.carrierModule.module, spec.environment.id, () => bear(spec)),
   close: (environment) => order.run(() => close(environment)),
+  drop: (environment, digest) => order.run(() => runtime.drop(environment, digest)),
 };
 Comlink.expose(control, nodeEndpoint(data.port));
 void serve();

@@ -5,6 +5,9 @@ import { KIND } from "../wire/layout.ts";
 import type { RingReader } from "../wire/ring.ts";
 import type { CarrierModule, Ticket } from "../wire/specs.ts";
 
+/** Modules that nobody took, because whoever asked has ended; the oldest go first. */
+const MODULES_MAX = 64;
+
 export class Inbox {
   readonly #port: MessagePort;
   readonly #blocks = new Map<number, ArrayBuffer>();
@@ -45,7 +48,11 @@ export class Inbox {
     if (received === undefined) return false;
     const message = received.message as Ticket | SentModule;
     if ("ticket" in message) this.#blocks.set(message.ticket, message.block);
-    else this.#modules.set(message.key, message.module);
+    else {
+      this.#modules.set(message.key, message.module);
+      const oldest = this.#modules.keys().next().value;
+      if (this.#modules.size > MODULES_MAX && oldest !== undefined) this.#modules.delete(oldest);
+    }
     return true;
   }
 }

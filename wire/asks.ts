@@ -8,6 +8,8 @@ export const ASK = {
   name_remove: 3,
   /** As name_get, and if there is none the name is the asker's to put; others wait until then. */
   name_claim: 4,
+  /** Gives up what name_claim gave the asker; nothing if the name is not its to put. */
+  name_unclaim: 7,
   /** A process that cannot be made in the asking carrier as it is: SpawnSpec as JSON; answers as SPAWNED says. */
   spawn: 5,
   /** Bytes of a module; answers its key. */

@@ -26,4 +26,6 @@ export interface CarrierControl {
   spawn(spec: BirthSpec): number | string | Promise<number | string>;
   /** Ends all processes of an environment here. */
   close(environment: number): void | Promise<void>;
+  /** Lets go of a module in all its forms; resolves to false if a process of the environment runs it still. */
+  drop(environment: number, digest: string): boolean | Promise<boolean>;
 }

@@ -80,7 +80,10 @@ export class MeshPeer {
     this.#tickets.unref();
   }
 
-  /** Sends, behind everything that waits. Never blocks. */
+  /**
+   * Sends, behind everything that waits. Never blocks.
+   * @param isGiven the payload is nobody else's: its buffer may go as it is, if it holds nothing more
+   */
   send(
     kind: number,
     toPid: number,
@@ -89,6 +92,7 @@ export class MeshPeer {
     payload: Uint8Array,
     start: number,
     length: number,
+    isGiven = false,
   ): void {
     this.flush();
     const out = this.#out;
@@ -102,8 +106,9 @@ export class MeshPeer {
         return;
       }
     }
-    const own = new Uint8Array(length);
-    own.set(payload.subarray(start, start + length));
+    const isWhole = isGiven && payload.buffer instanceof ArrayBuffer && payload.buffer.byteLength === length;
+    const own = isWhole ? new Uint8Array(payload.buffer as ArrayBuffer) : new Uint8Array(length);
+    if (!isWhole) own.set(payload.subarray(start, start + length));
     this.#backlog.push({ kind, toPid, fromPid, environment, payload: own });
     this.#backlogBytes += WAITING_BYTES + length;
     this.flush();

@@ -59,6 +59,8 @@ export class Mesh {
    * Sends a signal to a process of another thread. Never blocks; the payload is copied. If the thread does not exist or
    * ends, `onPeerGone` follows, or the signal reaches the slot's next owner, which has no such process.
    * @param environment u32
+   * @param isGiven the payload is nobody else's if it was not refused: a large one goes without a copy, which would
+   *   wait for the garbage collector
    * @returns false if it was refused, because too much waits for that thread already: try again when `isWritable`.
    *   Signals that follow from an end, and answers, are never refused.
    * @throws RangeError if the slot is this thread's own
@@ -72,6 +74,7 @@ export class Mesh {
     payload: Uint8Array,
     start: number,
     length: number,
+    isGiven = false,
   ): boolean {
     if (toSlot === this.#options.slot) throw new RangeError(`slot ${toSlot} is this thread's own`);
     // Before anything else: if the thread's slot has a new owner, the old one's rings lead nowhere.
@@ -81,7 +84,7 @@ export class Mesh {
       peer.flush();
       if (peer.backlogBytes >= this.#backlogBytesMax) return false;
     }
-    peer.send(kind, toPid, fromPid, environment, payload, start, length);
+    peer.send(kind, toPid, fromPid, environment, payload, start, length, isGiven);
     return true;
   }
 

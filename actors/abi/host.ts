@@ -280,11 +280,12 @@ export class Host {
 
   /** The running process's descriptors, made when they are first asked for. */
   files(): FileTable {
-    if (this.process.files === null) {
-      this.process.seen();
-      this.process.files = new FileTable(this.guest.preopens, this.fileBudget);
+    const { process } = this;
+    if (process.files === null) {
+      process.seen();
+      process.files = new FileTable(this.guest.preopens, this.fileBudget, (change) => process.keep(change));
     }
-    return this.process.files;
+    return process.files;
   }
 
   /** SQLite for the running process. */

@@ -1,6 +1,7 @@
 // The table of a process's open descriptors: standard streams, preopened directories, what it opened. Bounded, and
 // closed with the process.
 import { closeSync } from "node:fs";
+import { COST } from "../../wire/cost.ts";
 import { DESCRIPTORS_MAX, type Preopen } from "../../wire/specs.ts";
 import { openPreopen } from "./beneath.ts";
 import type { DirectoryStream } from "./directory-stream.ts";
@@ -58,11 +59,14 @@ export class FileTable {
   isTouched = false;
   readonly #entries: (Descriptor | undefined)[] = [];
   readonly #budget: FileBudget;
+  readonly #keep: (change: number) => void;
   /** All below it are taken. */
   #lowest: number;
 
-  constructor(preopens: readonly Preopen[], budget: FileBudget) {
+  /** @param keep told of bytes that the host keeps more for it, or (negative) fewer */
+  constructor(preopens: readonly Preopen[], budget: FileBudget, keep: (change: number) => void = () => {}) {
     this.#budget = budget;
+    this.#keep = keep;
     for (const stream of [0, 1, 2] as const) {
       const rights = stream === 0 ? RIGHT.read : RIGHT.write;
       this.#entries.push({ kind: "stream", stream, rights, inheriting: 0, flags: 0 });
@@ -124,17 +128,19 @@ export class FileTable {
   }
 
   /** Runs `open`, which opens one descriptor of the host, within the carrier's budget. @throws nfile, what it throws */
-  hold<T>(open: () => T): T {
+  hold<T>(open: () => T, cost: number = COST.descriptor): T {
     this.isTouched = true;
     if (this.#budget.open >= this.#budget.max) fail(ERRNO.nfile);
     const opened = open();
     this.#budget.open++;
+    this.#keep(cost);
     return opened;
   }
 
   /** Closes one descriptor of the host that `hold` counted. */
-  release(close: () => void): void {
+  release(close: () => void, cost: number = COST.descriptor): void {
     this.#budget.open--;
+    this.#keep(-cost);
     close();
   }
 
@@ -194,7 +200,7 @@ export class FileTable {
     if (entry.kind === "directory" && entry.listing !== null) {
       const { listing } = entry;
       entry.listing = null;
-      this.release(() => listing.close());
+      this.release(() => listing.close(), COST.listing);
     }
     const { fd } = entry;
     if (fd !== null) this.release(() => closeSync(fd));

@@ -2,7 +2,12 @@
 // (DESIGN fact 12), and those of others must not be missing because of one. Any thread.
 import { BELL, CONTROL } from "../../wire/layout.ts";
 
+/** Memory of instances that wait for their next process, of all modules in a carrier together. Bytes */
+const FREE_BYTES_MAX = 128 * 2 ** 20;
+
 export class InstanceBudget {
+  /** What the carrier's free instances have. */
+  #freeBytes = 0;
   readonly #bell: Int32Array;
   readonly #control: Int32Array;
 
@@ -21,6 +26,16 @@ export class InstanceBudget {
 
   get isFull(): boolean {
     return Atomics.load(this.#bell, BELL.lightInstances) >= this.max;
+  }
+
+  /** True if an instance of so many bytes may be kept for the next process. */
+  hasFreeRoom(bytes: number): boolean {
+    return this.#freeBytes + bytes <= FREE_BYTES_MAX;
+  }
+
+  /** Free instances have so many bytes more, or (negative) fewer. */
+  addFree(change: number): void {
+    this.#freeBytes += change;
   }
 
   /** Instances were made, or (negative) given up. */

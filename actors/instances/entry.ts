@@ -3,7 +3,11 @@
 // JavaScript cannot pass a v128. Then a tiny module of its own makes the call: it imports the function, with exactly
 // the types that are given, and has the values as constants (lunatic-abi.md §2.2).
 import type { EntrySpec } from "../../wire/asks.ts";
+import { textCost } from "../../wire/cost.ts";
 import { MODULE_HEADER, section, unsigned } from "../wasm-bytes.ts";
+
+/** A vector with its text. */
+const PARAMETER_COST = 128;
 
 /** 16 bytes, the lowest first, in hexadecimal. */
 export interface Vector {
@@ -16,6 +20,11 @@ export type Parameter = number | bigint | Vector;
 export interface EntryCall {
   readonly name: string;
   readonly params: readonly Parameter[];
+}
+
+/** What the host keeps of it as long as the process lives. Bytes */
+export function entryCost({ name, params }: EntryCall): number {
+  return textCost(name) + params.length * PARAMETER_COST;
 }
 
 export function entryAsJson({ name, params }: EntryCall): EntrySpec {

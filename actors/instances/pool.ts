@@ -12,6 +12,7 @@ import type { PristineImage } from "./pristine.ts";
 const FREE_MAX = 256;
 /** As many of them stay when none was taken for a while. */
 const FREE_IDLE = 16;
+const FREE_IDLE_BYTES = 32 * 2 ** 20;
 const TIDY_MS = 2000;
 const PAGE_BYTES = 65_536;
 
@@ -41,11 +42,18 @@ export class InstancePool {
     return this.module.info.memoryPagesMin;
   }
 
+  get #bytes(): number {
+    return this.pages * PAGE_BYTES;
+  }
+
   /** An instance in which nothing has run but what runs by itself. @throws what V8 or a start section does */
   take(): GuestInstance {
     this.#taken++;
     const used = this.#free.pop();
-    if (used !== undefined) return used;
+    if (used !== undefined) {
+      this.#budget.addFree(-this.#bytes);
+      return used;
+    }
     if (this.#budget.isFull) throw new Error(`the node is at its limit of ${this.#budget.max} instances of processes`);
     const instance = new GuestInstance(this.module, this.#imports);
     this.#change(1);
@@ -60,9 +68,12 @@ export class InstancePool {
   give(instance: GuestInstance): void {
     instance.stack?.reset();
     // Where instances are scarce they are others' as soon as they are free.
-    const isRoom = !this.#isClosed && this.#free.length < FREE_MAX && !this.#budget.isFull;
-    if (isRoom && this.#image !== null && instance.putBack(this.#image)) this.#free.push(instance);
-    else this.#change(-1);
+    const isScarce = this.#budget.isFull || !this.#budget.hasFreeRoom(this.#bytes);
+    const isRoom = !this.#isClosed && this.#free.length < FREE_MAX && !isScarce;
+    if (isRoom && this.#image !== null && instance.putBack(this.#image)) {
+      this.#free.push(instance);
+      this.#budget.addFree(this.#bytes);
+    } else this.#change(-1);
     if (!this.#willTidy) this.#tidyLater();
   }
 
@@ -77,7 +88,9 @@ export class InstancePool {
   /** Gives up what is not in use, but for so many. */
   trim(kept = 0): void {
     const given = this.#free.splice(kept);
-    if (given.length > 0) this.#change(-given.length);
+    if (given.length === 0) return;
+    this.#budget.addFree(-given.length * this.#bytes);
+    this.#change(-given.length);
   }
 
   #tidyLater(): void {
@@ -88,7 +101,7 @@ export class InstancePool {
 
   #tidy(): void {
     const isIdle = this.#taken === this.#takenBefore;
-    if (isIdle) this.trim(FREE_IDLE);
+    if (isIdle) this.trim(Math.min(FREE_IDLE, Math.floor(FREE_IDLE_BYTES / this.#bytes)));
     this.#ballast.collect();
     if (isIdle) this.#willTidy = false;
     else this.#tidyLater();
@@ -96,6 +109,6 @@ export class InstancePool {
 
   #change(instances: number): void {
     this.#budget.add(instances);
-    this.#ballast.add(instances * this.pages * PAGE_BYTES);
+    this.#ballast.add(instances * this.#bytes);
   }
 }

@@ -53,6 +53,11 @@ export class LightStack {
     this.#borrow = info.borrow ?? 0;
   }
 
+  /** Bytes of the host that it takes: a copy of the stack. */
+  get heldBytes(): number {
+    return this.#copy?.byteLength ?? 0;
+  }
+
   /** True while a stack is kept for a later rewind. */
   get isKept(): boolean {
     return this.#words > 0;

@@ -1,5 +1,7 @@
 // An environment as one carrier sees it: its limits, what of them is used, and what its processes are made of.
 
+import { COST } from "../../wire/cost.ts";
+import { HeldBytes, memoryText } from "../../wire/held.ts";
 import { COUNTS } from "../../wire/layout.ts";
 import type { EnvironmentSpec } from "../../wire/specs.ts";
 import type { ProcessLimits, SharedMemory } from "./limits.ts";
@@ -14,9 +16,6 @@ const PAGE_BYTES = 65_536;
 
 /** Messages to reply pids that nobody waits for, in a second. */
 const LATE_REPLIES_MAX = 1000;
-
-/** What its messages take is told to all carriers in such steps. */
-const STEP_BYTES = 1 << 20;
 
 export class Environment implements SharedMemory {
   readonly spec: EnvironmentSpec;
@@ -33,9 +32,7 @@ export class Environment implements SharedMemory {
   #timerBytes = 0;
   #lateSecond = 0;
   #lateBefore = 0;
-  /** Of messages here, and pages that are counted for them. */
-  #heldBytes = 0;
-  #heldPages = 0;
+  readonly #held = new HeldBytes((pages) => this.#add(0, pages));
   readonly #words: Int32Array;
   readonly #share: number;
 
@@ -70,11 +67,7 @@ export class Environment implements SharedMemory {
   }
 
   hold(change: number): void {
-    this.#heldBytes += change;
-    const pages = Math.floor(this.#heldBytes / STEP_BYTES) * (STEP_BYTES / PAGE_BYTES);
-    if (pages === this.#heldPages) return;
-    this.#add(0, pages - this.#heldPages);
-    this.#heldPages = pages;
+    this.#held.change(change);
   }
 
   get hasRoom(): boolean {
@@ -82,8 +75,7 @@ export class Environment implements SharedMemory {
   }
 
   get limitText(): string {
-    const { memoryBytesMax } = this.spec;
-    return `all processes and their messages together have more than the ${memoryBytesMax} bytes that they may have`;
+    return memoryText(this.spec.memoryBytesMax);
   }
 
   /** A process has grown. False if all together are above the limit now. */
@@ -115,13 +107,18 @@ export class Environment implements SharedMemory {
   addTimer(timer: number, bytes: number): void {
     this.#timers.set(timer, bytes);
     this.#timerBytes += bytes;
+    this.hold(COST.timer + bytes);
     this.#countTimer(1);
   }
 
   /** A timer has fired or was cancelled. */
   removeTimer(timer: number): void {
-    this.#timerBytes -= this.#timers.get(timer) ?? 0;
-    if (this.#timers.delete(timer)) this.#countTimer(-1);
+    const bytes = this.#timers.get(timer);
+    if (bytes === undefined) return;
+    this.#timers.delete(timer);
+    this.#timerBytes -= bytes;
+    this.hold(-COST.timer - bytes);
+    this.#countTimer(-1);
   }
 
   /** Armed timers, which outlive the processes that armed them. */

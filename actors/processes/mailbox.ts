@@ -1,5 +1,6 @@
 // A process's mailbox: a bounded queue of messages with tags and selective receive. Lives in the carrier's own heap.
 
+import { COST, SMALL_BYTES } from "../../wire/cost.ts";
 import type { MessageResource } from "./resources.ts";
 
 /** Kinds of messages, in the order of lunatic's receive results 0, 1, 2. */
@@ -21,6 +22,8 @@ export class Message {
   readonly process: number;
   /** Resources that travel with it, by their index; null: taken out. */
   resources: (MessageResource | null)[] | null = null;
+  /** What it costs as long as it is in a mailbox. */
+  held = 0;
 
   constructor(kind: MessageKind, tag: bigint, bytes: Uint8Array = NO_BYTES, start = 0, length = 0, process = 0) {
     this.kind = kind;
@@ -29,6 +32,13 @@ export class Message {
     this.start = start;
     this.length = length;
     this.process = process;
+  }
+
+  /** Bytes of the host that it takes by itself; of a ring that it lies in only its part. */
+  get cost(): number {
+    const { bytes, length, resources } = this;
+    const data = length === 0 ? 0 : COST.buffer + Math.min(bytes.length, Math.max(SMALL_BYTES, 2 * length));
+    return COST.message + data + (resources === null ? 0 : COST.resource * resources.length);
   }
 
   /** Gives it bytes of its own, so that those it lay in can be used for something else. */
@@ -54,14 +64,14 @@ export interface MailboxLimits {
 export class Mailbox {
   readonly #limits: MailboxLimits;
   readonly #queue: Message[] = [];
-  readonly #onBytes: (change: number) => void;
+  readonly #onCost: (change: number) => void;
   #bytes = 0;
   #arrived = 0;
 
-  /** @param onBytes told of bytes that have come, or (negative) gone */
-  constructor(limits: MailboxLimits, onBytes: (change: number) => void = () => {}) {
+  /** @param onCost told of what messages that have come cost, or (negative) those that have gone */
+  constructor(limits: MailboxLimits, onCost: (change: number) => void = () => {}) {
     this.#limits = limits;
-    this.#onBytes = onBytes;
+    this.#onCost = onCost;
   }
 
   get length(): number {
@@ -82,7 +92,8 @@ export class Mailbox {
     if (isBounded && this.isFullFor(message.length)) return false;
     this.#queue.push(message);
     this.#bytes += message.length;
-    this.#onBytes(message.length);
+    message.held = message.cost;
+    this.#onCost(message.held);
     this.#arrived++;
     return true;
   }
@@ -131,7 +142,7 @@ export class Mailbox {
     if (index === 0) this.#queue.shift();
     else this.#queue.splice(index, 1);
     this.#bytes -= message.length;
-    this.#onBytes(-message.length);
+    this.#onCost(-message.held);
     return message;
   }
 }

@@ -3,6 +3,7 @@
 //
 // Semantics: lunatic-abi.md §2. Signals are handled when they arrive, so their order is the order of arrival.
 
+import { COST, SMALL_BYTES } from "../../wire/cost.ts";
 import type { Exit } from "../../wire/exits.ts";
 import { isNormalExit } from "../../wire/exits.ts";
 import type { FileTable } from "../files/files.ts";
@@ -29,8 +30,6 @@ export interface Closeable {
 
 const NO_BYTES = new Uint8Array(0);
 
-/** Bytes of a message that are worth using again whole, however few of them are its data. */
-export const SMALL_BYTES = 256;
 const NO_LINKS: ReadonlyMap<number, Link> = new Map();
 const NO_PIDS: ReadonlySet<number> = new Set();
 
@@ -46,7 +45,7 @@ export class Process {
   readonly environment: number;
   /** Made when it is first needed: most processes live for one request and have none. */
   get resources(): Resources {
-    this.#resources ??= new Resources(this.limits.resourcesMax);
+    this.#resources ??= new Resources(this.limits.resourcesMax, (change) => this.keep(change));
     return this.#resources;
   }
   #resources: Resources | null = null;
@@ -55,21 +54,25 @@ export class Process {
     return this.#scratch;
   }
   set scratch(message: Message | null) {
-    const held = message?.length ?? 0; // 0, too, of one that is begun: it is written in `builder`
-    this.#hold(held - this.#scratchHeld);
-    this.#scratchHeld = held;
     this.#scratch = message;
+    // What is written in `builder` is counted there.
+    const data = message === null || message.bytes === this.#builder ? 0 : message.length;
+    const held = data + COST.resource * (message?.resources?.length ?? 0);
+    this.count(held - this.#scratchHeld);
+    this.#scratchHeld = held;
   }
   /** The bytes in which it writes messages; made when it writes the first. */
   get builder(): Uint8Array {
     return this.#builder;
   }
   set builder(bytes: Uint8Array) {
-    this.#hold(bytes.length - this.#builder.length);
+    this.count(bytes.length - this.#builder.length);
     this.#builder = bytes;
   }
   /** Its environment's; null: what it holds is not counted (of a plain request's process, which is bounded alone). */
   #memory: SharedMemory | null;
+  /** What the host keeps for it, in bytes. */
+  #held = 0;
   #scratch: Message | null = null;
   #scratchHeld = 0;
   #builder: Uint8Array;
@@ -89,6 +92,8 @@ export class Process {
   onSeen: (() => void) | null = null;
   /** True once it has asked the main thread for something: that is told of its end. */
   hasAsked = false;
+  /** The name that a get_or_spawn has reserved and not put yet. */
+  reserved: string | null = null;
   /** True once it has spawned in another carrier. */
   spawnedElsewhere = false;
   /** Output in this request, against the limits of DECISIONS 3.3. */
@@ -118,7 +123,14 @@ export class Process {
   /** What other carriers were told of its full mailbox; null: it has room, as far as they know. */
   fullness: Fullness | null = null;
   /** Tags of the messages that it waits for now; null: it takes any, or does not wait. */
-  awaited: readonly bigint[] | null = null;
+  get awaited(): readonly bigint[] | null {
+    return this.#awaited;
+  }
+  set awaited(tags: readonly bigint[] | null) {
+    this.count(COST.tag * ((tags?.length ?? 0) - (this.#awaited?.length ?? 0)));
+    this.#awaited = tags;
+  }
+  #awaited: readonly bigint[] | null = null;
   // Made when they are first needed: thousands of processes have none.
   #links: Map<number, Link> | null = null;
   #watchers: Set<number> | null = null;
@@ -143,23 +155,38 @@ export class Process {
     this.environment = environment;
     this.#memory = memory;
     const bounds = { messagesMax: limits.messagesMax, bytesMax: limits.mailboxBytesMax };
-    this.mailbox = memory === null ? new Mailbox(bounds) : new Mailbox(bounds, (change) => this.#hold(change));
+    this.mailbox = memory === null ? new Mailbox(bounds) : new Mailbox(bounds, (change) => this.count(change));
+    this.count(builder.length);
   }
 
-  /** True, and it is to end, if all processes of its environment have as much memory as they may. */
-  endsForMemory(): boolean {
-    if (this.#memory?.hasRoom !== false) return false;
-    this.dying ??= { reason: "memory", text: this.#memory.limitText };
+  /**
+   * True, and it is to end, if all processes of its environment have as much memory as they may.
+   * @param memory of an environment in which it is not counted itself
+   */
+  endsForMemory(memory = this.#memory): boolean {
+    if (memory?.hasRoom !== false) return false;
+    this.dying ??= { reason: "memory", text: memory.limitText };
     return true;
+  }
+
+  /**
+   * The host keeps so many bytes more for it, or (negative) fewer, by its own doing: it ends if all processes of its
+   * environment have more than they may.
+   */
+  keep(change: number): void {
+    this.count(change);
+    if (change > 0) this.endsForMemory();
   }
 
   /** It has ended: what it held is nobody's any more. */
   release(): void {
-    this.#hold(-this.#builder.length - this.#scratchHeld - this.mailbox.bytes);
+    this.#memory?.hold(-this.#held);
     this.#memory = null;
   }
 
-  #hold(change: number): void {
+  /** The host keeps so many bytes more for it, or (negative) fewer, whoever brought that about. */
+  count(change: number): void {
+    this.#held += change;
     this.#memory?.hold(change);
   }
 
@@ -224,12 +251,12 @@ export class Process {
    */
   handOver(message: Message): Message {
     const { tag, bytes, start, length, resources } = message;
-    if (bytes === this.builder && bytes.length <= Math.max(SMALL_BYTES, 2 * length)) {
+    if (length > 0 && bytes === this.builder && bytes.length <= Math.max(SMALL_BYTES, 2 * length)) {
       this.builder = NO_BYTES;
       message.cursor = 0;
       return message;
     }
-    const copy = new Message("data", tag, bytes.slice(start, start + length), 0, length);
+    const copy = new Message("data", tag, length === 0 ? NO_BYTES : bytes.slice(start, start + length), 0, length);
     copy.resources = resources;
     return copy;
   }
@@ -240,27 +267,30 @@ export class Process {
   link(pid: number, tag: bigint, tell: Tell): void {
     if (pid === this.pid) return;
     this.addLink(pid, tag, tag);
+    this.endsForMemory();
     tell(pid, { type: "link", pid: this.pid, tag });
   }
 
   addLink(pid: number, tag: bigint, theirTag: bigint): void {
     this.#links ??= new Map();
+    if (!this.#links.has(pid)) this.count(COST.link);
     this.#links.set(pid, { tag, theirTag });
   }
 
   unlink(pid: number, tell: Tell): void {
-    if (this.#links?.delete(pid)) tell(pid, { type: "unlink", pid: this.pid });
+    if (this.#dropLink(pid)) tell(pid, { type: "unlink", pid: this.pid });
   }
 
   monitor(pid: number, tell: Tell): void {
     if (this.watched.has(pid)) return;
     this.#watched ??= new Set();
     this.#watched.add(pid);
+    this.keep(COST.monitor);
     tell(pid, { type: "monitor", pid: this.pid });
   }
 
   stopMonitoring(pid: number, tell: Tell): void {
-    if (this.#watched?.delete(pid)) tell(pid, { type: "stop_monitoring", pid: this.pid });
+    if (this.#dropPid(this.#watched, pid)) tell(pid, { type: "stop_monitoring", pid: this.pid });
   }
 
   /** Takes a signal that another process or the kernel sent. May set `dying`. */
@@ -276,20 +306,21 @@ export class Process {
         this.born.add(pid);
         return;
       case "unlink":
-        this.#links?.delete(pid);
+        this.#dropLink(pid);
         return;
       case "link_died":
         this.#linkDied(pid, signal.tag, signal.exit);
         return;
       case "monitor":
         this.#watchers ??= new Set();
+        if (!this.#watchers.has(pid)) this.count(COST.monitor);
         this.#watchers.add(pid);
         return;
       case "stop_monitoring":
-        this.#watchers?.delete(pid);
+        this.#dropPid(this.#watchers, pid);
         return;
       case "process_died":
-        if (this.#watched?.delete(pid)) this.mailbox.push(new Message("process_died", 0n, NO_BYTES, 0, 0, pid));
+        if (this.#dropPid(this.#watched, pid)) this.mailbox.push(new Message("process_died", 0n, NO_BYTES, 0, 0, pid));
         return;
       case "kill":
         this.dying ??= { reason: "killed", text: `process ${pid} killed it` };
@@ -313,8 +344,20 @@ export class Process {
     this.fullness?.tellRoom(tell);
   }
 
+  #dropLink(pid: number): boolean {
+    const isDropped = this.#links?.delete(pid) === true;
+    if (isDropped) this.count(-COST.link);
+    return isDropped;
+  }
+
+  #dropPid(pids: Set<number> | null, pid: number): boolean {
+    const isDropped = pids?.delete(pid) === true;
+    if (isDropped) this.count(-COST.monitor);
+    return isDropped;
+  }
+
   #linkDied(pid: number, tag: bigint, exit: Exit): void {
-    if (!this.#links?.delete(pid)) return; // unlinked meanwhile
+    if (!this.#dropLink(pid)) return; // unlinked meanwhile
     if (isNormalExit(exit.reason)) return;
     if (this.diesWithLinks) {
       const why = exit.reason === "noproc" ? "does not exist" : `failed: ${exit.text === "" ? exit.reason : exit.text}`;

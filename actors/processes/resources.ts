@@ -1,14 +1,23 @@
 // What a process holds by number: errors, configs, modules, timers, sockets. One table a kind. Pure.
 import type { RightsSpec } from "../../wire/asks.ts";
+import { COST, textCost } from "../../wire/cost.ts";
+
+/** Told of bytes that the host keeps more, or (negative) fewer. */
+export type Keep = (change: number) => void;
 
 /** Resources of one kind; ids count from `first` and are never used again (lunatic-abi.md §0.1). */
 export class ResourceTable<T> {
   readonly #entries = new Map<bigint, T>();
   readonly #limit: number;
+  readonly #keep: Keep;
+  readonly #costOf: (value: T) => number;
   #next: bigint;
 
-  constructor(limit: number, first = 0n) {
+  /** @param costOf what an entry costs beside its place; it must not change */
+  constructor(limit: number, keep: Keep, first = 0n, costOf: (value: T) => number = () => 0) {
     this.#limit = limit;
+    this.#keep = keep;
+    this.#costOf = costOf;
     this.#next = first;
   }
 
@@ -21,6 +30,7 @@ export class ResourceTable<T> {
     if (this.#entries.size >= this.#limit) return null;
     const id = this.#next++;
     this.#entries.set(id, value);
+    this.#keep(COST.entry + this.#costOf(value));
     return id;
   }
 
@@ -29,7 +39,11 @@ export class ResourceTable<T> {
   }
 
   remove(id: bigint): boolean {
-    return this.#entries.delete(id);
+    const value = this.#entries.get(id);
+    if (value === undefined) return false;
+    this.#entries.delete(id);
+    this.#keep(-COST.entry - this.#costOf(value));
+    return true;
   }
 
   values(): Iterable<T> {
@@ -50,6 +64,15 @@ export interface ProcessConfig {
   readonly env: Map<string, string>;
   /** Guest paths of preopened directories, as they were asked for. */
   readonly preopens: string[];
+}
+
+/** What its texts cost. */
+export function rightsCost({ args, env, preopens }: ProcessConfig): number {
+  let cost = 0;
+  for (const text of args) cost += textCost(text);
+  for (const text of preopens) cost += textCost(text);
+  for (const [name, value] of env) cost += textCost(name) + textCost(value);
+  return cost;
 }
 
 export function rightsAsJson({ maxFuel, env, ...rights }: ProcessConfig): RightsSpec {
@@ -89,10 +112,10 @@ export class Resources {
   /** Timers that have not fired, by the kernel's numbers. */
   readonly timers: ResourceTable<number>;
 
-  constructor(limit: number) {
-    this.errors = new ResourceTable(limit, 1n);
-    this.configs = new ResourceTable(limit);
-    this.modules = new ResourceTable(limit);
-    this.timers = new ResourceTable(limit);
+  constructor(limit: number, keep: Keep) {
+    this.errors = new ResourceTable(limit, keep, 1n, textCost);
+    this.configs = new ResourceTable(limit, keep);
+    this.modules = new ResourceTable(limit, keep);
+    this.timers = new ResourceTable(limit, keep);
   }
 }

@@ -137,7 +137,7 @@ export class Kernel {
    * @returns false if there is no room for it now: try again when the sender is poked
    */
   send(from: Process, to: number, message: Message): boolean {
-    if (message.length > 0 && from.endsForMemory()) return true;
+    if (from.endsForMemory(this.#members.get(from.pid)?.environment)) return true;
     const slot = slotOf(to);
     if (slot !== this.#parts.slot) {
       const isFull = this.#backpressure.isFullFor(to, message.tag);

@@ -2,6 +2,7 @@
 
 import { ASK } from "../../wire/asks.ts";
 import type { Exit } from "../../wire/exits.ts";
+import { digestOf } from "../../wire/module-key.ts";
 import { slotOf } from "../../wire/pids.ts";
 import type { CarrierModule, EnvironmentSpec } from "../../wire/specs.ts";
 import { Host, type Services } from "../abi/host.ts";
@@ -62,7 +63,7 @@ export class Runtime implements Services, Processes {
     this.kernel = new Kernel({
       slot,
       toSlot: (to, kind, toPid, fromPid, environment, bytes) =>
-        mesh.send(to, kind, toPid, fromPid, environment, bytes, 0, bytes.length),
+        mesh.send(to, kind, toPid, fromPid, environment, bytes, 0, bytes.length, true),
       isWritable: (to) => mesh.isWritable(to),
       poke: (task) => this.scheduler.poke(task),
       endTask: (task, exit) => this.endTask(task, exit),
@@ -73,7 +74,8 @@ export class Runtime implements Services, Processes {
       this.asking.slotGone(gone);
     };
     this.asking = new Asking(
-      (to, kind, { pid, environment }, payload) => mesh.send(to, kind, 0, pid, environment, payload, 0, payload.length),
+      (to, kind, { pid, environment }, payload) =>
+        mesh.send(to, kind, 0, pid, environment, payload, 0, payload.length, true),
       (pid) => this.#pokePid(pid),
     );
     const { kernel, scheduler, asking } = this;
@@ -117,6 +119,21 @@ export class Runtime implements Services, Processes {
     for (const timer of this.environments.get(id)?.timers ?? []) this.scheduler.timers.cancel(timer);
     this.environments.delete(id);
     for (const [key, pool] of this.#pools) if (pool.leave(id)) this.#pools.delete(key);
+  }
+
+  /** Lets go of a module in all its forms. False if a process of that environment runs it. */
+  drop(environment: number, digest: string): boolean {
+    let isGone = true;
+    const used = new Set<InstancePool>();
+    for (const { task, environment: its } of this.kernel.members()) {
+      if (task !== null && its.spec.id === environment) used.add(task.pool);
+    }
+    for (const [key, pool] of this.#pools) {
+      if (digestOf(key) !== digest || !pool.users.has(environment)) continue;
+      if (used.has(pool)) isGone = false;
+      else if (pool.leave(environment)) this.#pools.delete(key);
+    }
+    return isGone;
   }
 
   /** Ends the processes that a request began, itself included if it is a task. */
@@ -257,6 +274,7 @@ export class Runtime implements Services, Processes {
       else if (!this.kernel.post(from, pid, message)) this.#parts.deadLetter();
     });
     environment?.addTimer(timer, message.length);
+    from.endsForMemory(environment);
     return timer;
   }
 

@@ -1,15 +1,17 @@
 // Births: here, where the module's light form is, else wherever the main thread finds room.
 
 import { ASK, SPAWNED, type SpawnSpec } from "../../wire/asks.ts";
+import { COST } from "../../wire/cost.ts";
 import { SIGNAL } from "../../wire/layout.ts";
 import { boundedKey } from "../../wire/module-key.ts";
 import { type Pids, pidBytes, slotOf } from "../../wire/pids.ts";
+import type { Guest } from "../../wire/specs.ts";
 import type { Later, SpawnOutcome, SpawnRequest } from "../abi/processes.ts";
-import { type EntryCall, entryAsJson } from "../instances/entry.ts";
+import { type EntryCall, entryAsJson, entryCost } from "../instances/entry.ts";
 import type { InstancePool } from "../instances/pool.ts";
 import type { Environment } from "../processes/environment.ts";
 import { Process } from "../processes/process.ts";
-import { type ProcessConfig, rightsAsJson } from "../processes/resources.ts";
+import { type ProcessConfig, rightsAsJson, rightsCost } from "../processes/resources.ts";
 import type { Asking } from "./asking.ts";
 import { type Kernel, type Member, NODE_DOWN } from "./kernel.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -35,6 +37,8 @@ export interface Birth {
   readonly root: number;
   /** The process it is linked to from the start, and the tag that one is told when it dies; null: none. */
   readonly link: { readonly pid: number; readonly tag: bigint } | null;
+  /** True if its rights are its parent's own. */
+  readonly inherits?: boolean;
   /** True if its end must be told to the main thread, whatever it is. */
   readonly isReported?: boolean;
 }
@@ -53,6 +57,7 @@ export interface SpawnerParts {
 export class Spawner {
   readonly #parts: SpawnerParts;
   #toSkip = 0;
+  readonly #guests = new WeakMap<ProcessConfig, Guest>();
 
   constructor(parts: SpawnerParts) {
     this.#parts = parts;
@@ -103,11 +108,7 @@ export class Spawner {
     const task = new Task({
       process,
       environment,
-      guest: {
-        args: rights.args,
-        env: Object.fromEntries(rights.env),
-        preopens: environment.spec.preopens.filter(({ guest }) => rights.preopens.includes(guest)),
-      },
+      guest: this.#guestOf(rights, environment),
       pool,
       entry,
       fuel: rights.maxFuel === 0n ? Number.POSITIVE_INFINITY : Number(rights.maxFuel) * FUEL_UNIT,
@@ -120,6 +121,7 @@ export class Spawner {
       environment.release(pool.pages);
       return thrown instanceof Error ? thrown.message : String(thrown);
     }
+    process.count(COST.process + entryCost(entry) + (birth.inherits === true ? 0 : 2 * rightsCost(rights)));
     if (birth.link !== null) process.addLink(birth.link.pid, birth.link.tag, 0n);
     const member: Member = { process, environment, task, rights, module: birth.module };
     if (birth.root !== 0) environment.roots.set(birth.root, (environment.roots.get(birth.root) ?? 0) + 1);
@@ -132,6 +134,17 @@ export class Spawner {
       kernel.tell(environment.spec.id, link.pid, { type: "born", pid: process.pid, tag: link.tag });
     }
     return member;
+  }
+
+  /** What it sees of its host; those that inherit their rights share it. */
+  #guestOf(rights: ProcessConfig, { spec }: Environment): Guest {
+    let guest = this.#guests.get(rights);
+    if (guest === undefined) {
+      const preopens = spec.preopens.filter(({ guest }) => rights.preopens.includes(guest));
+      guest = { args: rights.args, env: Object.fromEntries(rights.env), preopens };
+      this.#guests.set(rights, guest);
+    }
+    return guest;
   }
 
   exists(from: Process, pid: number): Later<boolean> {
@@ -173,6 +186,7 @@ export class Spawner {
       entry,
       root: from.root,
       link: link === 0n ? null : { pid: from.pid, tag: link },
+      inherits: rights === parent.rights,
     });
     if (typeof born === "string") return { error: born };
     if (link !== 0n) from.addLink(born.process.pid, 0n, link);

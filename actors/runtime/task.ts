@@ -118,7 +118,9 @@ export class Task {
       this.process.isStarting = this.#calls.length > 1;
       call();
       if (stack.state === "unwinding") {
+        const before = stack.heldBytes;
         stack.endUnwind(instance.memoryWords);
+        if (stack.heldBytes > before) this.process.keep(stack.heldBytes - before);
         if (this.#fuel < Number.POSITIVE_INFINITY) this.#fuel = this.process.fuelLeft + Math.max(0, stack.reductions);
         this.#measure(instance);
         return false;

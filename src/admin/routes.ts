@@ -49,7 +49,7 @@ export const routes: readonly Route[] = [
     path: "/services/-/readyz",
     rootPath: "/readyz",
     id: "ready",
-    summary: "The node takes requests: it is not draining and a carrier is warm.",
+    summary: "The node takes requests: it is not draining, and a carrier is warm or can be made.",
     auth: "none",
     body: "none",
     answers: { 200: schemas.health, 503: schemas.health },

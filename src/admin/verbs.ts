@@ -143,7 +143,7 @@ export interface Verbs {
   tree(): TreeSource;
   /** Reads the config again and applies what changed. @throws bad_config; then nothing has changed */
   reload(): Promise<ReloadResult>;
-  /** True when not draining and at least one carrier is warm. */
+  /** True when not draining, and a carrier is warm or can be made. */
   isReady(): boolean;
   /** Prometheus text. */
   metrics(): Promise<string>;

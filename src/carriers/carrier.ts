@@ -191,6 +191,16 @@ export class Carrier {
     return asked;
   }
 
+  /**
+   * Lets go of a module here.
+   * @returns false if a process of the environment runs it. @throws if the thread ends first
+   */
+  drop(environment: number, digest: string): Promise<boolean> {
+    const asked = this.#calls.ask<boolean>(this.#control.drop(environment, digest));
+    this.wake();
+    return asked;
+  }
+
   /** A module that processes here may be made of. It is there before the answer that names it. */
   sendModule(key: string, module: CarrierModule): void {
     const message: SentModule = { key, module };

@@ -26,6 +26,9 @@ const resourceLimits = { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeM
 
 /** While others are spare, one that was taken is replaced after this: the cold start that took it goes first. ms */
 const REFILL_MS = 20;
+/** So many that do not start, one after the other, and no other is tried for a while. ms */
+const FAILED_MAX = 3;
+const RETRY_MS = 1000;
 
 export interface CarriersOptions {
   /** Threads that may exist at once, late ones included. */
@@ -79,6 +82,10 @@ export class Carriers {
   #refillSoon: NodeJS.Timeout | undefined;
   #made = 0;
   #failedInARow = 0;
+  /** Somebody was given none, and none has become free since. */
+  #isWanted = false;
+  /** No thread is made for a moment: the last ones could not even start. */
+  #isHeldUp = false;
   #isClosed = false;
   #isDraining = false;
 
@@ -106,9 +113,10 @@ export class Carriers {
     return this.#spares.length;
   }
 
-  /** Carriers that can run or do run actors. */
-  get warm(): number {
-    return this.count(({ state }) => state === "spare" || state === "taken");
+  /** True if one is warm, or could be made now: threads start, and zombies leave room for them. */
+  get canRun(): boolean {
+    for (const { state } of this.all) if (state === "spare" || state === "taken") return true;
+    return this.#failedInARow === 0 && this.available > 0 && !this.#slots.isEmpty;
   }
 
   /** Threads that did not end when they were told to, however much of the CPU they had. */
@@ -145,10 +153,11 @@ export class Carriers {
     this.#doorbell.wakeSoon(carrier);
   }
 
-  /** A warm carrier, or null: then one is being made if the budget allows, and `spare` will tell. */
+  /** A warm carrier, or null: then one is being made as soon as the budget allows, and `spare` will tell. */
   take(): Carrier | null {
     const carrier = this.#spares.pop() ?? null;
-    if (carrier !== null) carrier.state = "taken";
+    if (carrier === null) this.#isWanted = true;
+    else carrier.state = "taken";
     if (this.#spares.length === 0) this.#refill();
     else this.#refillSoon ??= setTimeout(() => this.#refill(), REFILL_MS);
     return carrier;
@@ -180,10 +189,7 @@ export class Carriers {
 
   /** Takes an empty carrier back. It stays warm; `trim` ends what is too many. */
   giveBack(carrier: Carrier): void {
-    if (carrier.state !== "taken") return;
-    carrier.state = "spare";
-    this.#spares.push(carrier);
-    this.#listeners.events.spare();
+    if (carrier.state === "taken") this.#offer(carrier);
   }
 
   /**
@@ -245,7 +251,7 @@ export class Carriers {
 
   /** Has so many warm, or about to be, spare ones included, as far as the budget goes. True if one is coming. */
   prepare(count: number): boolean {
-    if (this.#isClosed) return false;
+    if (this.#isClosed || this.#isHeldUp) return false;
     let warming = this.count((carrier) => carrier.state === "warming");
     let missing = count - this.#spares.length - warming;
     // Condemned threads end in a few milliseconds: they do not stand in the way of their replacement, late ones do.
@@ -257,10 +263,19 @@ export class Carriers {
     return warming > 0;
   }
 
+  /** What is kept in reserve; without a reserve one for whoever waits, or to see whether threads start again. */
   #refill(): void {
     clearTimeout(this.#refillSoon);
     this.#refillSoon = undefined;
-    this.prepare(this.#options.spares);
+    this.prepare(Math.max(this.#options.spares, this.#isWanted || this.#failedInARow > 0 ? 1 : 0));
+  }
+
+  /** Whoever waits takes it now, and who gets none asks anew. */
+  #offer(carrier: Carrier): void {
+    carrier.state = "spare";
+    this.#spares.push(carrier);
+    this.#isWanted = false;
+    this.#listeners.events.spare();
   }
 
   async #make(): Promise<void> {
@@ -279,9 +294,7 @@ export class Carriers {
       await carrier.warm();
       if (carrier.state !== "warming") return;
       this.#failedInARow = 0;
-      carrier.state = "spare";
-      this.#spares.push(carrier);
-      this.#listeners.events.spare();
+      this.#offer(carrier);
     } catch {
       this.#failedInARow++; // #onEnd has the reason
     }
@@ -305,8 +318,14 @@ export class Carriers {
     events.gone(carrier, why);
     if (this.#isClosed) return;
     // Threads that cannot even start (descriptors, memory) are tried again slowly.
-    if (this.#failedInARow < 3) this.#refill();
-    else setTimeout(() => this.#refill(), 1000).unref();
+    if (this.#failedInARow < FAILED_MAX) this.#refill();
+    else if (!this.#isHeldUp) {
+      this.#isHeldUp = true;
+      setTimeout(() => {
+        this.#isHeldUp = false;
+        this.#refill();
+      }, RETRY_MS).unref();
+    }
   }
 
   /** Its thread has really ended. */

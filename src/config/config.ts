@@ -83,7 +83,7 @@ export const policyTable = {
     memory: size(
       "1GiB",
       ["0B", "64GiB"],
-      "Memory of all of them and of their messages together; beyond it a spawn fails, and who sends or grows ends.",
+      "Memory of all of them and of what the host keeps for them; beyond it a spawn fails, and who sends or grows ends.",
     ),
     mailbox: int(10_000, [1, million], "Messages that may wait for one process; beyond it the sender waits."),
     mailbox_bytes: size("8MiB", ["1KiB", "256MiB"], "Bytes of them."),

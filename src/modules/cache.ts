@@ -46,6 +46,11 @@ export class ModuleCache<T> {
     }
   }
 
+  /** Looks at all of them. */
+  deleteWhere(test: (key: string) => boolean): void {
+    for (const key of this.#entries.keys()) if (test(key)) this.delete(key);
+  }
+
   delete(key: string): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;

@@ -69,6 +69,11 @@ export class Modules {
     return this.#cache.get(cacheKey(digest, limits));
   }
 
+  /** Lets go of a module, under whatever limits it was compiled. */
+  forget(digest: string): void {
+    this.#cache.deleteWhere((key) => key.startsWith(`${digest}:`));
+  }
+
   /**
    * Checks and compiles, or returns what is kept. Callers with the same bytes and limits share one compilation.
    * @param signal gives up waiting; the job itself ends when nobody waits for it any more

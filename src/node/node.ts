@@ -40,6 +40,7 @@ import { serviceDetail, treeView } from "./views.ts";
 /** A thread that has not ended this long after it was told to is late: it is not waited for. ms */
 const LATE_MS = 2000;
 const SOURCE_MS = 10_000;
+
 export interface RunningNode {
   readonly addresses: { readonly listen: string; readonly admin: string | null };
   reload(): Promise<ReloadResult>;
@@ -131,6 +132,7 @@ class Node implements Verbs, RunningNode {
       modules: this.#modules,
       bytes: (digest) => this.#registry.moduleBytes(digest),
       limits: ({ policy }) => this.#registry.limitsOf(policy),
+      givenBytesMax: limits.code_bytes,
       onLight: (pool) => this.#actors.renew(pool),
     });
     this.#serviceProcesses = processes;
@@ -214,7 +216,7 @@ class Node implements Verbs, RunningNode {
 
   tree: Verbs["tree"] = () => treeView(this.#supervision.view(), this.#actors.byId);
   reload: Verbs["reload"] = () => this.#reload.run();
-  isReady: Verbs["isReady"] = () => this.#isReady && this.#carriers.warm > 0;
+  isReady: Verbs["isReady"] = () => this.#isReady && this.#carriers.canRun;
   metrics: Verbs["metrics"] = () => this.#metrics.render();
 
   // --- Parts, start and stop. ---

@@ -12,8 +12,9 @@ import type { Networking } from "../networking/networking.ts";
 import type { ProcessEvents } from "../requests/events.ts";
 import { outputLimits } from "../services/output-limits.ts";
 import type { Actor, InFlight, Pool, Service } from "../services/service.ts";
-import type { EnvironmentOptions, Environments } from "./environments.ts";
+import type { EnvironmentOptions, Environments, MainEnvironment } from "./environments.ts";
 import type { ModuleForms } from "./forms.ts";
+import { type GivenBudget, GivenModules } from "./given.ts";
 import type { ProcessServer } from "./server.ts";
 
 export interface ServiceProcessesParts {
@@ -27,6 +28,8 @@ export interface ServiceProcessesParts {
   /** Bytes of a version's module. */
   readonly bytes: (digest: string) => Promise<Uint8Array>;
   readonly limits: (pool: Pool) => IntakeLimits;
+  /** Bytes of modules that guests give to be compiled, of all services together. */
+  readonly givenBytesMax: number;
   /** A pool's module has a light form now. */
   readonly onLight: (pool: Pool) => void;
 }
@@ -34,16 +37,17 @@ export interface ServiceProcessesParts {
 /** Beyond a reply's body, for its head and what surrounds it. */
 const REPLY_HEAD_BYTES = 64 * 1024;
 
-/** Modules that guests of one environment have given to be compiled; the oldest go first. */
-const GIVEN_MAX = 64;
-
 export class ServiceProcesses implements ProcessEvents {
   readonly #parts: ServiceProcessesParts;
   /** Prefixes by environment. */
   readonly #names = new Map<number, string>();
+  /** Modules that guests gave, by environment. */
+  readonly #given = new Map<number, GivenModules>();
+  readonly #givenBudget: GivenBudget;
 
   constructor(parts: ServiceProcessesParts) {
     this.#parts = parts;
+    this.#givenBudget = { bytes: 0, max: parts.givenBytesMax };
   }
 
   /** The node has started: modules that the config declares are rewritten before their first request. */
@@ -85,6 +89,8 @@ export class ServiceProcesses implements ProcessEvents {
     this.#parts.environments.close(environmentId);
     this.#parts.networking.closeEnvironment(environmentId);
     this.#names.delete(environmentId);
+    this.#given.get(environmentId)?.close();
+    this.#given.delete(environmentId);
   }
 
   processOutput(environment: number, stream: number, text: Buffer): void {
@@ -134,26 +140,59 @@ export class ServiceProcesses implements ProcessEvents {
 
   #open(pool: Pool): ReturnType<Environments["make"]> {
     const { environments, modules, forms, limits, bytes } = this.#parts;
-    const given = new Map<string, Uint8Array>();
     this.#names.set(pool.environmentId, pool.service.prefix);
     this.#parts.networking.openEnvironment(pool.environmentId, pool.policy.network);
-    return environments.make(pool.environmentId, environmentOf(pool, moduleKey(pool.digest, limits(pool))), {
-      load: (key, memoryBytesMax, isPatient) => {
-        const digest = digestOf(key);
-        const read = async (): Promise<Uint8Array> => given.get(digest) ?? bytes(digest);
-        const bounds = { limits: limits(pool), memoryBytesMax };
-        return pool.policy.light === "never"
-          ? forms.plain(digest, read, bounds, 'its policy says light = "never"')
-          : forms.load(digest, read, bounds, isPatient);
+    const environment = environments.make(
+      pool.environmentId,
+      environmentOf(pool, moduleKey(pool.digest, limits(pool))),
+      {
+        load: (key, memoryBytesMax, isPatient) => {
+          const digest = digestOf(key);
+          const read = async (): Promise<Uint8Array> => given.get(digest) ?? bytes(digest);
+          const bounds = { limits: limits(pool), memoryBytesMax };
+          return pool.policy.light === "never"
+            ? forms.plain(digest, read, bounds, 'its policy says light = "never"')
+            : forms.load(digest, read, bounds, isPatient);
+        },
+        compile: async (moduleBytes) => {
+          const { digest } = await modules.compile(moduleBytes, { ...limits(pool), needsEntry: false });
+          if (digest !== pool.digest) await this.#give(given, digest, moduleBytes);
+          return moduleKey(digest, limits(pool));
+        },
       },
-      compile: async (moduleBytes) => {
-        const { digest } = await modules.compile(moduleBytes, { ...limits(pool), needsEntry: false });
-        given.set(digest, moduleBytes);
-        const oldest = given.keys().next().value;
-        if (given.size > GIVEN_MAX && oldest !== undefined) given.delete(oldest);
-        return moduleKey(digest, limits(pool));
-      },
+    );
+    const given = new GivenModules({
+      budget: this.#givenBudget,
+      hold: (change) => environment.hold(change),
+      hasRoomFor: (size) => environment.hasRoomFor(size),
+      drop: (digest) => this.#drop(environment, digest),
     });
+    this.#given.set(pool.environmentId, given);
+    return environment;
+  }
+
+  /** @throws Error if there is no room for the module */
+  async #give(given: GivenModules, digest: string, bytes: Uint8Array): Promise<void> {
+    try {
+      await given.add(digest, bytes);
+    } catch (thrown) {
+      this.#parts.modules.forget(digest);
+      throw thrown;
+    }
+  }
+
+  /** A module that a guest gave is let go. True if no process runs it any more. */
+  async #drop(environment: MainEnvironment, digest: string): Promise<boolean> {
+    environment.dropForms(digest);
+    this.#parts.modules.forget(digest);
+    // What runs in a carrier that ends meanwhile ends with it.
+    const holders = environment.holders(digest);
+    const drop = async (carrier: Carrier): Promise<void> => {
+      if (await carrier.drop(environment.spec.id, digest).catch(() => true)) holders.delete(carrier);
+    };
+    await Promise.all([...holders].map(drop));
+    environment.dropForms(digest);
+    return holders.size === 0;
   }
 }
 

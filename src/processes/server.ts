@@ -1,7 +1,7 @@
 // What the main thread does for processes: names, spawns that need another carrier, ends that nobody else can bring.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { ASK, SPAWNED, type SpawnSpec } from "../../wire/asks.ts";
+import { ANSWER, ASK, SPAWNED, type SpawnSpec } from "../../wire/asks.ts";
 import type { BirthSpec } from "../../wire/control.ts";
 import type { Exit } from "../../wire/exits.ts";
 import { SIGNAL } from "../../wire/layout.ts";
@@ -19,6 +19,9 @@ import { ProcessHosts } from "./hosts.ts";
 const HEADER = 8;
 /** A process that was killed and still runs so much later does not look at its signals: its carrier is ended. ms */
 const KILL_MS = 100;
+/** What is asked is taken in anew for the answer; smaller ones are not refused for want of memory. Bytes */
+const ASK_TIMES = 2;
+const SMALL_ASK_BYTES = 4096;
 
 /** Between two looks whether a carrier that is being made is warm. ms */
 const WARM_MS = 5;
@@ -114,6 +117,7 @@ export class ProcessServer {
       isReported: isAlone || onEnd !== null,
     };
     environment.carriers.add(carrier);
+    environment.addHolder(module.key, carrier);
     environment.births.begin(request.root, carrier);
     this.#spawning++;
     this.#hosts.countBirth(carrier, 1);
@@ -175,6 +179,10 @@ export class ProcessServer {
     asks.on(ASK.name_claim, async (from, payload) =>
       pidBytes(await names(from).claim(payload.toString("utf8", 8), from.pid)),
     );
+    asks.on(ASK.name_unclaim, (from, payload) => {
+      names(from).unclaim(payload.toString("utf8", 8), from.pid);
+      return NO_BYTES;
+    });
     asks.on(ASK.name_remove, (from, payload) => {
       names(from).remove(payload.toString("utf8", 8));
       return NO_BYTES;
@@ -203,6 +211,7 @@ export class ProcessServer {
     if (carrier === undefined) throw new Error("its carrier has ended");
     const host = module.why === null ? this.#hosts.roomiest(carrier) : null;
     if (host === carrier) {
+      environment.addHolder(module.key, carrier);
       carrier.sendModule(module.key, module.module);
       return Buffer.concat([Uint8Array.of(SPAWNED.here), Buffer.from(module.key)]);
     }
@@ -221,13 +230,27 @@ export class ProcessServer {
   }
 
   async #answer(from: Asker, frame: Buffer): Promise<void> {
-    const answer = await this.#asks.answer(frame.readUInt16LE(4), from, frame.subarray(HEADER));
+    const answer = await this.#answerOf(from, frame);
     const bytes = Buffer.alloc(HEADER + answer.length - 1);
     frame.copy(bytes, 0, 0, 4);
     bytes[4] = answer[0] as number;
     answer.copy(bytes, HEADER, 1);
     const { mesh } = this.#carriers;
     mesh.send(from.slot, SIGNAL.answer, from.pid, 0, from.environment, bytes, 0, bytes.length);
+  }
+
+  /** What is asked counts in the environment's memory until it is answered. */
+  async #answerOf(from: Asker, frame: Buffer): Promise<Buffer> {
+    const environment = this.#environments.get(from.environment);
+    if (frame.length > SMALL_ASK_BYTES && environment?.mayAsk(frame.length * ASK_TIMES) === false) {
+      return Buffer.concat([Uint8Array.of(ANSWER.failed), Buffer.from(environment.limitText)]);
+    }
+    environment?.ask(frame.length * ASK_TIMES);
+    try {
+      return await this.#asks.answer(frame.readUInt16LE(4), from, frame.subarray(HEADER));
+    } finally {
+      environment?.ask(-frame.length * ASK_TIMES);
+    }
   }
 
   #environment(id: number): MainEnvironment {

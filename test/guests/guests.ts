@@ -44,6 +44,7 @@ export const guests = {
   // Hostile
   hostile: "serves",
   thief: "serves",
+  hoard: "serves", // makes the host keep things
   "catch-all": "serves",
   hog: "serves",
   "loop-bulk": "serves",

@@ -1,5 +1,6 @@
 // Configs: what a process allows those it spawns (lunatic-abi.md §1.2, §2.7), of lunatic::process and lunatic::wasi.
-import type { ProcessConfig } from "../../processes/resources.ts";
+import { textCost } from "../../../wire/cost.ts";
+import { type ProcessConfig, rightsCost } from "../../processes/resources.ts";
 import { type Host, type HostFunctions, u64 } from "../host.ts";
 
 const MEMORY_MAX = 2 ** 32 - 1;
@@ -27,9 +28,11 @@ export function configFunctions(host: Host): HostFunctions {
       return process.resources.configs.add(noRights()) ?? host.trap("it has too many configs");
     },
     drop_config: (id: bigint) => {
-      const { args, env, preopens } = configOf(host, id);
+      const config = configOf(host, id);
+      const { args, env, preopens } = config;
       const { resources } = host.process;
       for (const text of [...args, ...preopens, ...[...env].flat()]) resources.configText -= text.length;
+      host.process.keep(-rightsCost(config));
       resources.configs.remove(u64(id));
     },
     config_set_max_memory: (id: bigint, bytes: bigint) => {
@@ -56,6 +59,7 @@ export function wasiConfigFunctions(host: Host): HostFunctions {
     const { resources } = host.process;
     if (resources.configText + text.length > TEXTS_MAX) host.trap(`configs with more than ${TEXTS_MAX} bytes of text`);
     resources.configText += text.length;
+    host.process.keep(textCost(text));
     return text;
   };
   const room = (config: ProcessConfig): ProcessConfig => {
@@ -67,7 +71,10 @@ export function wasiConfigFunctions(host: Host): HostFunctions {
       const { env } = room(configOf(host, id));
       const [name, given] = [text(key, keyLength), text(value, length)];
       const before = env.get(name);
-      if (before !== undefined) host.process.resources.configText -= name.length + before.length;
+      if (before !== undefined) {
+        host.process.resources.configText -= name.length + before.length;
+        host.process.keep(-textCost(name) - textCost(before));
+      }
       env.set(name, given);
     },
     config_add_command_line_argument: (id: bigint, pointer: number, length: number) => {

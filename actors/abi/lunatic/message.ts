@@ -1,6 +1,7 @@
 // lunatic::message: the scratch message, sending, and receiving with tags and time-outs (lunatic-abi.md §1.1, §3).
+import { SMALL_BYTES } from "../../../wire/cost.ts";
 import { type Mailbox, Message, messageKinds } from "../../processes/mailbox.ts";
-import { type Process, SMALL_BYTES } from "../../processes/process.ts";
+import type { Process } from "../../processes/process.ts";
 import type { MessageResource } from "../../processes/resources.ts";
 import { type Host, type HostFunctions, TIMED_OUT, timeoutMs, u64 } from "../host.ts";
 import { pidOf } from "../pid.ts";
@@ -67,6 +68,7 @@ export function messageFunctions(host: Host): HostFunctions {
   /** What has these tags comes however full the mailbox is (DECISIONS 9.5). */
   const expect = (process: Process, tags: readonly bigint[] | undefined): void => {
     process.awaited = tags ?? null;
+    if (tags !== undefined && tags.length > 1 && process.endsForMemory()) host.enter();
     // Full or not: what it waits for may be larger than the room that is left.
     if (process.mailbox.length > 0) host.services.processes.awaits(process);
   };
@@ -77,7 +79,9 @@ export function messageFunctions(host: Host): HostFunctions {
     const message = data(process, name);
     message.resources ??= [];
     if (message.resources.length >= process.limits.resourcesMax) host.trap("a message with too many resources");
-    return BigInt(message.resources.push(take(process)) - 1);
+    const index = message.resources.push(take(process)) - 1;
+    process.scratch = message; // it costs more
+    return BigInt(index);
   };
 
   return {
@@ -144,7 +148,7 @@ export function messageFunctions(host: Host): HostFunctions {
     send: (pid: bigint) => {
       const process = host.enter();
       const to = pidOf(pid);
-      const message = scratch(process, "send");
+      const message = sendable(host, process, "lunatic::message.send");
       return trySend(process, to, message) ? 0 : sendLater(process, to, message, () => 0);
     },
     receive: (tagsPointer: number, tagsCount: number, timeout: bigint) => {
@@ -166,7 +170,7 @@ export function messageFunctions(host: Host): HostFunctions {
     send_receive_skip_search: (pid: bigint, second: bigint, third?: bigint) => {
       const process = host.enter();
       const { mailbox } = process;
-      const message = scratch(process, "send_receive_skip_search");
+      const message = sendable(host, process, "lunatic::message.send_receive_skip_search");
       const tag = third === undefined ? message.tag : u64(second);
       const tags = third === undefined && tag === 0n ? undefined : [tag];
       const ms = timeoutMs(third ?? second);
@@ -182,6 +186,13 @@ export function messageFunctions(host: Host): HostFunctions {
       return trySend(process, to, message) ? receive() : sendLater(process, to, message, receive);
     },
   };
+}
+
+/** The message that is to be sent: a notice has nothing that another could read. Traps if there is none. */
+export function sendable(host: Host, { scratch }: Process, name: string): Message {
+  if (scratch === null) return host.trap(`${name} without a message`);
+  if (scratch.kind === "data") return scratch;
+  return host.trap(`${name} of a notice (${scratch.kind}): only a data message can be sent`);
 }
 
 /** Looks through the mailbox once, and from then on only at what has arrived since: a flood is not searched again. */

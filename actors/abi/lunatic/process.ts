@@ -90,12 +90,15 @@ export function processFunctions(host: Host): HostFunctions {
       params: number,
       paramsLength: number,
       out: number,
-    ) =>
-      spawn(request(link, config, module, [name, nameLength], [params, paramsLength]), (outcome) => {
+    ) => {
+      host.enter();
+      host.range(out, 8);
+      return spawn(request(link, config, module, [name, nameLength], [params, paramsLength]), (outcome) => {
         if ("error" in outcome) return failure(host, out, outcome.error);
         host.writeU64(out, BigInt(outcome.pid));
         return SPAWNED;
-      }),
+      });
+    },
     get_or_spawn: (
       namePointer: number,
       nameLength: number,
@@ -110,11 +113,16 @@ export function processFunctions(host: Host): HostFunctions {
       out: number,
     ) => {
       const name = readName(host, namePointer, nameLength);
+      host.range(nodeOut, 8);
+      host.range(out, 8);
+      host.process.reserved = name; // until it is found or put: a trap that is caught gives it up
       return host.ask(ASK.name_claim, namePayload(0n, name), (answer) => {
         const found = Buffer.from(answer as Uint8Array).readBigUInt64LE(0);
-        const write = (result: number, process: bigint): number => {
+        const { process } = host;
+        const write = (result: number, pid: bigint): number => {
+          process.reserved = null;
           host.writeU64(nodeOut, 0n);
-          host.writeU64(out, process);
+          host.writeU64(out, pid);
           return result;
         };
         if (found !== 0n) return write(FOUND, found);
@@ -122,7 +130,10 @@ export function processFunctions(host: Host): HostFunctions {
         return spawn(wanted, (outcome) => {
           if ("error" in outcome) {
             const { error } = outcome;
-            return host.ask(ASK.name_remove, namePayload(0n, name), () => failure(host, out, error));
+            return host.ask(ASK.name_unclaim, namePayload(0n, name), () => {
+              process.reserved = null;
+              return failure(host, out, error);
+            });
           }
           const born = BigInt(outcome.pid);
           return host.ask(ASK.name_put, namePayload(born, name), () => write(SPAWNED, born));
@@ -156,6 +167,7 @@ export function processFunctions(host: Host): HostFunctions {
     compile_module: (pointer: number, length: number, out: number) => {
       const process = host.enter();
       if (!host.services.processes.rightsOf(process).canCompileModules) return -1;
+      host.range(out, 8);
       return host.ask(ASK.compile, host.slice(pointer, length), (answer) => {
         const [status, ...rest] = answer as Uint8Array;
         const text = Buffer.from(rest).toString("utf8");

@@ -9,6 +9,8 @@ export function registryFunctions(host: Host): HostFunctions {
   /** Looks a name up; 0 and node and pid written, or 1. */
   const look = (op: number) => (pointer: number, length: number, nodeOut: number, pidOut: number) => {
     const name = readName(host, pointer, length);
+    host.range(nodeOut, 8);
+    host.range(pidOut, 8);
     return host.ask(op, namePayload(0n, name), (answer) => {
       const pid = Buffer.from(answer as Uint8Array).readBigUInt64LE(0);
       if (pid === 0n) return 1;

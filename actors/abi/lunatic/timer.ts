@@ -1,12 +1,13 @@
 // lunatic::timer: messages that are sent later (lunatic-abi.md §1.3, §2.9).
 import { type Host, type HostFunctions, u64 } from "../host.ts";
 import { pidOf } from "../pid.ts";
+import { sendable } from "./message.ts";
 
 export function timerFunctions(host: Host): HostFunctions {
   return {
     send_after: (pid: bigint, ms: bigint) => {
       const process = host.enter();
-      const message = process.scratch ?? host.trap("lunatic::timer.send_after without a message");
+      const message = sendable(host, process, "lunatic::timer.send_after");
       const { timers } = process.resources;
       process.scratch = null;
       message.detach();

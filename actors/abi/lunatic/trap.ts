@@ -1,5 +1,7 @@
 // lunatic::trap: a call whose trap is caught (lunatic-abi.md §1.3).
+import { ASK } from "../../../wire/asks.ts";
 import type { Host, HostFunctions } from "../host.ts";
+import { namePayload } from "./registry.ts";
 
 const CALLBACK = "_lunatic_catch_trap";
 
@@ -19,6 +21,11 @@ export function trapFunctions(host: Host): HostFunctions {
         if (host.isUnwinding || host.isRewinding) throw thrown;
         // Its end is not caught, but what a host function refused inside.
         if (process.dying?.reason === "trap") process.dying = null;
+        if (process.reserved !== null) {
+          // Nobody waits for the answer.
+          host.services.ask(process, ASK.name_unclaim, namePayload(0n, process.reserved));
+          process.reserved = null;
+        }
         host.enter();
         return 0;
       }

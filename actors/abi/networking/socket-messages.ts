@@ -22,7 +22,9 @@ export function socketMessageFunctions(host: Host): HostFunctions {
     if (resources.length >= host.process.limits.resourcesMax) host.trap("a message with too many resources");
     return host.ask(NETWORK.give, payloadOf(handle).bytes, () => {
       table.of(host.process).remove(u64(id));
-      return BigInt(resources.push({ kind, handle }) - 1);
+      const index = resources.push({ kind, handle }) - 1;
+      host.process.scratch = to; // it costs more
+      return BigInt(index);
     });
   };
 

@@ -1,8 +1,10 @@
 // What the functions of lunatic::networking share: a process's tables of sockets, addresses in and out, asks and result
 // codes (lunatic-abi.md §1.4).
+
+import { COST } from "../../../wire/cost.ts";
 import { ADDRESS_BYTES, NETWORK, PayloadReader, PayloadWriter, STATUS } from "../../../wire/network.ts";
 import type { Process } from "../../processes/process.ts";
-import { ResourceTable } from "../../processes/resources.ts";
+import { type Keep, ResourceTable } from "../../processes/resources.ts";
 import { failure } from "../error.ts";
 import { type Host, TIMED_OUT, u64 } from "../host.ts";
 
@@ -22,13 +24,13 @@ export class Sockets {
   readonly tlsStreams: ResourceTable<number>;
   readonly udpSockets: ResourceTable<number>;
 
-  constructor(limit: number) {
-    this.iterators = new ResourceTable(limit);
-    this.tcpListeners = new ResourceTable(limit);
-    this.tlsListeners = new ResourceTable(limit);
-    this.tcpStreams = new ResourceTable(limit);
-    this.tlsStreams = new ResourceTable(limit);
-    this.udpSockets = new ResourceTable(limit);
+  constructor(limit: number, keep: Keep) {
+    this.iterators = new ResourceTable<AddressIterator>(limit, keep, 0n, ({ bytes }) => COST.buffer + bytes.length);
+    this.tcpListeners = new ResourceTable(limit, keep);
+    this.tlsListeners = new ResourceTable(limit, keep);
+    this.tcpStreams = new ResourceTable(limit, keep);
+    this.tlsStreams = new ResourceTable(limit, keep);
+    this.udpSockets = new ResourceTable(limit, keep);
   }
 }
 
@@ -38,7 +40,7 @@ const sockets = new WeakMap<Process, Sockets>();
 export function socketsOf(process: Process): Sockets {
   const known = sockets.get(process);
   if (known !== undefined) return known;
-  const made = new Sockets(process.limits.resourcesMax);
+  const made = new Sockets(process.limits.resourcesMax, (change) => process.keep(change));
   sockets.set(process, made);
   return made;
 }

@@ -1,5 +1,5 @@
 // The databases of one process: its connections and statements, by number; closed with it.
-import { ResourceTable } from "../../processes/resources.ts";
+import { type Keep, ResourceTable } from "../../processes/resources.ts";
 import type { Directories } from "./directories.ts";
 import type { Library } from "./library.ts";
 
@@ -16,11 +16,11 @@ export class Databases {
   readonly connections: ResourceTable<number>;
   readonly statements: ResourceTable<Statement>;
 
-  constructor(library: Library, directories: Directories, limit: number) {
+  constructor(library: Library, directories: Directories, limit: number, keep: Keep) {
     this.library = library;
     this.directories = directories;
-    this.connections = new ResourceTable(limit);
-    this.statements = new ResourceTable(limit);
+    this.connections = new ResourceTable(limit, keep);
+    this.statements = new ResourceTable(limit, keep);
   }
 
   /** Works for this process, whatever SQLite was at. @throws what SQLite does: then it is of no more use */

@@ -122,7 +122,8 @@ export function sqliteFunctions(host: Host): HostFunctions {
     const known = opened.get(process);
     if (known !== undefined) return known;
     const directories = new Directories(host.guest.preopens, host.files());
-    const databases = new Databases(library, directories, process.limits.resourcesMax);
+    const keep = (change: number): void => process.keep(change);
+    const databases = new Databases(library, directories, process.limits.resourcesMax, keep);
     opened.set(process, databases);
     process.attach(databases);
     return databases;

@@ -1,5 +1,6 @@
 // fd_*: what a descriptor is and can, its file's size and times, listing a directory, preopened directories, closing.
 import { closeSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, openSync } from "node:fs";
+import { COST } from "../../../wire/cost.ts";
 import { hostPath } from "../../files/beneath.ts";
 import { DirectoryStream } from "../../files/directory-stream.ts";
 import { answering, ERRNO, fail } from "../../files/errno.ts";
@@ -155,7 +156,7 @@ function preopenName(host: Host, fd: number): Buffer {
 
 /** Fills a buffer with entries from a number on, the last of them cut off where it does not fit. @returns bytes used */
 function list(host: Host, directory: UsableDirectory, buffer: Buffer, first: number): number {
-  directory.listing ??= host.files().hold(() => new DirectoryStream(directory.fd));
+  directory.listing ??= host.files().hold(() => new DirectoryStream(directory.fd), COST.listing);
   let used = 0;
   for (let number = first; used < buffer.length; number++) {
     const entry = directory.listing.entry(number);

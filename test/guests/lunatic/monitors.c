@@ -130,6 +130,24 @@ static void messages_come_before_the_end(void) {
   expect_died(child);
 }
 
+CHILD(ends_at_once) {}
+CHILD(passes_a_notice_on) {
+  die_when_link_dies(0);
+  uint64_t child = start_linked(5, "traps_at_once", 0);
+  if (argument >= 4) unlink_from(child), monitor(start("ends_at_once", 0));
+  EQUAL(receive(NULL, 0, NEVER), argument >= 4 ? PROCESS_DIED : LINK_DIED);
+  switch (argument & 3) {
+    case 0: send(process_id()); break;
+    case 1: send_receive(process_id(), 1, 0); break;
+    case 2: send_after(process_id(), 0); break;
+    case 3: send_to_node(0, process_id()); break;
+  }
+}
+CHILD(traps_at_once) { __builtin_trap(); }
+static void a_notice_cannot_be_sent(void) {
+  for (int way = 0; way < 8; way++) EXPECT(fails("passes_a_notice_on", way));
+}
+
 TESTS(
   TEST("every end is told once, with the pid and without a tag", every_end_is_told),
   TEST("a monitor of the dead or nobody is answered at once", the_dead_are_told_at_once),
@@ -139,5 +157,6 @@ TESTS(
   TEST("links are told before monitors", link_before_monitor),
   TEST("thirty processes watch one", many_watch_one),
   TEST("a monitor ties no fates", watcher_outlives_nothing),
-  TEST("messages come before the end of their sender", messages_come_before_the_end)
+  TEST("messages come before the end of their sender", messages_come_before_the_end),
+  TEST("a notice cannot be sent on", a_notice_cannot_be_sent)
 )

@@ -134,6 +134,43 @@ static void claims_end_with_their_process(void) {
   drop("claimed");
 }
 
+static void a_claimer_does_not_wait_for_itself(void) {
+  EQUAL(find_or_claim("claimed"), 0);
+  EQUAL(find("claimed"), 0);
+  EQUAL(find_or_claim("claimed"), 0); // its own to put still
+  start("asks_for_claimed", 0);
+  receive_number(1);
+  uint64_t node = 77, process = 88;
+  struct parameters p = child_parameters(0);
+  EQUAL(get_or_spawn("claimed", 7, 0, INHERIT, INHERIT, "waits", 5, p.bytes, p.length, &node, &process), 0);
+  EQUAL(receive_number(2), process);
+  EQUAL(find("claimed"), process);
+}
+
+enum { NO_FUNCTION_NAME, TOO_MANY_PARAMETERS, NO_MODULE, BAD_NODE_OUT, BAD_OUT, BAD_LATER_OUT };
+EXPORT("_lunatic_catch_trap") int32_t lunatic_catch_trap(int32_t way, int32_t argument) {
+  uint64_t node, process, *bad = (uint64_t *)0xfffffff0;
+  uint64_t module = way == NO_MODULE ? 99 : INHERIT;
+  const char *function = way == NO_FUNCTION_NAME ? "\xff" : "waits";
+  if (way == BAD_LATER_OUT) return registry_get_or_put_later("caught", 6, &node, bad);
+  get_or_spawn("caught", 6, 0, INHERIT, module, function, length_of(function), text,
+               way == TOO_MANY_PARAMETERS ? 5 : 0, way == BAD_NODE_OUT ? bad : &node, way == BAD_OUT ? bad : &process);
+  return 1;
+}
+
+CHILD(asks_for_caught) {
+  uint64_t node, process;
+  send_number(parent, 3, registry_get("caught", 6, &node, &process));
+}
+
+static void a_caught_trap_leaves_no_claim(void) {
+  for (int way = NO_FUNCTION_NAME; way <= BAD_LATER_OUT; way++) {
+    EQUAL(catch_trap(way, 0), 0);
+    start("asks_for_caught", 0);
+    EQUAL(receive_number(3), 1); // there is none, and nobody is waited for
+  }
+}
+
 CHILD(misuses) {
   uint64_t node, process;
   if (argument == 0) registry_put("\xff", 1, 0, process_id());
@@ -155,6 +192,8 @@ TESTS(
   TEST("names end with their process, before its end is told", names_end_with_their_process),
   TEST("a name that is claimed is waited for", who_claims_a_name_puts_it),
   TEST("a claim ends with its process", claims_end_with_their_process),
+  TEST("who claimed a name does not wait for itself", a_claimer_does_not_wait_for_itself),
+  TEST("a trap that is caught leaves no claim", a_caught_trap_leaves_no_claim),
   TEST("any text is a name", any_text_is_a_name),
   TEST("what is no text traps", misuse_traps)
 )

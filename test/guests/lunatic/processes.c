@@ -290,6 +290,28 @@ static void a_hundred_at_once(void) {
 }
 CHILD(waits_and_tells) { send_number(parent, 1, argument + receive_number(0)); }
 
+static int bad_way;
+EXPORT("_lunatic_catch_trap") int32_t lunatic_catch_trap(int32_t low, int32_t high) {
+  uint64_t node, *bad = (uint64_t *)0xfffffff0;
+  struct parameters p = {.length = 0};
+  add_parameter(&p, I64, (uint32_t)low | (uint64_t)high << 32, 0);
+  add_parameter(&p, I64, 0, 0);
+  if (bad_way == 0) return spawn(0, INHERIT, INHERIT, "lives", 5, p.bytes, p.length, bad) + 1;
+  if (bad_way == 1) return spawn_on_node(0, INHERIT, INHERIT, "lives", 5, p.bytes, p.length, bad) + 1;
+  if (bad_way == 2)
+    return get_or_spawn("bad", 3, 0, INHERIT, INHERIT, "lives", 5, p.bytes, p.length, &node, bad) + 1;
+  return get_or_spawn("bad", 3, 0, INHERIT, INHERIT, "lives", 5, p.bytes, p.length, bad, &node) + 1;
+}
+CHILD(lives) { send_number(parent, 9, 1); }
+static void a_bad_pointer_makes_no_child(void) {
+  uint64_t me = process_id();
+  int64_t tag = 9;
+  for (bad_way = 0; bad_way < 4; bad_way++) {
+    EQUAL(catch_trap(me, me >> 32), 0);
+    EQUAL(receive(&tag, 1, 50), TIMED_OUT);
+  }
+}
+
 TESTS(
   TEST("a child has the pid that spawn gave", child_has_the_pid),
   TEST("a child shares no memory and no mailbox", nothing_is_shared),
@@ -304,6 +326,7 @@ TESTS(
   TEST("a message before a kill goes to nobody else", message_before_kill_is_taken),
   TEST("sleep waits its time", sleep_waits),
   TEST("messages wait for a sleeper", messages_wait_for_the_sleeper),
+  TEST("a spawn with a bad pointer traps before there is a child", a_bad_pointer_makes_no_child),
   TEST("get_or_spawn makes one process a name", get_or_spawn_is_one_process),
   TEST("twenty that get_or_spawn one name get one process", get_or_spawn_races),
   TEST("get_or_spawn asks for the right to spawn only to spawn", get_or_spawn_needs_no_right_to_look),

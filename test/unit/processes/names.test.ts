@@ -137,4 +137,53 @@ describe("a claimed name", () => {
       expect(await soFar(names.claim("a", 1027))).toBe(0);
     }
   });
+
+  it("is not waited for by its claimer, who may put it still", async () => {
+    const names = new Names();
+    await names.claim("a", 1025);
+    const other = names.get("a", 2049);
+    expect([names.get("a", 1025), names.claim("a", 1025)]).toEqual([0, 0]);
+    expect(await soFar(other)).toBe("nothing yet");
+    names.put("a", 1025);
+    expect(await other).toBe(1025);
+  });
+
+  it("can be given up, by its claimer and by who waits to be the next", async () => {
+    const names = new Names();
+    await names.claim("a", 1025);
+    const waits = names.claim("a", 2049);
+    const last = names.claim("a", 3073);
+    names.unclaim("a", 2049);
+    names.unclaim("a", 4097); // not its to give up
+    names.unclaim("a", 1025);
+    expect([await soFar(waits), await last]).toEqual(["nothing yet", 0]);
+    names.unclaim("a", 3073);
+    expect(names.get("a")).toBe(0);
+  });
+});
+
+describe("the memory of the environment", () => {
+  it("has all names and claims, as long as they are there, and no more than it may", async () => {
+    let held = 0;
+    let hasRoom = true;
+    const hold = (change: number): void => {
+      held += change;
+    };
+    const memory = { hold, hasRoomFor: () => hasRoom, limitText: "no room" };
+    const names = new Names(memory);
+    await names.claim("claimed", 1025);
+    names.put("put", 1025);
+    const two = held;
+    expect(two).toBeGreaterThan(0);
+    names.put("put", 2049);
+    names.put("claimed", 1025);
+    expect(held).toBe(two);
+    hasRoom = false;
+    expect(() => names.put("other", 1025)).toThrow("no room");
+    expect(() => names.claim("other", 1025)).toThrow("no room");
+    names.remove("put");
+    names.ended(1025);
+    names.remove("claimed");
+    expect(held).toBe(0);
+  });
 });

@@ -51,7 +51,7 @@ describe("a process", () => {
 
 describe("a table of resources", () => {
   it("never gives an id twice and refuses above its limit", () => {
-    const table = new ResourceTable<string>(2);
+    const table = new ResourceTable<string>(2, () => {});
     expect([table.add("a"), table.add("b"), table.add("c")]).toEqual([0n, 1n, null]);
     expect(table.remove(0n)).toBe(true);
     expect(table.remove(0n)).toBe(false);
