@@ -46,6 +46,11 @@ export class Lightener {
     return this.#flights.join(digest, (stop) => this.#get(digest, bytes, stop.signal), signal);
   }
 
+  /** Keeps why a light module is not to be used. */
+  giveUp(digest: string, reason: string): Promise<void> {
+    return this.#keep(digest, { reason });
+  }
+
   /** Ends the rewrite that runs; who waits gets draining. */
   async close(): Promise<void> {
     this.#isClosed = true;
