@@ -23,7 +23,7 @@ export async function tryOut({ bytes, functions }: Trial, signal: AbortSignal): 
   const kilobytes = Math.ceil((MEMORY_BYTES + NODE_BYTES + 4 * bytes.length) / 1024);
   const seconds = SECONDS + Math.ceil((bytes.length / 2 ** 20) * SECONDS_MIB);
   // Both limits are the kernel's: no polling, and a loaded machine changes nothing.
-  const limited = `ulimit -c 0 && ulimit -d ${kilobytes} && ulimit -t ${seconds} && exec "$0" "$1"`;
+  const limited = `ulimit -c 0; ulimit -d ${kilobytes}; ulimit -t ${seconds}; exec "$0" "$1"`;
   const program = fileURLToPath(distFile("trial-worker.js"));
   const child = spawn("/bin/sh", ["-c", limited, process.execPath, program], {
     stdio: ["pipe", "pipe", "ignore"],
