@@ -31,6 +31,7 @@ const bundles = [
   { entry: "actors/carrier.ts", file: "carrier.js", packages: "bundle", banner: "" },
   { entry: "src/modules/compile-worker.ts", file: "compile-worker.js", packages: "bundle", banner: "" },
   { entry: "src/modules/lighten-worker.ts", file: "lighten-worker.js", packages: "external", banner: "" },
+  { entry: "src/modules/trial-worker.ts", file: "trial-worker.js", packages: "external", banner: "" },
 ];
 
 const verbs = {

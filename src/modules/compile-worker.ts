@@ -4,8 +4,9 @@ import { asFrenezuloError, type ErrorCode, type ErrorDetails, FrenezuloError, re
 import { explainCompileError } from "./proposals.ts";
 import { printable } from "./reader.ts";
 import { rewrite } from "./rewrite.ts";
-import { scan } from "./scan.ts";
+import { type Scan, scan } from "./scan.ts";
 import type { ScanLimits } from "./storage.ts";
+import { functionNames, type Trial, withOnly } from "./trial.ts";
 
 export interface CompileJob {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -20,6 +21,8 @@ export type CompileOutcome =
       readonly info: ModuleInfo;
       readonly codeBytes: number;
       readonly usesProcesses: boolean;
+      /** What is to be compiled on trial before the module is used; null: nothing. */
+      readonly trial: Trial | null;
     }
   | { readonly ok: false; readonly code: ErrorCode; readonly details: ErrorDetails };
 
@@ -30,12 +33,28 @@ export async function compileModule({ bytes, limits }: CompileJob): Promise<Comp
     const rewritten = rewrite(bytes, scanned, limits);
     const module = await compile(rewritten.bytes, bytes);
     const { codeBytes } = scanned;
-    return { ok: true, module, info: rewritten.info, codeBytes, usesProcesses: usesProcesses(module) };
+    const trial = trialOf(rewritten.bytes, scanned);
+    return { ok: true, module, info: rewritten.info, codeBytes, usesProcesses: usesProcesses(module), trial };
   } catch (thrown) {
     const { code, details, cause } = asFrenezuloError(thrown);
     if (code === "internal") throw cause;
     return { ok: false, code, details };
   }
+}
+
+function trialOf(bytes: Uint8Array, { heavy, imports }: Scan): Trial | null {
+  if (heavy.length === 0) return null;
+  const names = functionNames(
+    bytes,
+    heavy.map((body) => imports + body),
+  );
+  const functions = [...names].map(([index, name]) =>
+    name === "" ? `function ${index}` : `function ${index} (${name})`,
+  );
+  return {
+    bytes: withOnly(bytes, new Set(heavy)),
+    functions: new Map(heavy.map((body, at) => [body, functions[at] ?? ""])),
+  };
 }
 
 /** What a service needs that only answers its requests. */

@@ -1,7 +1,9 @@
-// Bytes → checked, rewritten, compiled module, kept by digest. The work is done on tinypool's threads.
+// Bytes → checked, rewritten, compiled module, kept by digest. The work is done on tinypool's threads, and what could
+// cost too much is compiled on trial in a process before.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Tinypool } from "tinypool";
+import { InTurn } from "../../wire/in-turn.ts";
 import type { ModuleInfo } from "../../wire/specs.ts";
 import { distFile } from "../dist-file.ts";
 import { FrenezuloError, reasonOf } from "../errors.ts";
@@ -10,6 +12,10 @@ import { ModuleCache } from "./cache.ts";
 import type { CompileJob, CompileOutcome } from "./compile-worker.ts";
 import { Flights } from "./flights.ts";
 import type { ScanLimits } from "./storage.ts";
+import type { Trial } from "./trial.ts";
+import { tryOut } from "./trials.ts";
+
+const REFUSED_MAX = 1_000;
 
 export interface IntakeLimits extends ScanLimits {
   /** Bytes of the module as it is given. */
@@ -37,6 +43,10 @@ export class Modules {
   readonly #pool: Tinypool;
   readonly #cache: ModuleCache<CompiledModule>;
   readonly #flights = new Flights<CompiledModule>();
+  /** One at a time: each may take much memory. */
+  readonly #trials = new InTurn();
+  /** What a trial has refused: the same bytes do not get another. */
+  readonly #refused = new Map<string, FrenezuloError>();
   /** Starts of jobs that wait for a free thread. */
   readonly #queue: (() => void)[] = [];
   #running = 0;
@@ -93,6 +103,8 @@ export class Modules {
     if (this.#isClosed) throw new FrenezuloError("draining");
 
     const key = cacheKey(digest, limits);
+    const refused = this.#refused.get(key);
+    if (refused !== undefined) throw refused;
     return this.#flights.join(key, (stop) => this.#run(key, digest, copy, limits, stop), signal);
   }
 
@@ -111,14 +123,35 @@ export class Modules {
     stop: AbortController,
   ): Promise<CompiledModule> {
     const size = bytes.length;
+    const outcome = await this.#onThread(() =>
+      this.#runJob({ bytes, limits: scanLimits(limits) }, limits.compileMs, stop),
+    );
+    if (!outcome.ok) throw new FrenezuloError(outcome.code, outcome.details);
+    const { module, info, codeBytes, usesProcesses, trial } = outcome;
+    // Not on a thread's time: what needs no trial does not wait for those that do.
+    if (trial !== null) await this.#try(key, trial, stop.signal);
+    const compiled: CompiledModule = { digest, bytes: size, module, info, codeBytes, usesProcesses };
+    this.#cache.put(key, compiled, size);
+    return compiled;
+  }
+
+  async #try(key: string, trial: Trial, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#trials.run(() => tryOut(trial, signal));
+    } catch (thrown) {
+      if (thrown instanceof FrenezuloError && thrown.code === "module_limits") {
+        const [oldest] = this.#refused.keys();
+        if (this.#refused.size >= REFUSED_MAX && oldest !== undefined) this.#refused.delete(oldest);
+        this.#refused.set(key, thrown);
+      }
+      throw thrown;
+    }
+  }
+
+  async #onThread<T>(job: () => Promise<T>): Promise<T> {
     try {
       await this.#takeThread();
-      const outcome = await this.#runJob({ bytes, limits: scanLimits(limits) }, limits.compileMs, stop);
-      if (!outcome.ok) throw new FrenezuloError(outcome.code, outcome.details);
-      const { module, info, codeBytes, usesProcesses } = outcome;
-      const compiled: CompiledModule = { digest, bytes: size, module, info, codeBytes, usesProcesses };
-      this.#cache.put(key, compiled, size);
-      return compiled;
+      return await job();
     } finally {
       this.#releaseThread();
     }

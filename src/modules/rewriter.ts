@@ -3,6 +3,7 @@
 // A process and not a thread, since V8's flags hold for all threads: under the node's cap of memories Binaryen has
 // 256 MiB, which a module of 4 MB needs (M). And it can abort, be killed, and run with a lower priority.
 import { type ChildProcess, fork } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { distFile } from "../dist-file.ts";
 import { after, type Timer } from "../timer.ts";
@@ -48,6 +49,20 @@ export class Rewriter {
     } finally {
       done.abort();
       this.#rest();
+    }
+  }
+
+  /** Processor time that the process has taken since it started. ms; 0 without one */
+  get cpuMs(): number {
+    const pid = this.#child?.pid;
+    if (pid === undefined) return 0;
+    try {
+      // proc(5): after the name in parentheses the state is field 3; 14 and 15 are user and system time, 100 a second.
+      const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return (Number(fields[11]) + Number(fields[12])) * 10;
+    } catch {
+      return 0; // it has ended
     }
   }
 

@@ -2,8 +2,9 @@
 import { LIGHT_EXPORTS } from "../../wire/abi/light.ts";
 import type { Signature } from "../../wire/abi/table.ts";
 import { FrenezuloError } from "../errors.ts";
+import { type Body, isLight, isShort } from "./cost.ts";
 import { checkImports, typeText } from "./imports.ts";
-import { findIrreversible, skipConstant, skipValueType } from "./opcodes.ts";
+import { skipConstant, skipValueType, walkBody } from "./opcodes.ts";
 import { checkPreamble } from "./preamble.ts";
 import { needsProposal } from "./proposals.ts";
 import { printable, Reader } from "./reader.ts";
@@ -20,6 +21,8 @@ export interface Scan {
   /** Indices of the globals that can be read and put back from outside. */
   readonly mutableGlobals: readonly number[];
   readonly entry: string | null;
+  /** How many functions are imported: own ones have the numbers behind them. */
+  readonly imports: number;
   /** True if `_initialize` is exported. */
   readonly initialize: boolean;
   readonly codeBytes: number;
@@ -27,6 +30,8 @@ export interface Scan {
   readonly dataStart: number | null;
   /** Why an instance cannot be put back in place; null if it can. */
   readonly notResettable: string | null;
+  /** Bodies, by their place in the code section, that counts alone do not show to be cheap to compile (cost.ts). */
+  readonly heavy: readonly number[];
 }
 
 /** Names under this prefix belong to the rewrite; guests may not export them. */
@@ -81,17 +86,20 @@ export function scan(bytes: Uint8Array, limits: ScanLimits): Scan {
 
   const code = open(SECTION.code);
   const canHoldIrreversible = tables.length > 0 || open(SECTION.dataCount) !== null;
-  const irreversible = code === null ? null : readCode(code, canHoldIrreversible);
+  const shapes = readShapes(open(SECTION.function), types, open(SECTION.tag) !== null);
+  const bodies = code === null ? noBodies : readCode(code, shapes, canHoldIrreversible);
   return {
     sections,
     memory: memory === null ? null : { ...memory, exportName: exported.memory },
     tables,
     mutableGlobals: globals.mutable,
     entry,
+    imports: imported.length,
     initialize: initialize !== undefined,
     codeBytes: code === null ? 0 : code.end - code.position,
     dataStart: readDataStart(open(SECTION.data)),
-    notResettable: irreversible ?? globals.notResettable,
+    notResettable: bodies.irreversible ?? globals.notResettable,
+    heavy: bodies.heavy,
   };
 }
 
@@ -213,27 +221,58 @@ function chooseEntry(signatureOf: (name: string) => Signature | undefined, isNee
   throw new FrenezuloError("missing_entry", { why: found.length === 0 ? "it exports none of them" : found.join(", ") });
 }
 
-/** Bounds the locals and, if `mustWalk`, looks for what cannot be put back in place. */
-function readCode(section: Reader, mustWalk: boolean): string | null {
+/** What the types say of the module's own functions. */
+interface Shapes {
+  /** Of each function. */
+  readonly parameters: Uint16Array;
+  readonly resultsMax: number;
+}
+
+function readShapes(reader: Reader | null, types: readonly Signature[], hasTags: boolean): Shapes {
+  const counts = types.map((type) => type.indexOf(">"));
+  // One instruction leaves as many values as a type has results; a catch as many as its tag has parameters.
+  let resultsMax = 1;
+  for (const [index, type] of types.entries()) {
+    const parameters = counts[index] as number;
+    resultsMax = Math.max(resultsMax, type.length - parameters - 1, hasTags ? parameters : 0);
+  }
+  const own = new Uint16Array(reader?.u32() ?? 0);
+  for (let index = 0; reader !== null && index < own.length; index++) own[index] = counts[reader.u32()] ?? 0;
+  return { parameters: own, resultsMax };
+}
+
+interface Bodies {
+  readonly irreversible: string | null;
+  readonly heavy: readonly number[];
+}
+
+const noBodies: Bodies = { irreversible: null, heavy: [] };
+
+/** Bounds the locals, finds what is not surely cheap to compile and, if `mustWalk`, what cannot be put back. */
+function readCode(section: Reader, { parameters, resultsMax }: Shapes, mustWalk: boolean): Bodies {
   const { bytes, what } = section;
   const reader = new Reader(bytes, section.position, section.end, what);
   const count = atMost(reader.u32(), FUNCTIONS_MAX, "function bodies");
-  let found: string | null = null;
+  let irreversible: string | null = null;
+  const heavy: number[] = [];
   let locals = 0;
   for (let index = 0; index < count; index++) {
     const length = reader.u32();
     const start = reader.position;
     reader.skip(length);
-    const body = new Reader(bytes, start, reader.position, what);
-    for (let groups = body.u32(); groups > 0; groups--) {
-      locals = atMost(locals + body.u32(), LOCALS_MAX, "locals");
-      skipValueType(body);
+    const reading = new Reader(bytes, start, reader.position, what);
+    const localsBefore = locals;
+    for (let groups = reading.u32(); groups > 0; groups--) {
+      locals = atMost(locals + reading.u32(), LOCALS_MAX, "locals");
+      skipValueType(reading);
     }
-    if (!mustWalk || found !== null) continue;
-    const instruction = findIrreversible(body);
-    if (instruction !== null) found = `function body ${index} has ${instruction}`;
+    const body: Body = { bytes: length, locals: (parameters[index] ?? 0) + locals - localsBefore, resultsMax };
+    if (isShort(body) && (!mustWalk || irreversible !== null)) continue;
+    const walk = walkBody(reading);
+    if (!isLight(body, walk)) heavy.push(index);
+    if (walk.irreversible !== null) irreversible ??= `function body ${index} has ${walk.irreversible}`;
   }
-  return found;
+  return { irreversible: mustWalk ? irreversible : null, heavy };
 }
 
 /** All data segments, passive ones too, come from bytes that the module carries: they may not exceed the memory. */

@@ -1,6 +1,8 @@
 // Modules in the form that processes are spawned from: light where the rewrite has made one, else plain.
 import { boundedKey, moduleKey } from "../../wire/module-key.ts";
 import type { CarrierModule } from "../../wire/specs.ts";
+import { FrenezuloError } from "../errors.ts";
+import type { NotLight } from "../modules/light-cache.ts";
 import type { Lightener } from "../modules/lightener.ts";
 import type { CompiledModule, IntakeLimits, Modules } from "../modules/modules.ts";
 
@@ -25,7 +27,8 @@ export class ModuleForms {
   async light(digest: string, limits: IntakeLimits): Promise<CarrierModule | null> {
     const known = await this.#lightener.get(digest);
     if (known === undefined || !("bytes" in known)) return null;
-    return carrierModule(await this.#modules.compile(known.bytes, lightLimits(limits)));
+    const light = await this.#compile(digest, known.bytes, limits);
+    return "reason" in light ? null : carrierModule(light);
   }
 
   /** Rewrites a module, if that was not tried yet. @returns true if it has a light form. @throws as Lightener.want */
@@ -51,8 +54,21 @@ export class ModuleForms {
     }
     if (!("bytes" in rewritten)) return this.plain(digest, bytes, bounds, rewritten.reason);
     const { key, limits } = bounded(digest, bounds);
-    const module = await this.#modules.compile(rewritten.bytes, lightLimits(limits));
-    return { key, module: carrierModule(module), why: null };
+    const light = await this.#compile(digest, rewritten.bytes, limits);
+    if ("reason" in light) return this.plain(digest, bytes, bounds, light.reason);
+    return { key, module: carrierModule(light), why: null };
+  }
+
+  /** The light form, or why it is not taken: then the plain one is, from now on. @throws as intake */
+  async #compile(digest: string, bytes: Uint8Array, limits: IntakeLimits): Promise<CompiledModule | NotLight> {
+    try {
+      return await this.#modules.compile(bytes, lightLimits(limits));
+    } catch (thrown) {
+      if (!(thrown instanceof FrenezuloError) || thrown.code !== "module_limits") throw thrown;
+      const reason = `in its light form ${thrown.details.why}`;
+      await this.#lightener.giveUp(digest, reason);
+      return { reason };
+    }
   }
 
   /** The module as it is. @param why it is not light. @throws as intake */

@@ -186,7 +186,7 @@ describe("bombs", () => {
     [
       "1,000,000 nested blocks",
       () => fromSections(unitType, oneFunction, mainExport, code(repeat(1_000_000, 2, 0x40), repeat(1_000_000, 0x0b))),
-      "taken",
+      "module_limits",
     ],
     [
       "1,000,000 types",

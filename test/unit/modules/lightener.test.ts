@@ -3,10 +3,11 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Light, type LightCache, LightFiles } from "../../../src/modules/light-cache.ts";
 import { Lightener, type LightenerOptions } from "../../../src/modules/lightener.ts";
 import { REWRITE_VERSION } from "../../../wire/abi/light.ts";
+import { bombs } from "../../harness/bombs.ts";
 import { LightHost } from "../../harness/light-host.ts";
 import {
   code,
@@ -29,6 +30,33 @@ const slow = wasm(`(module (import "lunatic::message" "receive" (func (param i32
   (memory 1) ${`(func ${"(local i32)".repeat(200)}
     ${Array.from({ length: 200 }, (_, i) => `(local.set ${i} (call 0 (local.get ${(i * 7) % 200}) (i32.const 0) (i64.const 0)))`).join("")}
     ${Array.from({ length: 200 }, (_, i) => `(drop (local.get ${i}))`).join("")})`.repeat(60)})`);
+
+/** Takes Binaryen minutes and much memory: functions with many locals, copied to and fro around a place that waits. */
+function slowest(functions: number): Uint8Array {
+  const locals = 2000;
+  const copy = (
+    i: number,
+  ) => `(if (local.get ${i}) (then (local.set ${(i * 7) % locals} (local.get ${(i * 11) % locals}))
+    (drop (call 0 (local.get 0) (i32.const 0) (i64.const 0)))))`;
+  const body = `${"(local i32)".repeat(locals)}
+    (loop ${Array.from({ length: locals }, (_, i) => copy(i)).join("")} (br_if 0 (local.get 0)))`;
+  return wasm(`(module (import "lunatic::message" "receive" (func (param i32 i32 i64) (result i32)))
+    (memory 1) ${`(func ${body})`.repeat(functions)})`);
+}
+
+const children = (): string[] =>
+  readdirSync("/proc/self/task").flatMap((thread) =>
+    readFileSync(`/proc/self/task/${thread}/children`, "latin1").split(" ").filter(Boolean),
+  );
+
+/** Resident memory of a process at its peak. Bytes; 0 if it has ended */
+function peakOf(pid: string): number {
+  try {
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
 
 const digestOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
@@ -62,6 +90,9 @@ afterEach(async () => {
   for (const lightener of open.splice(0)) await lightener.close();
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
+
+vi.setConfig({ testTimeout: 900_000 });
+const isLong = process.env.TEST_LONG === "1";
 
 describe("a module that is wanted light", () => {
   it("is rewritten once for all who want it, runs, and is kept", async () => {
@@ -140,6 +171,55 @@ describe("a module that is wanted light", () => {
     expect(await third).toHaveProperty("bytes");
     expect([...kept.keys()]).toEqual([digestOf(last)]);
   });
+
+  it("that takes minutes keeps no others waiting", async () => {
+    const { lightener } = make({ rewriteMs: 600_000, bytesMax: 8 << 20 });
+    const giveUp = new AbortController();
+    const ended: string[] = [];
+    const chewed = slowest(20);
+    const first = lightener.want(digestOf(chewed), chewed, giveUp.signal).then(
+      () => ended.push("chewed"),
+      () => ended.push("given up"),
+    );
+    const others = ["a", "b", "c"].map(looping);
+    for (const bytes of others) expect(await lightener.want(digestOf(bytes), bytes)).toHaveProperty("bytes");
+    expect(ended).toEqual([]); // it was begun anew, and is at it still
+    giveUp.abort(new Error("no more"));
+    await first;
+    expect(ended).toEqual(["given up"]);
+  });
+
+  it("that takes more processor time than its size allows is ended, and told so", async () => {
+    const { lightener, kept } = make({ rewriteMs: 100_000, quickMs: 3_000 });
+    const chewed = slowest(5);
+    const light = await lightener.want(digestOf(chewed), chewed);
+    expect(light).toMatchObject({
+      reason: expect.stringMatching(/took longer than (\d+ ms of processor time|limits.rewrite)/),
+      limitMs: 100_000,
+    });
+    expect(kept.get(digestOf(chewed))).toBe(light);
+    const other = looping("run");
+    expect(await lightener.want(digestOf(other), other)).toHaveProperty("bytes");
+  });
+
+  it.each(isLong ? Object.keys(bombs) : ["nested loops", "2,000 phis at each of many blocks"])(
+    "that is a compile bomb (%s) is rewritten or not, within 2 GiB, and the next one is all the same",
+    async (name) => {
+      const { lightener } = make({ rewriteMs: 60_000, quickMs: 5_000, bytesMax: 8 << 20 });
+      const bytes = bombs[name]?.(1) as Uint8Array;
+      let peak = 0;
+      const look = setInterval(() => {
+        peak = Math.max(peak, ...children().map(peakOf));
+      }, 50);
+      const light = await lightener.want(digestOf(bytes), bytes);
+      clearInterval(look);
+      expect("bytes" in light ? "light" : light.reason).toMatch(/^light$|longer than|Binaryen|process/);
+      expect(peak).toBeGreaterThan(0);
+      expect(peak).toBeLessThan(2 ** 31);
+      const other = looping("run");
+      expect(await lightener.want(digestOf(other), other)).toHaveProperty("bytes");
+    },
+  );
 
   it("is refused with draining when the node closes, be it waiting or running", async () => {
     const { lightener } = make();

@@ -40,12 +40,13 @@ const distinct = (index: number, bytes = 0) =>
 
 /** Takes V8 a tenth of a second and more: half a million nested blocks. Each number makes another module. */
 const slow = (index: number) =>
-  fromSections(
-    unitType,
-    oneFunction,
-    mainExport,
-    code(repeat(500_000, 2, 0x40), repeat(500_000, 0x0b), repeat(index, 1)),
-  );
+  fromSections(unitType, [3, [...leb(240_001), ...repeat(240_001, 0)]], mainExport, [
+    10,
+    Buffer.concat([
+      Buffer.from([...leb(240_001), index + 2, 0, ...repeat(index, 1), 0x0b]),
+      repeat(240_000, 8, 0, 2, 0x40, 3, 0x40, 0x0b, 0x0b, 0x0b),
+    ]),
+  ]);
 
 describe("a module", () => {
   const shared = new Modules({ threads: 1, cacheBytesMax: 1 << 20, modulesMax: 100 });
