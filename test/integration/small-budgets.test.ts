@@ -102,7 +102,7 @@ describe("a node that can start no thread", () => {
     const client = new HttpClient(node.address);
     const ready = async () => (await client.request("/services/-/readyz")).status;
     const carriers = async () =>
-      /frenezulo_carriers\{/.test((await client.request("/services/-/metrics")).body.toString());
+      /frenezulo_carriers\{state="(?!late)/.test((await client.request("/services/-/metrics")).body.toString());
     await expect.poll(carriers, { timeout: 120_000 }).toBe(false);
     expect(await ready()).toBe(200);
     const before = /^Max open files +(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, "utf8"))?.[1];
