@@ -1,5 +1,4 @@
 // A request of a light actor: a process of its own that takes turns, so that its carrier can do other things.
-//
 
 import type { Pids } from "../wire/pids.ts";
 import type { ActorSpec } from "../wire/specs.ts";

@@ -1,5 +1,4 @@
 // A memory put back to what it was: the image of it, and the writing back after each request (DECISIONS 5.3).
-//
 
 const PAGE = 4096;
 /** Pages compared at once; small enough that the zeros below stay in the first cache. */

@@ -21,7 +21,7 @@ import { Slots, slotsFor } from "./slots.ts";
  * none of it but by its processes and their messages, which are bounded: an instance is 15 KiB and more of it.
  */
 const heapMb = Math.max(64, Math.min(4096, Math.floor(totalmem() / 2 ** 22)));
-const resourceLimits = { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 8, stackSizeMb: 2 };
+export const resourceLimits = { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 8, stackSizeMb: 2 };
 
 /** While others are spare, one that was taken is replaced after this: the cold start that took it goes first. ms */
 const REFILL_MS = 20;

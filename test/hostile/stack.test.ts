@@ -3,6 +3,7 @@
 // TEST_LONG=1: a hundred times as many calls. FRENEZULO_SEED repeats a run.
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { resourceLimits } from "../../src/carriers/carriers.ts";
 import { compileModule } from "../../src/modules/compile-worker.ts";
 import { lighten } from "../../src/modules/lighten.ts";
 import { abiTable } from "../../wire/abi/table.ts";
@@ -176,7 +177,7 @@ describe("a host function called at any depth", () => {
       sets: SETS,
     };
     const done = await new Promise<StackFuzzed>((resolve, reject) => {
-      const thread = new Worker(fuzzer, { workerData, resourceLimits: { stackSizeMb: 2 } });
+      const thread = new Worker(fuzzer, { workerData, resourceLimits });
       thread.once("message", resolve);
       thread.once("error", reject);
       thread.once("exit", (code) => reject(new Error(`the thread ended with code ${code}`)));
